@@ -1,0 +1,136 @@
+/**
+ * Reservation ids: how they are made, packed into bytes, and where their record stands.
+ *
+ * | text            | packed           | made by | carries |
+ * | `hf_` + 32 hex  | 0x01 + 16 bytes  | engine  | time (6), lane (2), block (3), count (1), random (4) |
+ * | `ik_` + 32 hex  | 0x02 + 16 bytes  | engine  | digest of (caller, Idempotency-Key) |
+ * | `op_` + 32 hex  | 0x03 + 16 bytes  | engine  | digest of (scope, Idempotency-Key) of a stock operation |
+ * | anything else   | its ASCII        | client  | nothing |
+ *
+ * A record stands in the hash `hold:<generation>:<bucket>`. The generation is a day of lane time,
+ * so that a whole day is dropped at once when its idempotency window is over. An `hf_` id names its
+ * own generation, and its bucket is its block: 64 ids that one engine made after another, so that
+ * a batch writes them with few commands. Other ids are spread by hash, and their generation is the
+ * day on which they were reserved: today or yesterday, both are looked up (generation 0 says so).
+ */
+import { createHash } from 'node:crypto';
+import type { ReservationId } from './ids.ts';
+
+export const GENERATION_MS = 86_400_000;
+/** Generation 0 in an address: look in today's and in yesterday's. */
+export const GENERATION_UNKNOWN = 0;
+
+/** Buckets of `hf_` ids are [0, BLOCK_BUCKETS); buckets of hashed ids follow. */
+export const BLOCK_BUCKETS = 1 << 20;
+export const HASHED_BUCKETS = 1 << 17;
+export const BUCKETS = BLOCK_BUCKETS + HASHED_BUCKETS;
+export const IDS_PER_BLOCK = 64;
+
+export const PACKED_ID_BYTES = 17;
+const TEXT_LENGTH = 35;
+const PREFIXES = ['hf_', 'ik_', 'op_'] as const;
+const MADE = 1;
+
+export interface IdAddress {
+  readonly generation: number;
+  readonly bucket: number;
+}
+
+export interface MadeId {
+  readonly timeMs: number;
+  readonly lane: number;
+}
+
+/** Throws RangeError when `id` claims one of our prefixes without being one of our ids. */
+export function packId(id: string): Buffer {
+  const tag = PREFIXES.findIndex((prefix) => id.startsWith(prefix)) + 1;
+  if (tag === 0) return Buffer.from(id, 'latin1');
+  if (!isWellFormed(id)) throw new RangeError(`${id} is no id that Holdfast made`);
+  const packed = Buffer.allocUnsafe(PACKED_ID_BYTES);
+  packed[0] = tag;
+  packed.write(id.slice(3), 1, 'hex');
+  return packed;
+}
+
+/** False for an id that has one of our prefixes but not our form. */
+export function isWellFormed(id: string): boolean {
+  const ours = PREFIXES.some((prefix) => id.startsWith(prefix));
+  return !ours || (id.length === TEXT_LENGTH && /^[0-9a-f]{32}$/.test(id.slice(3)));
+}
+
+export function unpackId(packed: Buffer): ReservationId {
+  const prefix = PREFIXES[(packed[0] ?? 0) - 1];
+  if (prefix === undefined) return packed.toString('latin1') as ReservationId;
+  return (prefix + packed.toString('hex', 1)) as ReservationId;
+}
+
+/** What an `hf_` id tells of itself; undefined for every other id. */
+export function readMadeId(packed: Buffer): MadeId | undefined {
+  if (packed[0] !== MADE) return undefined;
+  return { timeMs: packed.readUIntBE(1, 6), lane: packed.readUInt16BE(7) };
+}
+
+export function addressOf(packed: Buffer): IdAddress {
+  const tag = packed[0] ?? 0;
+  if (tag === MADE) {
+    return {
+      generation: generationOf(packed.readUIntBE(1, 6)),
+      bucket: packed.readUIntBE(9, 3) % BLOCK_BUCKETS,
+    };
+  }
+  const spread = tag <= PREFIXES.length ? packed.readUIntBE(14, 3) : fnv1a(packed);
+  return { generation: GENERATION_UNKNOWN, bucket: BLOCK_BUCKETS + (spread % HASHED_BUCKETS) };
+}
+
+export function generationOf(timeMs: number): number {
+  return Math.floor(timeMs / GENERATION_MS);
+}
+
+/** The id that (scope, key) always gives, 128 bits of SHA-256. */
+export function digestId(prefix: 'ik_' | 'op_', scope: string, key: string): ReservationId {
+  const digest = createHash('sha256').update(`${scope.length}:${scope}:${key}`).digest('hex');
+  return (prefix + digest.slice(0, 32)) as ReservationId;
+}
+
+/** FNV-1a, 32 bit (Fowler, Noll, Vo). */
+function fnv1a(bytes: Buffer): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
+
+/** Makes `hf_` ids, 64 to a block; each process starts at a random block. */
+export class IdMaker {
+  readonly #random: (bytes: number) => Buffer;
+  #block: number;
+  #count = 0;
+  #pool: Buffer;
+  #poolAt = 0;
+
+  constructor(random: (bytes: number) => Buffer) {
+    this.#random = random;
+    this.#block = random(3).readUIntBE(0, 3);
+    this.#pool = random(4096);
+  }
+
+  /** The packed form; `unpackId` gives the text. */
+  make(timeMs: number, lane: number): Buffer {
+    if (this.#count === IDS_PER_BLOCK) {
+      this.#count = 0;
+      this.#block = (this.#block + 1) & 0xffffff;
+    }
+    if (this.#poolAt === this.#pool.length) {
+      this.#pool = this.#random(this.#pool.length);
+      this.#poolAt = 0;
+    }
+    const packed = Buffer.allocUnsafe(PACKED_ID_BYTES);
+    packed[0] = MADE;
+    packed.writeUIntBE(timeMs, 1, 6);
+    packed.writeUInt16BE(lane, 7);
+    packed.writeUIntBE(this.#block, 9, 3);
+    packed[12] = this.#count++;
+    this.#pool.copy(packed, 13, this.#poolAt, this.#poolAt + 4);
+    this.#poolAt += 4;
+    return packed;
+  }
+}

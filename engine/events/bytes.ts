@@ -1,0 +1,171 @@
+/**
+ * Big-endian bytes in and out, the TypeScript half of Lua's `struct` library. The writer owns one
+ * buffer that grows and is reused; `take` copies out what was written and starts again.
+ */
+
+export class ByteWriter {
+  #buffer: Buffer;
+  #at = 0;
+
+  constructor(capacityBytes = 4096) {
+    this.#buffer = Buffer.allocUnsafe(capacityBytes);
+  }
+
+  get length(): number {
+    return this.#at;
+  }
+
+  #reserve(bytes: number): number {
+    const at = this.#at;
+    const end = at + bytes;
+    if (end > this.#buffer.length) {
+      const grown = Buffer.allocUnsafe(Math.max(end, this.#buffer.length * 2));
+      this.#buffer.copy(grown, 0, 0, at);
+      this.#buffer = grown;
+    }
+    this.#at = end;
+    return at;
+  }
+
+  u8(value: number): void {
+    const at = this.#reserve(1);
+    this.#buffer[at] = value;
+  }
+
+  u16(value: number): void {
+    const at = this.#reserve(2);
+    this.#buffer.writeUInt16BE(value, at);
+  }
+
+  u24(value: number): void {
+    const at = this.#reserve(3);
+    this.#buffer.writeUIntBE(value, at, 3);
+  }
+
+  u32(value: number): void {
+    const at = this.#reserve(4);
+    this.#buffer.writeUInt32BE(value, at);
+  }
+
+  /** Safe integers only, negative ones included: two's complement over 8 bytes. */
+  i64(value: number): void {
+    const at = this.#reserve(8);
+    this.#buffer.writeInt32BE(Math.floor(value / 0x1_0000_0000), at);
+    this.#buffer.writeUInt32BE(value >>> 0, at + 4);
+  }
+
+  raw(bytes: Uint8Array): void {
+    const at = this.#reserve(bytes.length);
+    this.#buffer.set(bytes, at);
+  }
+
+  /** Length in one byte, then the text, which must be ASCII. */
+  ascii8(text: string): void {
+    const at = this.#reserve(1 + text.length);
+    this.#buffer[at] = text.length;
+    this.#buffer.write(text, at + 1, 'latin1');
+  }
+
+  bytes8(bytes: Uint8Array): void {
+    this.u8(bytes.length);
+    this.raw(bytes);
+  }
+
+  bytes16(bytes: Uint8Array): void {
+    this.u16(bytes.length);
+    this.raw(bytes);
+  }
+
+  bytes32(bytes: Uint8Array): void {
+    this.u32(bytes.length);
+    this.raw(bytes);
+  }
+
+  /** Writes a 16-bit number over one that was written before, at `at`. */
+  patchU16(at: number, value: number): void {
+    this.#buffer.writeUInt16BE(value, at);
+  }
+
+  take(): Buffer {
+    const copy = Buffer.from(this.#buffer.subarray(0, this.#at));
+    this.#at = 0;
+    return copy;
+  }
+}
+
+/** Thrown when bytes end early or say what no version of a format says. */
+export class DecodeError extends Error {
+  override readonly name = 'DecodeError';
+}
+
+export class ByteReader {
+  readonly #buffer: Buffer;
+  #at: number;
+
+  constructor(buffer: Buffer, at = 0) {
+    this.#buffer = buffer;
+    this.#at = at;
+  }
+
+  get at(): number {
+    return this.#at;
+  }
+
+  get done(): boolean {
+    return this.#at >= this.#buffer.length;
+  }
+
+  #advance(bytes: number): number {
+    const at = this.#at;
+    if (at + bytes > this.#buffer.length) {
+      throw new DecodeError(`${bytes} bytes wanted at ${at}, but there are ${this.#buffer.length}`);
+    }
+    this.#at = at + bytes;
+    return at;
+  }
+
+  u8(): number {
+    return this.#buffer.readUInt8(this.#advance(1));
+  }
+
+  u16(): number {
+    return this.#buffer.readUInt16BE(this.#advance(2));
+  }
+
+  u24(): number {
+    return this.#buffer.readUIntBE(this.#advance(3), 3);
+  }
+
+  u32(): number {
+    return this.#buffer.readUInt32BE(this.#advance(4));
+  }
+
+  i64(): number {
+    const at = this.#advance(8);
+    return this.#buffer.readInt32BE(at) * 0x1_0000_0000 + this.#buffer.readUInt32BE(at + 4);
+  }
+
+  /** A view, not a copy. */
+  raw(bytes: number): Buffer {
+    const at = this.#advance(bytes);
+    return this.#buffer.subarray(at, at + bytes);
+  }
+
+  ascii8(): string {
+    const length = this.u8();
+    const at = this.#advance(length);
+    return this.#buffer.toString('latin1', at, at + length);
+  }
+
+  bytes8(): Buffer {
+    return this.raw(this.u8());
+  }
+
+  bytes16(): Buffer {
+    return this.raw(this.u16());
+  }
+
+  bytes32(): Buffer {
+    return this.raw(this.u32());
+  }
+}

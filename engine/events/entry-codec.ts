@@ -1,0 +1,294 @@
+/**
+ * The bytes of a log entry, format 1. `lua/includes/entry.lua` writes them, this module reads them
+ * (and writes them, for tests and for tools), the persister merges them. Big-endian throughout;
+ * `u8+` is a length in one byte and then so many bytes, `u16+` likewise.
+ *
+ *   u8 format, u8 kind (1 batch, 2 opened, 3 tick)
+ *   i64 epoch, i64 seq, 8 bytes nonce; i64 epoch, i64 seq, 8 bytes nonce of the predecessor
+ *   i64 lane time, ms; u16 n cells; u16 n changes
+ *   a cell:   u8+ sku, u8+ field, u8+ packed cell (cell-codec.ts)
+ *   a change: u8 type, u8+ packed id, u16 generation (these two not for product_defined), then
+ *     1 reserved         8 fingerprint, u32 deadline_s, u16+ attributes,
+ *                        u16 n lines: u16 line, u32 requested, u8 n: u16 cell, u32 units
+ *     2 committed        u16 version, u32 commit fingerprint, u8 retaken, 8 fingerprint,
+ *                        u16+ attributes, u16 n: u16 line, u16 cell, u32 allocated, u32 freed
+ *     3 released         u16 version, u8 whole, 8 operation, u16+ attributes, moves
+ *     4 expired          u16 version, moves
+ *     5 extended         u16 version, u32 deadline_s
+ *     6 cancelled, 7 shipped   u16 version, u8 closed, 8 operation, u16+ attributes, moves
+ *     8 stock_moved      u8 kind (1 receive, 2 adjust), 8 fingerprint, u16+ attributes,
+ *                        u16 n: u16 cell, i64 delta
+ *     9 product_defined  u8+ sku
+ *   moves: u16 n: u16 line, u16 cell, u32 units
+ */
+import type { CellField, ReservationId, Sku } from '../domain/ids.ts';
+import { packId, unpackId } from '../domain/reservation-id.ts';
+import { FINGERPRINT_BYTES } from '../domain/reservation.ts';
+import { ByteReader, ByteWriter, DecodeError } from './bytes.ts';
+import { decodeCell, encodeCell } from './cell-codec.ts';
+import type { CellResult, Change, Entry, EntryKey, Fulfilled, Move } from './entry.ts';
+import { ENTRY_KINDS, STOCK_KINDS } from './entry.ts';
+
+export const ENTRY_FORMAT = 1;
+const NONCE_BYTES = 8;
+
+const TYPES = {
+  reserved: 1,
+  committed: 2,
+  released: 3,
+  expired: 4,
+  extended: 5,
+  cancelled: 6,
+  shipped: 7,
+  stock_moved: 8,
+  product_defined: 9,
+} as const satisfies Record<Change['type'], number>;
+
+export function encodeEntry(entry: Entry): Buffer {
+  const out = new ByteWriter();
+  out.u8(ENTRY_FORMAT);
+  out.u8(ENTRY_KINDS.indexOf(entry.kind) + 1);
+  writeKey(out, entry.key);
+  writeKey(out, entry.predecessor);
+  out.i64(entry.timeMs);
+  out.u16(entry.cells.length);
+  out.u16(entry.changes.length);
+  for (const cell of entry.cells) {
+    out.ascii8(cell.sku);
+    out.ascii8(cell.field);
+    out.bytes8(encodeCell(cell));
+  }
+  for (const change of entry.changes) writeChange(out, change);
+  return out.take();
+}
+
+function writeKey(out: ByteWriter, key: EntryKey): void {
+  out.i64(key.epoch);
+  out.i64(key.seq);
+  out.raw(key.nonce);
+}
+
+function writeChange(out: ByteWriter, change: Change): void {
+  out.u8(TYPES[change.type]);
+  if (change.type === 'product_defined') {
+    out.ascii8(change.sku);
+    return;
+  }
+  out.bytes8(packId(change.id));
+  out.u16(change.generation);
+  switch (change.type) {
+    case 'reserved':
+      out.raw(change.fingerprint);
+      out.u32(change.deadlineS);
+      out.bytes16(Buffer.from(change.attributes));
+      out.u16(change.lines.length);
+      for (const line of change.lines) {
+        out.u16(line.line);
+        out.u32(line.requested);
+        out.u8(line.placements.length);
+        for (const placement of line.placements) {
+          out.u16(placement.cell);
+          out.u32(placement.quantity);
+        }
+      }
+      return;
+    case 'committed':
+      out.u16(change.version);
+      out.u32(change.commitFingerprint);
+      out.u8(change.retaken ? 1 : 0);
+      out.raw(change.fingerprint);
+      out.bytes16(Buffer.from(change.attributes));
+      out.u16(change.moves.length);
+      for (const move of change.moves) {
+        out.u16(move.line);
+        out.u16(move.cell);
+        out.u32(move.allocated);
+        out.u32(move.freed);
+      }
+      return;
+    case 'expired':
+      out.u16(change.version);
+      writeMoves(out, change.moves);
+      return;
+    case 'extended':
+      out.u16(change.version);
+      out.u32(change.deadlineS);
+      return;
+    case 'released':
+    case 'cancelled':
+    case 'shipped':
+      out.u16(change.version);
+      out.u8((change.type === 'released' ? change.whole : change.closed) ? 1 : 0);
+      out.raw(change.operation);
+      out.bytes16(Buffer.from(change.attributes));
+      writeMoves(out, change.moves);
+      return;
+    case 'stock_moved':
+      out.u8(STOCK_KINDS.indexOf(change.kind) + 1);
+      out.raw(change.fingerprint);
+      out.bytes16(Buffer.from(change.attributes));
+      out.u16(change.deltas.length);
+      for (const { cell, delta } of change.deltas) {
+        out.u16(cell);
+        out.i64(delta);
+      }
+      return;
+    default:
+      change satisfies never;
+  }
+}
+
+function writeMoves(out: ByteWriter, moves: readonly Move[]): void {
+  out.u16(moves.length);
+  for (const move of moves) {
+    out.u16(move.line);
+    out.u16(move.cell);
+    out.u32(move.quantity);
+  }
+}
+
+/** Throws DecodeError on anything that is not exactly one entry of a known format. */
+export function decodeEntry(bytes: Buffer): Entry {
+  const reader = new ByteReader(bytes);
+  const format = reader.u8();
+  if (format !== ENTRY_FORMAT) {
+    throw new DecodeError(`entry format ${format} is unknown, this release reads ${ENTRY_FORMAT}`);
+  }
+  const kind = pick(ENTRY_KINDS, reader.u8(), 'entry kind');
+  const key = readKey(reader);
+  const predecessor = readKey(reader);
+  const timeMs = reader.i64();
+  const cellCount = reader.u16();
+  const changeCount = reader.u16();
+  const cells = Array.from({ length: cellCount }, () => readCell(reader));
+  const changes = Array.from({ length: changeCount }, () => readChange(reader));
+  if (!reader.done) throw new DecodeError(`${bytes.length - reader.at} bytes follow the entry`);
+  return { kind, key, predecessor, timeMs, cells, changes };
+}
+
+function pick<T>(names: readonly T[], code: number, what: string): T {
+  const name = names[code - 1];
+  if (name === undefined) throw new DecodeError(`no ${what} has code ${code}`);
+  return name;
+}
+
+function readKey(reader: ByteReader): EntryKey {
+  return { epoch: reader.i64(), seq: reader.i64(), nonce: Buffer.from(reader.raw(NONCE_BYTES)) };
+}
+
+function readCell(reader: ByteReader): CellResult {
+  const sku = reader.ascii8() as Sku;
+  const field = reader.ascii8() as CellField;
+  return { sku, field, ...decodeCell(reader.bytes8()) };
+}
+
+function readChange(reader: ByteReader): Change {
+  const type = reader.u8();
+  if (type === TYPES.product_defined) {
+    return { type: 'product_defined', sku: reader.ascii8() as Sku };
+  }
+  const id = unpackId(reader.bytes8());
+  const base = { id, generation: reader.u16() };
+  switch (type) {
+    case TYPES.reserved:
+      return {
+        type: 'reserved',
+        ...base,
+        fingerprint: readFingerprint(reader),
+        deadlineS: reader.u32(),
+        attributes: readText(reader),
+        lines: Array.from({ length: reader.u16() }, () => ({
+          line: reader.u16(),
+          requested: reader.u32(),
+          placements: Array.from({ length: reader.u8() }, () => ({
+            cell: reader.u16(),
+            quantity: reader.u32(),
+          })),
+        })),
+      };
+    case TYPES.committed:
+      return {
+        type: 'committed',
+        ...base,
+        version: reader.u16(),
+        commitFingerprint: reader.u32(),
+        retaken: reader.u8() === 1,
+        fingerprint: readFingerprint(reader),
+        attributes: readText(reader),
+        moves: Array.from({ length: reader.u16() }, () => ({
+          line: reader.u16(),
+          cell: reader.u16(),
+          allocated: reader.u32(),
+          freed: reader.u32(),
+        })),
+      };
+    case TYPES.released:
+      return {
+        type: 'released',
+        ...base,
+        version: reader.u16(),
+        whole: reader.u8() === 1,
+        ...readSettlement(reader),
+      };
+    case TYPES.expired:
+      return { type: 'expired', ...base, version: reader.u16(), moves: readMoves(reader) };
+    case TYPES.extended:
+      return { type: 'extended', ...base, version: reader.u16(), deadlineS: reader.u32() };
+    case TYPES.cancelled:
+      return readFulfilled('cancelled', base, reader);
+    case TYPES.shipped:
+      return readFulfilled('shipped', base, reader);
+    case TYPES.stock_moved:
+      return {
+        type: 'stock_moved',
+        ...base,
+        kind: pick(STOCK_KINDS, reader.u8(), 'stock movement'),
+        fingerprint: readFingerprint(reader),
+        attributes: readText(reader),
+        deltas: Array.from({ length: reader.u16() }, () => ({
+          cell: reader.u16(),
+          delta: reader.i64(),
+        })),
+      };
+    default:
+      throw new DecodeError(`no change has type ${type}`);
+  }
+}
+
+function readFulfilled(
+  type: Fulfilled['type'],
+  base: { id: ReservationId; generation: number },
+  reader: ByteReader,
+): Fulfilled {
+  return {
+    type,
+    ...base,
+    version: reader.u16(),
+    closed: reader.u8() === 1,
+    ...readSettlement(reader),
+  };
+}
+
+function readSettlement(reader: ByteReader) {
+  return {
+    operation: Buffer.from(reader.raw(8)),
+    attributes: readText(reader),
+    moves: readMoves(reader),
+  };
+}
+
+function readMoves(reader: ByteReader): Move[] {
+  return Array.from({ length: reader.u16() }, () => ({
+    line: reader.u16(),
+    cell: reader.u16(),
+    quantity: reader.u32(),
+  }));
+}
+
+function readFingerprint(reader: ByteReader): Buffer {
+  return Buffer.from(reader.raw(FINGERPRINT_BYTES));
+}
+
+function readText(reader: ByteReader): string {
+  return reader.bytes16().toString('utf8');
+}
