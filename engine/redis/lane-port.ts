@@ -1,0 +1,73 @@
+/** A lane as the capabilities see it: operations in, results out. `lane.ts` implements it. */
+import type { DurabilityLevel } from '../domain/durability.ts';
+import type { Sku } from '../domain/ids.ts';
+import type {
+  LaneStamp,
+  Operation,
+  OperationResult,
+  Shortage,
+  SkuView,
+  StockOperation,
+} from './operation.ts';
+
+/** The lane could not take the operation; `store_unavailable`: it may have been applied. */
+export interface LaneRefusal {
+  readonly outcome: 'fenced' | 'overloaded' | 'store_unavailable';
+  /** For people and logs. */
+  readonly detail: string;
+  readonly retryAfterMs: number;
+}
+
+export type OperationAnswer = OperationResult | LaneRefusal;
+
+export interface StockResult {
+  readonly outcome:
+    | 'applied'
+    | 'exists_with_different_payload'
+    | 'unknown_sku'
+    | 'insufficient'
+    | 'out_of_range';
+  readonly replayed: boolean;
+  readonly stamp: LaneStamp;
+  /** Balances of the named cells after the operation (as they are now, for a replay). */
+  readonly cells: readonly (SkuView['cells'][number] & { readonly sku: Sku })[];
+  readonly shortages?: readonly Shortage[];
+}
+
+export interface AvailabilityResult {
+  readonly outcome: 'applied';
+  readonly stamp: LaneStamp;
+  readonly skus: readonly SkuView[];
+}
+
+export function isRefusal(answer: { readonly outcome: string }): answer is LaneRefusal {
+  return REFUSALS.has(answer.outcome);
+}
+const REFUSALS: ReadonlySet<string> = new Set(['fenced', 'overloaded', 'store_unavailable']);
+
+export interface Lane {
+  /** Home number of the lane. */
+  readonly number: number;
+  /** Lane time now, as far as this engine knows it: the last stamp plus what passed since. */
+  nowMs(): number;
+  /** The hot path: `done` is called once, never before `submit` returned. */
+  submit(operation: Operation, done: (answer: OperationAnswer) => void): void;
+  stock(operation: StockOperation): Promise<StockResult | LaneRefusal>;
+  availability(skus: readonly Sku[]): Promise<AvailabilityResult | LaneRefusal>;
+  defineProduct(sku: Sku): Promise<{ outcome: 'applied'; stamp: LaneStamp } | LaneRefusal>;
+  /** Gives expired units back, one bounded slice; `more` says that another is due at once. */
+  expire(recordsMax: number): Promise<{ expired: number; more: boolean } | LaneRefusal>;
+}
+
+export interface Watermarks {
+  /**
+   * Calls `done(true)` when `level` covers the stamp, `done(false)` when it did not within the
+   * bound or the epoch ended before: then the outcome is unknown and the id resolves it.
+   */
+  wait(level: DurabilityLevel, stamp: LaneStamp, done: (reached: boolean) => void): void;
+  /**
+   * A final no (`not_found`, `hold_lost`, `expired`) needs a sign of life that began after the
+   * script's reply: true when the lane was seen open at the stamp's epoch since.
+   */
+  confirmOpen(stamp: LaneStamp, done: (alive: boolean) => void): void;
+}
