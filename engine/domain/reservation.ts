@@ -54,12 +54,21 @@ export interface CommittedRecord extends Fingerprinted {
   readonly operations: readonly Buffer[];
 }
 
-export interface Tombstone extends Fingerprinted {
-  readonly state: 'released' | 'expired' | 'closed';
+export interface EndedRecord extends Fingerprinted {
+  readonly state: 'released' | 'expired';
   readonly createdS: number;
-  /** Of a closed reservation: what its commit named. 0 else. */
-  readonly commitFingerprint: number;
 }
+
+export interface ClosedRecord extends Fingerprinted {
+  readonly state: 'closed';
+  readonly createdS: number;
+  readonly commitFingerprint: number;
+  /** The verb that took the last unit, so that its repeat is recognised. */
+  readonly closedBy: 'cancel' | 'ship';
+  readonly operations: readonly Buffer[];
+}
+
+export type Tombstone = EndedRecord | ClosedRecord;
 
 export type ReservationRecord = HeldRecord | CommittedRecord | Tombstone;
 

@@ -22,8 +22,8 @@
  *   moves: u16 n: u16 line, u16 cell, u32 units
  */
 import type { CellField, ReservationId, Sku } from '../domain/ids.ts';
-import { packId, unpackId } from '../domain/reservation-id.ts';
 import { FINGERPRINT_BYTES } from '../domain/reservation.ts';
+import { packId, unpackId } from '../domain/reservation-id.ts';
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts';
 import { decodeCell, encodeCell } from './cell-codec.ts';
 import type { CellResult, Change, Entry, EntryKey, Fulfilled, Move } from './entry.ts';

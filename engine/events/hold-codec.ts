@@ -3,7 +3,7 @@
  *
  *   u8 state (1 held, 2 committed, 3 released, 4 expired, 5 closed, 9 stock operation)
  *   8 bytes fingerprint, u32 created_s
- *   closed: u32 commit fingerprint                                   (tombstones end here)
+ *   closed: u32 commit fingerprint, u8 closed by (5 cancel, 6 ship), u8 n operations, n x 8 bytes
  *   held, committed: u16 version, u32 deadline_s | commit fingerprint,
  *     u8 n operations, n x 8 bytes,
  *     u16 n lines, each: u16 line, u8+ sku, u32 requested, u8 n placements, each: u8+ field, u32 units
@@ -14,6 +14,7 @@ import { FINGERPRINT_BYTES } from '../domain/reservation.ts';
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts';
 
 const STATES = { held: 1, committed: 2, released: 3, expired: 4, closed: 5 } as const;
+const CLOSED_BY = { cancel: 5, ship: 6 } as const;
 export const OPERATION_STATE = 9;
 const OPERATION_KEY_BYTES = 8;
 
@@ -22,12 +23,15 @@ export function encodeHold(record: ReservationRecord): Buffer {
   out.u8(STATES[record.state]);
   out.raw(record.fingerprint);
   out.u32(record.createdS);
-  if (record.state === 'closed') out.u32(record.commitFingerprint);
+  if (record.state === 'closed') {
+    out.u32(record.commitFingerprint);
+    out.u8(CLOSED_BY[record.closedBy]);
+    writeOperations(out, record.operations);
+  }
   if (record.state !== 'held' && record.state !== 'committed') return out.take();
   out.u16(record.version);
   out.u32(record.state === 'held' ? record.deadlineS : record.commitFingerprint);
-  out.u8(record.operations.length);
-  for (const key of record.operations) out.raw(key);
+  writeOperations(out, record.operations);
   out.u16(record.lines.length);
   for (const line of record.lines) {
     out.u16(line.line);
@@ -58,11 +62,18 @@ export function decodeHold(bytes: Buffer): ReservationRecord {
   const createdS = reader.u32();
   switch (code) {
     case STATES.released:
-      return { state: 'released', fingerprint, createdS, commitFingerprint: 0 };
+      return { state: 'released', fingerprint, createdS };
     case STATES.expired:
-      return { state: 'expired', fingerprint, createdS, commitFingerprint: 0 };
+      return { state: 'expired', fingerprint, createdS };
     case STATES.closed:
-      return { state: 'closed', fingerprint, createdS, commitFingerprint: reader.u32() };
+      return {
+        state: 'closed',
+        fingerprint,
+        createdS,
+        commitFingerprint: reader.u32(),
+        closedBy: reader.u8() === CLOSED_BY.cancel ? 'cancel' : 'ship',
+        operations: readOperations(reader),
+      };
     case STATES.held:
     case STATES.committed: {
       const version = reader.u16();
@@ -70,11 +81,23 @@ export function decodeHold(bytes: Buffer): ReservationRecord {
       const rest = { operations: readOperations(reader), lines: readLines(reader) };
       return code === STATES.held
         ? { state: 'held', fingerprint, createdS, version, deadlineS: number, ...rest }
-        : { state: 'committed', fingerprint, createdS, version, commitFingerprint: number, ...rest };
+        : {
+            state: 'committed',
+            fingerprint,
+            createdS,
+            version,
+            commitFingerprint: number,
+            ...rest,
+          };
     }
     default:
       throw new DecodeError(`no reservation record has state ${code}`);
   }
+}
+
+function writeOperations(out: ByteWriter, keys: readonly Buffer[]): void {
+  out.u8(keys.length);
+  for (const key of keys) out.raw(key);
 }
 
 function readOperations(reader: ByteReader): Buffer[] {

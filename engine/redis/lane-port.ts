@@ -54,7 +54,9 @@ export interface Lane {
   submit(operation: Operation, done: (answer: OperationAnswer) => void): void;
   stock(operation: StockOperation): Promise<StockResult | LaneRefusal>;
   availability(skus: readonly Sku[]): Promise<AvailabilityResult | LaneRefusal>;
-  defineProduct(sku: Sku): Promise<{ outcome: 'applied'; stamp: LaneStamp } | LaneRefusal>;
+  defineProducts(
+    skus: readonly Sku[],
+  ): Promise<{ outcome: 'applied'; stamp: LaneStamp } | LaneRefusal>;
   /** Gives expired units back, one bounded slice; `more` says that another is due at once. */
   expire(recordsMax: number): Promise<{ expired: number; more: boolean } | LaneRefusal>;
 }

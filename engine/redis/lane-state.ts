@@ -1,6 +1,7 @@
 /** What the relay, the persister's trimming and recovery ask of a lane (scripts tail .. open). */
-import type { CellField, Sku } from '../domain/ids.ts';
+
 import type { Cell } from '../domain/cell.ts';
+import type { CellField, Sku } from '../domain/ids.ts';
 import type { EntryKey } from '../events/entry.ts';
 
 /** An entry as it stands in the stream: its id, and its bytes (events/entry-codec.ts). */
@@ -27,7 +28,12 @@ export interface LaneTail {
 
 /** `claim` closed the lane under the term, or a newer claim stands. */
 export type ClaimReply =
-  | { readonly claimed: true; readonly replid: string; readonly last: EntryKey; readonly timeMs: number }
+  | {
+      readonly claimed: true;
+      readonly replid: string;
+      readonly last: EntryKey;
+      readonly timeMs: number;
+    }
   | { readonly claimed: false; readonly term: number };
 
 /** A recovery script ran, or the claim was lost (another term, or another node). */
@@ -68,7 +74,13 @@ export interface LaneState {
   /** The first chunk sets meta's position to nothing (an empty chunk does just that). */
   restore(term: number, replid: string, chunk: RestoreChunk): Promise<RecoveryReply>;
   /** Appends `opened` behind `head` as <term>-1 and opens; lane time stood still meanwhile. */
-  open(term: number, replid: string, head: EntryKey, nonce: Buffer, timeMs: number): Promise<RecoveryReply>;
+  open(
+    term: number,
+    replid: string,
+    head: EntryKey,
+    nonce: Buffer,
+    timeMs: number,
+  ): Promise<RecoveryReply>;
   /**
    * Removes entries that PostgreSQL has, up to and with `persisted`; embedded keeps those of the
    * last `marginMs` of lane time. Says how many went; -1 when the lane refused (fenced).

@@ -1,4 +1,6 @@
 /** What the engine asks of a lane, and what the lane answers. `operation-codec.ts` has the bytes. */
+
+import type { FENCE_REASONS } from '../../lua/constants.ts';
 import type { CellField, Sku } from '../domain/ids.ts';
 import type { OutcomeName } from '../domain/outcome.ts';
 import type { ReservationRecord } from '../domain/reservation.ts';
@@ -61,7 +63,13 @@ export interface ExtendOperation {
   readonly ttlS: number;
 }
 
-export type Operation = ReserveOperation | SettleOperation | ExtendOperation;
+/** Reads a record: `exists`, or `not_found`. */
+export interface InspectOperation {
+  readonly kind: 'inspect';
+  readonly id: Buffer;
+}
+
+export type Operation = ReserveOperation | SettleOperation | ExtendOperation | InspectOperation;
 
 /** Where the lane stood when its script ended. */
 export interface LaneStamp {
@@ -91,7 +99,7 @@ export interface OperationResult {
 }
 
 /** Why a lane refused a whole batch. */
-export type FenceReason = 'no_meta' | 'replid' | 'closed' | 'behind_caller' | 'half_done';
+export type FenceReason = (typeof FENCE_REASONS)[number];
 
 export interface StockOperation {
   readonly kind: StockKind;
@@ -100,7 +108,11 @@ export interface StockOperation {
   readonly fresh: boolean;
   readonly fingerprint: Buffer;
   readonly attributes: string;
-  readonly lines: readonly { readonly sku: Sku; readonly field: CellField; readonly delta: number }[];
+  readonly lines: readonly {
+    readonly sku: Sku;
+    readonly field: CellField;
+    readonly delta: number;
+  }[];
 }
 
 export interface CellView {

@@ -1,0 +1,241 @@
+/** Operations to bytes and answers from bytes, as the headers in lua/commands say. */
+
+import { FENCE_REASONS, OPERATION_KINDS } from '../../lua/constants.ts';
+import type { CellField, Sku } from '../domain/ids.ts';
+import type { OutcomeName } from '../domain/outcome.ts';
+import { outcomeByCode } from '../domain/outcome.ts';
+import { addressOf } from '../domain/reservation-id.ts';
+import { type ByteReader, ByteWriter, DecodeError } from '../events/bytes.ts';
+import { decodeCell } from '../events/cell-codec.ts';
+import { decodeHold, encodeHold } from '../events/hold-codec.ts';
+import type {
+  FenceReason,
+  LaneStamp,
+  Operation,
+  OperationResult,
+  ReserveOperation,
+  SettleOperation,
+  Shortage,
+  SkuView,
+  StockOperation,
+} from './operation.ts';
+
+const FRESH = 1;
+const PARTIAL = 2;
+const SPLIT = 4;
+const LINES = 1;
+const ADOPT = 2;
+const RETAKE = 4;
+const KEYED = 8;
+
+const KIND_CODES = Object.fromEntries(OPERATION_KINDS.map((kind, i) => [kind, i + 1])) as Readonly<
+  Record<(typeof OPERATION_KINDS)[number], number>
+>;
+
+/** What a caller knows of the lane, and the nonce of the entry that the script may write. */
+export interface ScriptContext {
+  readonly seenEpoch: number;
+  readonly seenSeq: number;
+  readonly nonce: Buffer;
+  /** An argument of the script itself: greatest hold age (s), references to look at. */
+  readonly number?: number;
+}
+
+export function encodeContext(context: ScriptContext): Buffer {
+  const out = new ByteWriter(28);
+  out.i64(context.seenEpoch);
+  out.i64(context.seenSeq);
+  out.raw(context.nonce);
+  if (context.number !== undefined) out.u32(context.number);
+  return out.take();
+}
+
+/** Encodes batches; owns its buffers, so one to a lane. */
+export class BatchEncoder {
+  readonly #names = new ByteWriter(1024);
+  readonly #body = new ByteWriter(32_768);
+  readonly #skus = new Map<string, number>();
+  readonly #fields = new Map<string, number>();
+
+  encode(operations: readonly Operation[]): Buffer {
+    this.#skus.clear();
+    this.#fields.clear();
+    this.#body.u16(operations.length);
+    for (const operation of operations) this.#operation(operation);
+    this.#writeNames(this.#skus);
+    this.#writeNames(this.#fields);
+    return Buffer.concat([this.#names.take(), this.#body.take()]);
+  }
+
+  #writeNames(names: ReadonlyMap<string, number>): void {
+    this.#names.u16(names.size);
+    for (const name of names.keys()) this.#names.ascii8(name);
+  }
+
+  #name(table: Map<string, number>, name: string): number {
+    let index = table.get(name);
+    if (index === undefined) {
+      index = table.size;
+      table.set(name, index);
+    }
+    return index;
+  }
+
+  #operation(operation: Operation): void {
+    const body = this.#body;
+    const { generation, bucket } = addressOf(operation.id);
+    body.u8(KIND_CODES[operation.kind]);
+    body.u8(flagsOf(operation));
+    body.u16(generation);
+    body.u24(bucket);
+    body.bytes8(operation.id);
+    switch (operation.kind) {
+      case 'reserve':
+        this.#reserve(operation);
+        return;
+      case 'extend':
+        body.u32(operation.ttlS);
+        return;
+      case 'inspect':
+        return;
+      default:
+        this.#settle(operation);
+    }
+  }
+
+  #reserve(operation: ReserveOperation): void {
+    const body = this.#body;
+    body.raw(operation.fingerprint);
+    body.u32(operation.ttlS);
+    writeAttributes(body, operation.attributes);
+    body.u16(operation.lines.length);
+    for (const line of operation.lines) {
+      body.u16(this.#name(this.#skus, line.sku));
+      body.u32(line.quantity);
+      body.u8(line.fields.length);
+      for (const field of line.fields) body.u16(this.#name(this.#fields, field));
+    }
+  }
+
+  #settle(operation: SettleOperation): void {
+    const body = this.#body;
+    writeAttributes(body, operation.attributes);
+    if (operation.kind === 'commit') body.u32(operation.commitFingerprint ?? 0);
+    if (operation.operationKey) body.raw(operation.operationKey);
+    if (operation.retake) {
+      body.i64(operation.retake.holdEpoch);
+      body.raw(operation.retake.fingerprint);
+    }
+    if (operation.adopt) body.bytes32(encodeHold(operation.adopt));
+    if (!operation.lines) return;
+    body.u16(operation.lines.length);
+    for (const line of operation.lines) {
+      body.u16(this.#name(this.#skus, line.sku));
+      body.u16(this.#name(this.#fields, line.field));
+      body.u32(line.quantity);
+    }
+  }
+}
+
+function writeAttributes(body: ByteWriter, attributes: string): void {
+  if (attributes === '') body.u16(0);
+  else body.bytes16(Buffer.from(attributes));
+}
+
+function flagsOf(operation: Operation): number {
+  switch (operation.kind) {
+    case 'reserve':
+      return (
+        (operation.fresh ? FRESH : 0) |
+        (operation.partial ? PARTIAL : 0) |
+        (operation.split ? SPLIT : 0)
+      );
+    case 'extend':
+    case 'inspect':
+      return 0;
+    default:
+      return (
+        (operation.lines ? LINES : 0) |
+        (operation.adopt ? ADOPT : 0) |
+        (operation.retake ? RETAKE : 0) |
+        (operation.operationKey ? KEYED : 0)
+      );
+  }
+}
+
+export type Fenced = { readonly fenced: FenceReason };
+
+/** Reads the head that every reply of an open lane's script has. */
+export function readStamp(reader: ByteReader): LaneStamp | Fenced {
+  if (reader.u8() === 1) {
+    const reason = FENCE_REASONS[reader.u8() - 1];
+    if (reason === undefined) throw new DecodeError('a lane gave a fence reason that is unknown');
+    return { fenced: reason };
+  }
+  return { epoch: reader.i64(), seq: reader.i64(), timeMs: reader.i64(), offsetMs: reader.i64() };
+}
+
+export function isFenced(stamp: LaneStamp | Fenced): stamp is Fenced {
+  return 'fenced' in stamp;
+}
+
+export function readAnswer(reader: ByteReader, stamp: LaneStamp): OperationResult {
+  const code = reader.u8();
+  const flags = reader.u8();
+  const outcome: OutcomeName | undefined = outcomeByCode(code);
+  if (outcome === undefined) throw new DecodeError(`a lane gave outcome ${code}, which is unknown`);
+  const replayed = (flags & 1) === 1;
+  const record = (flags & 2) === 2 ? decodeHold(reader.bytes32()) : undefined;
+  const shortages = (flags & 4) === 4 ? readShortages(reader) : undefined;
+  return {
+    outcome,
+    replayed,
+    stamp,
+    ...(record && { record }),
+    ...(shortages && { shortages }),
+  };
+}
+
+function readShortages(reader: ByteReader): Shortage[] {
+  return Array.from({ length: reader.u16() }, () => ({
+    line: reader.u16(),
+    available: reader.i64(),
+  }));
+}
+
+export function encodeStock(operation: StockOperation): Buffer {
+  const { generation, bucket } = addressOf(operation.id);
+  const out = new ByteWriter();
+  out.u8(operation.kind === 'receive' ? 1 : 2);
+  out.u8(operation.fresh ? FRESH : 0);
+  out.u16(generation);
+  out.u24(bucket);
+  out.bytes8(operation.id);
+  out.raw(operation.fingerprint);
+  out.bytes16(Buffer.from(operation.attributes));
+  out.u16(operation.lines.length);
+  for (const line of operation.lines) {
+    out.ascii8(line.sku);
+    out.ascii8(line.field);
+    out.i64(line.delta);
+  }
+  return out.take();
+}
+
+export function encodeSkus(skus: readonly Sku[], kind?: number): Buffer {
+  const out = new ByteWriter();
+  if (kind !== undefined) out.u8(kind);
+  out.u16(skus.length);
+  for (const sku of skus) out.ascii8(sku);
+  return out.take();
+}
+export const DEFINE_KIND = 3;
+
+export function readSkuView(reader: ByteReader, sku: Sku): SkuView {
+  const known = reader.u8() === 1;
+  const cells = Array.from({ length: reader.u16() }, () => ({
+    field: reader.ascii8() as CellField,
+    ...decodeCell(reader.bytes8()),
+  }));
+  return { sku, known, cells };
+}

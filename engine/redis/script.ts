@@ -1,0 +1,32 @@
+/**
+ * Runs the generated scripts by content (EVALSHA). A node that does not know one yet answers
+ * NOSCRIPT, before anything ran: then the source is sent, once, and the node knows it.
+ */
+import { createHash } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { SCRIPTS, type ScriptName } from '../../lua/generated/scripts.ts';
+
+export type RunScript = (
+  name: ScriptName,
+  key: string,
+  args: readonly (string | Buffer | number)[],
+) => Promise<unknown>;
+
+const DIGESTS: ReadonlyMap<ScriptName, string> = new Map(
+  Object.entries(SCRIPTS).map(([name, { source }]) => [
+    name as ScriptName,
+    createHash('sha1').update(source).digest('hex'),
+  ]),
+);
+
+/** Replies are Buffers, numbers and arrays of them. */
+export function scriptRunner(redis: Redis): RunScript {
+  return async (name, key, args) => {
+    try {
+      return await redis.callBuffer('EVALSHA', DIGESTS.get(name) ?? '', 1, key, ...args);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return await redis.callBuffer('EVAL', SCRIPTS[name].source, 1, key, ...args);
+    }
+  };
+}

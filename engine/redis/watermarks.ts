@@ -1,0 +1,163 @@
+/**
+ * Who waits for a durability level, and who for a sign of life.
+ *
+ * A watermark (epoch, seq) of a level covers the waits of its own epoch up to seq; it comes over a
+ * channel, and every POLL_MS from a small key while anybody waits. A wait ends as not reached when
+ * its epoch has ended (a watermark of a later epoch came) or its time is up: the outcome is then
+ * unknown, and the id resolves it. Waits of a level stand in the order of their positions, because
+ * a lane's replies come in that order.
+ */
+import type { Redis } from 'ioredis';
+import type { DurabilityLevel } from '../domain/durability.ts';
+import { laneKeys } from './keys.ts';
+import type { Watermarks } from './lane-port.ts';
+import type { LaneStamp } from './operation.ts';
+
+export interface WatermarkOptions {
+  readonly redis: Redis;
+  /** A connection of its own: a subscriber takes no other command. */
+  readonly subscriber: Redis;
+  readonly lane: number;
+  readonly waitMsMax: number;
+  /** The registry's row; asked for signs of life. */
+  readonly readRegistry: () => Promise<{ term: number; state: string }>;
+}
+
+interface Mark {
+  readonly epoch: number;
+  readonly seq: number;
+}
+
+interface Wait {
+  readonly stamp: LaneStamp;
+  readonly until: number;
+  readonly done: (reached: boolean) => void;
+}
+
+type LoggedLevel = Exclude<DurabilityLevel, 'memory'>;
+const POLL_MS = 50;
+
+export interface RunningWatermarks extends Watermarks {
+  readonly waiting: () => number;
+  readonly last: (level: LoggedLevel) => Mark;
+  close(): void;
+}
+
+export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
+  const keys = laneKeys(options.lane);
+  const marks: Record<LoggedLevel, Mark> = {
+    logged: { epoch: 0, seq: 0 },
+    persisted: { epoch: 0, seq: 0 },
+  };
+  const waits: Record<LoggedLevel, Wait[]> = { logged: [], persisted: [] };
+  const signs = createSignsOfLife(options, (stamp, done) =>
+    waits.logged.push({
+      stamp: { ...stamp, seq: stamp.seq + 1 },
+      until: performance.now() + options.waitMsMax,
+      done,
+    }),
+  );
+
+  const settle = (level: LoggedLevel): void => {
+    const mark = marks[level];
+    const queue = waits[level];
+    const time = performance.now();
+    let keep = 0;
+    for (const wait of queue) {
+      const { epoch, seq } = wait.stamp;
+      if (epoch === mark.epoch && seq <= mark.seq) wait.done(true);
+      else if (epoch < mark.epoch || wait.until <= time) wait.done(false);
+      else queue[keep++] = wait;
+    }
+    queue.length = keep;
+  };
+
+  const advance = (level: string | undefined, epoch: number, seq: number): void => {
+    if ((level !== 'logged' && level !== 'persisted') || !Number.isSafeInteger(epoch)) return;
+    const mark = marks[level];
+    if (epoch < mark.epoch || (epoch === mark.epoch && seq <= mark.seq)) return;
+    marks[level] = { epoch, seq };
+    settle(level);
+    // What is persisted is logged, also when nobody said so.
+    if (level === 'persisted') advance('logged', epoch, seq);
+  };
+
+  const onMessage = (_channel: string, message: string): void => {
+    const [level, epoch, seq] = message.split(' ');
+    advance(level, Number(epoch), Number(seq));
+  };
+  const subscribe = (): void => {
+    options.subscriber.subscribe(keys.marksChannel).catch(ignoreUntilNextReady);
+  };
+  options.subscriber.on('message', onMessage);
+  options.subscriber.on('ready', subscribe);
+  if (options.subscriber.status === 'ready') subscribe();
+
+  const poll = async (): Promise<void> => {
+    if (waits.logged.length + waits.persisted.length === 0) return;
+    const stored = await options.redis.hgetall(keys.marks).catch(() => ({}));
+    for (const [level, value] of Object.entries(stored)) {
+      const [epoch, seq] = String(value).split(' ');
+      advance(level, Number(epoch), Number(seq));
+    }
+    settle('logged');
+    settle('persisted');
+  };
+  const timer = setInterval(() => void poll(), POLL_MS);
+
+  return {
+    wait(level, stamp, done) {
+      if (level === 'memory') {
+        done(true);
+        return;
+      }
+      const mark = marks[level];
+      if (mark.epoch === stamp.epoch && stamp.seq <= mark.seq) done(true);
+      else waits[level].push({ stamp, until: performance.now() + options.waitMsMax, done });
+    },
+    confirmOpen: signs,
+    waiting: () => waits.logged.length + waits.persisted.length,
+    last: (level) => marks[level],
+    close() {
+      clearInterval(timer);
+      options.subscriber.off('message', onMessage);
+      options.subscriber.off('ready', subscribe);
+      for (const level of ['logged', 'persisted'] as const) {
+        for (const wait of waits[level].splice(0)) wait.done(false);
+      }
+    },
+  };
+}
+
+/** A subscription that failed is made again when the connection is ready again. */
+function ignoreUntilNextReady(): void {}
+
+/**
+ * One look at the registry serves all who asked before it began. When PostgreSQL cannot be asked,
+ * a valid entry behind the reply's position is the other sign.
+ */
+function createSignsOfLife(
+  options: WatermarkOptions,
+  waitForEntry: (stamp: LaneStamp, done: (alive: boolean) => void) => void,
+): Watermarks['confirmOpen'] {
+  let asking: { stamp: LaneStamp; done: (alive: boolean) => void }[] = [];
+  let busy = false;
+  const ask = async (): Promise<void> => {
+    busy = true;
+    while (asking.length > 0) {
+      const askers = asking;
+      asking = [];
+      try {
+        const { term, state } = await options.readRegistry();
+        for (const { stamp, done } of askers) done(state === 'open' && term === stamp.epoch);
+      } catch {
+        for (const { stamp, done } of askers) waitForEntry(stamp, done);
+      }
+    }
+    busy = false;
+  };
+  return (stamp, done) => {
+    asking.push({ stamp, done });
+    if (!busy) void ask();
+  };
+}

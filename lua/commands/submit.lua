@@ -1,0 +1,70 @@
+--[[
+Decides a batch of operations on one lane, each for itself, all in one entry of the log.
+
+KEYS[1]  meta
+ARGV[1]  context: I8 epoch, I8 seq seen, c8 nonce for the entry, I4 greatest age of a hold, s
+ARGV[2]  operations: I2 n, n x u8+ SKU; I2 n, n x u8+ field; I2 n operations, each
+         u8 kind (1 reserve, 2 commit, 3 release, 4 extend, 5 cancel, 6 ship, 7 inspect), u8 flags,
+         u16 generation (0: today's or yesterday's), u24 bucket, u8+ id, then
+           reserve  c8 fingerprint, u32 ttl s, u16+ attributes,
+                    u16 n lines: u16 SKU, u32 units, u8 n preferences: u16 field
+                    flags: 1 fresh (nobody can know the id yet), 2 partial, 4 split
+           extend   u32 ttl s
+           inspect  nothing
+           others   u16+ attributes; commit: u32 commit fingerprint; keyed: c8 operation key;
+                    retake: I8 epoch of the hold, c8 fingerprint; adopt: u32+ record;
+                    lines: u16 n: u16 SKU, u16 field, u32 units
+                    flags: 1 lines, 2 adopt, 4 retake, 8 keyed
+Touches  log, deadlines, stock:*, hold:*, cart:*, due:*
+Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset, and an
+         answer an operation (includes/answers.lua)
+Variants submit: flags=; settle: flags=allow-oom
+]]
+-- @include fence
+-- @include cells
+-- @include holds
+-- @include entry
+-- @include answers
+
+local hold_age_max = struct.unpack('>I4', ARGV[1], context_at)
+local operations = ARGV[2]
+
+local function read_names(pos)
+  local names, count = {}, nil
+  count, pos = struct.unpack('>I2', operations, pos)
+  for i = 1, count do names[i], pos = struct.unpack('>Bc0', operations, pos) end
+  return names, pos
+end
+
+local skus, fields, pos
+skus, pos = read_names(1)
+fields, pos = read_names(pos)
+
+-- @include reserve
+-- @include settle
+
+local count
+count, pos = struct.unpack('>I2', operations, pos)
+for _ = 1, count do
+  local kind, flags, generation, bucket, id
+  kind, flags, generation, bucket, id, pos = struct.unpack('>BBI2I3Bc0', operations, pos)
+  if kind == KIND.reserve then
+    pos = reserve(flags, generation, bucket, id, pos)
+  elseif kind == KIND.extend then
+    pos = extend(generation, bucket, id, pos)
+  elseif kind == KIND.inspect then
+    pos = inspect(generation, bucket, id, pos)
+  else
+    pos = settle(kind, flags, generation, bucket, id, pos)
+  end
+end
+
+if change_count > 0 then
+  append_entry(1)
+  write_cells()
+  write_holds()
+  write_due()
+  finish_entry()
+end
+answers[1] = stamp()
+return table.concat(answers, '', 1, answer_count)

@@ -1,0 +1,25 @@
+/** Names that the scripts may use as `GROUP.name`; the build puts the numbers in their place. */
+import { OUTCOMES } from '../engine/domain/outcome.ts';
+
+export const FENCE_REASONS = ['no_meta', 'replid', 'closed', 'behind_caller', 'half_done'] as const;
+
+export const OPERATION_KINDS = [
+  'reserve',
+  'commit',
+  'release',
+  'extend',
+  'cancel',
+  'ship',
+  'inspect',
+] as const;
+
+export const LUA_CONSTANTS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  OUTCOME: Object.fromEntries(
+    Object.entries(OUTCOMES)
+      .filter(([, row]) => row.code > 0)
+      .map(([name, row]) => [name, row.code]),
+  ),
+  FENCE: Object.fromEntries(FENCE_REASONS.map((name, i) => [name, i + 1])),
+  KIND: Object.fromEntries(OPERATION_KINDS.map((name, i) => [name, i + 1])),
+  STATE: { held: 1, committed: 2, released: 3, expired: 4, closed: 5, operation: 9 },
+};

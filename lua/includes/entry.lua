@@ -1,0 +1,26 @@
+-- The log entry: first write of a script; `finish` writes all the rest, meta's seq last. Lua errors do
+-- not roll back: a script that dies between the two leaves an entry behind meta's last, which every
+-- later script sees (fence.lua), and which recovery brings to PostgreSQL and back.
+--
+-- Gives: changes, change_count (to be filled), append_entry(kind), finish_entry()
+
+local changes, change_count = {}, 0
+
+local function append_entry(kind)
+  local out = { struct.pack('>BBI8I8c8I8I8c8I8I2I2', 1, kind, epoch, seq + 1, new_nonce,
+    epoch, seq, nonce, now, touched_count, change_count) }
+  local n = pack_touched(out, 1)
+  out[n + 1] = table.concat(changes, '', 1, change_count)
+  redis.call('XADD', log, meta[3] .. '-' .. string.format('%.0f', seq + 1), 'e', table.concat(out))
+end
+
+local function finish_entry()
+  seq = seq + 1
+  redis.call('HSET', KEYS[1], 'time', string.format('%.0f', now), 'nonce', new_nonce,
+    'seq', string.format('%.0f', seq))
+end
+
+-- Reply header: >B 0, I8 epoch, I8 seq, I8 now, i8 offset.
+local function stamp()
+  return struct.pack('>BI8I8I8i8', 0, epoch, seq, now, offset)
+end

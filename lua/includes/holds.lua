@@ -1,0 +1,165 @@
+-- Reservation records: found, read, changed in Lua's memory, written once, grouped by hash.
+-- A record's bytes: events/hold-codec.ts. Where it stands: domain/reservation-id.ts. A record over
+-- CART_BYTES stands in the twin hash `cart:`, and `hold:` keeps a stub of 13 bytes, so that one big
+-- cart does not turn a bucket of small records into a hash table.
+--
+-- Gives: find_hold(generation, bucket, id), parse_hold(bytes), encode_hold(hold), save_hold(at,
+--        bytes), write_holds(), add_due(second, at), write_due()
+
+local CART_BYTES = 400
+-- Days after which a generation is not looked at any more, because `drop` may have taken it.
+local GENERATIONS_BACK = 2
+local found, dirty, dirty_count, due = {}, {}, 0, {}
+
+local function read_record(generation, bucket, id)
+  local at = generation .. ':' .. bucket
+  local bytes = redis.call('HGET', prefix .. 'hold:' .. at, id)
+  if bytes and string.byte(bytes) >= 128 then
+    return redis.call('HGET', prefix .. 'cart:' .. at, id), true
+  end
+  return bytes, false
+end
+
+-- Where the id's record stands, or would stand: { generation, bucket, id, bytes or nil }.
+local function find_hold(generation, bucket, id)
+  local at = found[id]
+  if at then return at end
+  at = { id = id, bucket = bucket, generation = generation }
+  found[id] = at
+  if generation > 0 and today - generation <= GENERATIONS_BACK then
+    at.bytes, at.cart = read_record(generation, bucket, id)
+    return at
+  end
+  at.generation = today
+  at.bytes, at.cart = read_record(today, bucket, id)
+  if not at.bytes then
+    local bytes, cart = read_record(today - 1, bucket, id)
+    if bytes then at.bytes, at.cart, at.generation = bytes, cart, today - 1 end
+  end
+  return at
+end
+
+local function parse_hold(bytes)
+  local state, fingerprint, created, pos = struct.unpack('>Bc8I4', bytes)
+  local h = { state = state, fingerprint = fingerprint, created = created, operations = '' }
+  if state == STATE.closed then
+    local count
+    h.number, h.closed_by, count, pos = struct.unpack('>I4BB', bytes, pos)
+    h.operations = string.sub(bytes, pos, pos + 8 * count - 1)
+  elseif state == STATE.held or state == STATE.committed then
+    local count, lines
+    h.version, h.number, count, pos = struct.unpack('>I2I4B', bytes, pos)
+    h.operations = string.sub(bytes, pos, pos + 8 * count - 1)
+    lines, pos = struct.unpack('>I2', bytes, pos + 8 * count)
+    h.lines = {}
+    for i = 1, lines do
+      local line = { places = {} }
+      line.line, line.sku, line.requested, count, pos = struct.unpack('>I2Bc0I4B', bytes, pos)
+      for k = 1, count do
+        local place = { line = line.line, sku = line.sku }
+        place.field, place.units, pos = struct.unpack('>Bc0I4', bytes, pos)
+        line.places[k] = place
+      end
+      h.lines[i] = line
+    end
+  end
+  return h
+end
+
+local function encode_tombstone(h)
+  local bytes = struct.pack('>Bc8I4', h.state, h.fingerprint, h.created)
+  if h.state == STATE.closed then
+    bytes = bytes .. struct.pack('>I4BB', h.number, h.closed_by, #h.operations / 8) .. h.operations
+  end
+  return bytes
+end
+
+-- Lines and places without units are left out.
+local function encode_hold(h)
+  if h.state ~= STATE.held and h.state ~= STATE.committed then return encode_tombstone(h) end
+  local out, n, lines = {}, 0, 0
+  for i = 1, #h.lines do
+    local line, places, count = h.lines[i], {}, 0
+    for k = 1, #line.places do
+      local place = line.places[k]
+      if place.units > 0 then
+        count = count + 1
+        places[count] = struct.pack('>Bc0I4', #place.field, place.field, place.units)
+      end
+    end
+    if count > 0 then
+      lines = lines + 1
+      out[n + 1] = struct.pack('>I2Bc0I4B', line.line, #line.sku, line.sku, line.requested, count)
+      out[n + 2] = table.concat(places)
+      n = n + 2
+    end
+  end
+  return struct.pack('>Bc8I4I2I4B', h.state, h.fingerprint, h.created, h.version, h.number,
+    #h.operations / 8) .. h.operations .. struct.pack('>I2', lines) .. table.concat(out)
+end
+
+local function save_hold(at, bytes)
+  at.bytes = bytes
+  if not at.dirty then
+    at.dirty = true
+    dirty_count = dirty_count + 1
+    dirty[dirty_count] = at
+  end
+end
+
+-- One HSET a hash. unpack() stays far below Lua's limit of 8,000.
+local function write_grouped(name, groups)
+  for place, list in pairs(groups) do
+    for i = 1, #list, 4000 do
+      redis.call('HSET', prefix .. name .. place, unpack(list, i, math.min(i + 3999, #list)))
+    end
+  end
+end
+
+local function write_holds()
+  local holds, carts = {}, {}
+  for i = 1, dirty_count do
+    local at = dirty[i]
+    local place, bytes = at.generation .. ':' .. at.bucket, at.bytes
+    if #bytes > CART_BYTES then
+      local list = carts[place] or {}
+      carts[place] = list
+      list[#list + 1], list[#list + 2] = at.id, bytes
+      bytes = string.char(string.byte(bytes) + 128) .. string.sub(bytes, 2, 13)
+    elseif at.cart then
+      redis.call('HDEL', prefix .. 'cart:' .. place, at.id)
+    end
+    local list = holds[place]
+    if list then
+      local n = #list
+      list[n + 1], list[n + 2] = at.id, bytes
+    else
+      holds[place] = { at.id, bytes }
+    end
+  end
+  write_grouped('hold:', holds)
+  write_grouped('cart:', carts)
+end
+
+-- Deadlines: a list a second, each element up to DUE_REFS references, behind a sorted set of seconds.
+-- A reference is looked at when its second comes, never removed before: the record decides.
+local DUE_REFS = 128
+
+local function add_due(second, at)
+  local list = due[second]
+  if not list then
+    list = {}
+    due[second] = list
+  end
+  list[#list + 1] = struct.pack('>I2I3Bc0', at.generation, at.bucket, #at.id, at.id)
+end
+
+local function write_due()
+  for second, list in pairs(due) do
+    redis.call('ZADD', prefix .. 'deadlines', second, second)
+    for i = 1, #list, DUE_REFS do
+      redis.call('RPUSH', prefix .. 'due:' .. second,
+        table.concat(list, '', i, math.min(i + DUE_REFS - 1, #list)))
+    end
+  end
+end

@@ -1,0 +1,217 @@
+-- Decides one reserve; changes only Lua's memory.
+--
+-- Gives: reserve(flags, generation, bucket, id, pos) -> pos behind the operation
+
+local FRESH, PARTIAL, SPLIT = 1, 2, 4
+
+-- The cell that takes the next units of a line without preference: the last one that served stays
+-- while it has enough, so that a hot SKU does not scan its warehouses for every buyer.
+local function fullest(s, wanted)
+  local best = s.best
+  if best and best.a >= wanted then return best end
+  best = nil
+  for i = 1, #s.list do
+    local c = s.list[i]
+    if c.a > 0 and (not best or c.a > best.a or (c.a == best.a and c.field < best.field)) then best = c end
+  end
+  s.best = best
+  return best
+end
+
+local function take(takes, line, c, units)
+  add_available(c, -units)
+  takes[#takes + 1] = { line = line, cell = c, units = units }
+end
+
+-- Gives back all takes behind the first `keep`.
+local function give_back(takes, keep)
+  for i = #takes, keep + 1, -1 do
+    add_available(takes[i].cell, takes[i].units)
+    takes[i] = nil
+  end
+end
+
+local function take_anywhere(takes, line, wanted, split)
+  local left = wanted
+  while left > 0 do
+    local c = fullest(line.stock, left)
+    if not c or (c.a < left and not split) then break end
+    local units = math.min(c.a, left)
+    take(takes, line, c, units)
+    left = left - units
+  end
+  return wanted - left
+end
+
+-- The first cell that has all, else, when the line may be split, what each has in turn.
+local function take_ranked(takes, line, wanted, split)
+  local cells, left = line.cells, wanted
+  for i = 1, #cells do
+    if cells[i].a >= wanted then
+      take(takes, line, cells[i], wanted)
+      return wanted
+    end
+  end
+  if not split then return 0 end
+  for i = 1, #cells do
+    local units = math.min(cells[i].a, left)
+    if units > 0 then
+      take(takes, line, cells[i], units)
+      left = left - units
+    end
+  end
+  return wanted - left
+end
+
+-- Takes up to `wanted` units and says how many; a line that may not be split takes all or none.
+local function take_line(takes, line, wanted, split)
+  if wanted <= 0 then return 0 end
+  if line.cells then return take_ranked(takes, line, wanted, split) end
+  return take_anywhere(takes, line, wanted, split)
+end
+
+-- Units that the line could have now.
+local function had(line, split)
+  if not line.cells then
+    if split then return line.stock.total end
+    local best = fullest(line.stock, math.huge)
+    return best and best.a or 0
+  end
+  local sum = 0
+  for i = 1, #line.cells do
+    local units = math.max(0, line.cells[i].a)
+    sum = split and sum + units or math.max(sum, units)
+  end
+  return sum
+end
+
+local function skip_lines(pos, count)
+  for _ = 1, count do
+    local _, _, preferences, behind = struct.unpack('>I2I4B', operations, pos)
+    pos = behind + 2 * preferences
+  end
+  return pos
+end
+
+local function read_lines(pos, count)
+  local lines = {}
+  for i = 1, count do
+    local line = { index = i - 1 }
+    local sku, preferences
+    sku, line.units, preferences, pos = struct.unpack('>I2I4B', operations, pos)
+    line.stock = stock_of(skus[sku + 1])
+    if preferences > 0 then
+      line.cells = {}
+      for k = 1, preferences do
+        local field
+        field, pos = struct.unpack('>I2', operations, pos)
+        local c = cell_of(line.stock, fields[field + 1])
+        if c then line.cells[#line.cells + 1] = c end
+      end
+    else
+      load_all(line.stock)
+    end
+    lines[i] = line
+  end
+  return lines, pos
+end
+
+-- Unknown SKUs and warehouses of the operation: outcome, or nil when there are none.
+local function find_unknown(lines)
+  local outcome, lacking = nil, {}
+  for i = 1, #lines do
+    local line = lines[i]
+    if line.cells and #line.cells == 0 or line.stock.list and #line.stock.list == 0 then
+      local this = is_known(line.stock) and OUTCOME.unknown_warehouse or OUTCOME.unknown_sku
+      -- A known SKU that was never received anywhere is sold out, not unknown.
+      if this == OUTCOME.unknown_sku or line.cells then
+        if not outcome or this < outcome then outcome, lacking = this, {} end
+        if this == outcome then lacking[#lacking + 1] = struct.pack('>I2I8', line.index, 0) end
+      end
+    end
+  end
+  return outcome, lacking
+end
+
+-- Takes from then on are this reservation's; the changes and the record carry them.
+local function hold_takes(at, fingerprint, ttl, attributes, lines, takes)
+  local created = math.floor(now / 1000)
+  local deadline = math.ceil((now + ttl * 1000) / 1000)
+  local record, logged, r, places, placed, count = {}, {}, 0, {}, {}, 0
+  local line_count, i = 0, 1
+  while i <= #takes do
+    local line = takes[i].line
+    count = 0
+    while i <= #takes and takes[i].line == line do
+      local units, c = takes[i].units, takes[i].cell
+      c.r = c.r + units
+      count = count + 1
+      places[count] = struct.pack('>Bc0I4', #c.field, c.field, units)
+      placed[count] = struct.pack('>I2I4', touch(c), units)
+      i = i + 1
+    end
+    local sku = line.stock.sku
+    r = r + 1
+    record[r] = struct.pack('>I2Bc0I4B', line.index, #sku, sku, line.units, count)
+      .. table.concat(places, '', 1, count)
+    logged[r] = struct.pack('>I2I4B', line.index, line.units, count) .. table.concat(placed, '', 1, count)
+    line_count = line_count + 1
+  end
+  change_count = change_count + 1
+  changes[change_count] = struct.pack('>BBc0I2c8I4I2c0I2', 1, #at.id, at.id, at.generation, fingerprint,
+    deadline, #attributes, attributes, line_count) .. table.concat(logged, '', 1, r)
+  local bytes = struct.pack('>Bc8I4I2I4BI2', STATE.held, fingerprint, created, 1, deadline, 0, line_count)
+    .. table.concat(record, '', 1, r)
+  save_hold(at, bytes)
+  add_due(deadline, at)
+  return bytes
+end
+
+local function reserve(flags, generation, bucket, id, pos)
+  local fingerprint, ttl, attributes, count
+  fingerprint, ttl, attributes, count, pos = struct.unpack('>c8I4I2c0I2', operations, pos)
+  local at
+  if flags % 2 == FRESH then
+    at = { id = id, bucket = bucket, generation = generation }
+  else
+    at = find_hold(generation, bucket, id)
+    if at.bytes then
+      if string.sub(at.bytes, 2, 9) ~= fingerprint then
+        answer(OUTCOME.exists_with_different_payload)
+      else
+        answer_record(OUTCOME.exists, true, at.bytes)
+      end
+      return skip_lines(pos, count)
+    end
+  end
+  local partial = math.floor(flags / PARTIAL) % 2 == 1
+  local split = math.floor(flags / SPLIT) % 2 == 1
+  local lines
+  lines, pos = read_lines(pos, count)
+  local unknown, lacking = find_unknown(lines)
+  if unknown then
+    answer_short(unknown, lacking)
+    return pos
+  end
+  local takes, short = {}, {}
+  for i = 1, count do
+    local line, before = lines[i], #takes
+    local wanted = line.units
+    if partial then wanted = math.min(wanted, had(line, split)) end
+    local got = take_line(takes, line, wanted, split)
+    if got < line.units then
+      if not partial then
+        give_back(takes, before)
+        got = had(line, split)
+      end
+      short[#short + 1] = struct.pack('>I2I8', line.index, math.max(0, got))
+    end
+  end
+  if #takes == 0 or (#short > 0 and not partial) then
+    give_back(takes, 0)
+    answer_short(OUTCOME.insufficient, short)
+    return pos
+  end
+  answer_record(OUTCOME.created, false, hold_takes(at, fingerprint, ttl, attributes, lines, takes), short)
+  return pos
+end
