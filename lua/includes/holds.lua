@@ -4,7 +4,7 @@
 -- cart does not turn a bucket of small records into a hash table.
 --
 -- Gives: find_hold(generation, bucket, id), parse_hold(bytes), encode_hold(hold), save_hold(at,
---        bytes), write_holds(), add_due(second, at), write_due()
+--        bytes), new_holds, write_holds(), add_due(second, at), add_due_ref(...), write_due()
 
 local CART_BYTES = 400
 -- Days after which a generation is not looked at any more, because `drop` may have taken it.
@@ -107,59 +107,74 @@ local function save_hold(at, bytes)
   end
 end
 
--- One HSET a hash. unpack() stays far below Lua's limit of 8,000.
-local function write_grouped(name, groups)
-  for place, list in pairs(groups) do
-    for i = 1, #list, 4000 do
-      redis.call('HSET', prefix .. name .. place, unpack(list, i, math.min(i + 3999, #list)))
+-- What one HSET writes: field, value, field, value, ..., and their number at [0].
+local function group_of(groups, generation, bucket)
+  local place = generation * 16777216 + bucket
+  local list = groups[place]
+  if not list then
+    list = { [0] = 0, at = generation .. ':' .. bucket }
+    groups[place] = list
+  end
+  return list
+end
+
+local function group_write(list, id, bytes)
+  local n = list[0]
+  list[n + 1], list[n + 2], list[0] = id, bytes, n + 2
+end
+
+-- unpack() stays far below Lua's limit of 8,000.
+local function write_groups(name, groups)
+  for _, list in pairs(groups) do
+    for i = 1, list[0], 4000 do
+      redis.call('HSET', prefix .. name .. list.at, unpack(list, i, math.min(i + 3999, list[0])))
     end
   end
 end
 
+local new_holds = {}
+
 local function write_holds()
-  local holds, carts = {}, {}
+  local carts = {}
   for i = 1, dirty_count do
     local at = dirty[i]
-    local place, bytes = at.generation .. ':' .. at.bucket, at.bytes
+    local bytes = at.bytes
     if #bytes > CART_BYTES then
-      local list = carts[place] or {}
-      carts[place] = list
-      list[#list + 1], list[#list + 2] = at.id, bytes
+      group_write(group_of(carts, at.generation, at.bucket), at.id, bytes)
       bytes = string.char(string.byte(bytes) + 128) .. string.sub(bytes, 2, 13)
     elseif at.cart then
-      redis.call('HDEL', prefix .. 'cart:' .. place, at.id)
+      redis.call('HDEL', prefix .. 'cart:' .. at.generation .. ':' .. at.bucket, at.id)
     end
-    local list = holds[place]
-    if list then
-      local n = #list
-      list[n + 1], list[n + 2] = at.id, bytes
-    else
-      holds[place] = { at.id, bytes }
-    end
+    group_write(group_of(new_holds, at.generation, at.bucket), at.id, bytes)
   end
-  write_grouped('hold:', holds)
-  write_grouped('cart:', carts)
+  write_groups('hold:', new_holds)
+  write_groups('cart:', carts)
 end
 
 -- Deadlines: a list a second, each element up to DUE_REFS references, behind a sorted set of seconds.
 -- A reference is looked at when its second comes, never removed before: the record decides.
 local DUE_REFS = 128
 
-local function add_due(second, at)
+local function add_due_ref(second, ref)
   local list = due[second]
   if not list then
-    list = {}
+    list = { [0] = 0 }
     due[second] = list
   end
-  list[#list + 1] = struct.pack('>I2I3Bc0', at.generation, at.bucket, #at.id, at.id)
+  local n = list[0] + 1
+  list[n], list[0] = ref, n
+end
+
+local function add_due(second, at)
+  add_due_ref(second, struct.pack('>I2I3Bc0', at.generation, at.bucket, #at.id, at.id))
 end
 
 local function write_due()
   for second, list in pairs(due) do
     redis.call('ZADD', prefix .. 'deadlines', second, second)
-    for i = 1, #list, DUE_REFS do
+    for i = 1, list[0], DUE_REFS do
       redis.call('RPUSH', prefix .. 'due:' .. second,
-        table.concat(list, '', i, math.min(i + DUE_REFS - 1, #list)))
+        table.concat(list, '', i, math.min(i + DUE_REFS - 1, list[0])))
     end
   end
 end
