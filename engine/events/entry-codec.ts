@@ -26,11 +26,13 @@ import { FINGERPRINT_BYTES } from '../domain/reservation.ts';
 import { packId, unpackId } from '../domain/reservation-id.ts';
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts';
 import { decodeCell, encodeCell } from './cell-codec.ts';
-import type { CellResult, Change, Entry, EntryKey, Fulfilled, Move } from './entry.ts';
+import type { CellResult, Change, Entry, EntryKey, Fulfilled, Move, Reserved } from './entry.ts';
 import { ENTRY_KINDS, STOCK_KINDS } from './entry.ts';
 
 export const ENTRY_FORMAT = 1;
 const NONCE_BYTES = 8;
+
+type ChangeBase = { readonly id: ReservationId; readonly generation: number };
 
 const TYPES = {
   reserved: 1,
@@ -191,21 +193,7 @@ function readChange(reader: ByteReader): Change {
   const base = { id, generation: reader.u16() };
   switch (type) {
     case TYPES.reserved:
-      return {
-        type: 'reserved',
-        ...base,
-        fingerprint: readFingerprint(reader),
-        deadlineS: reader.u32(),
-        attributes: readText(reader),
-        lines: Array.from({ length: reader.u16() }, () => ({
-          line: reader.u16(),
-          requested: reader.u32(),
-          placements: Array.from({ length: reader.u8() }, () => ({
-            cell: reader.u16(),
-            quantity: reader.u32(),
-          })),
-        })),
-      };
+      return readReserved(base, reader);
     case TYPES.committed:
       return {
         type: 'committed',
@@ -255,11 +243,25 @@ function readChange(reader: ByteReader): Change {
   }
 }
 
-function readFulfilled(
-  type: Fulfilled['type'],
-  base: { id: ReservationId; generation: number },
-  reader: ByteReader,
-): Fulfilled {
+function readReserved(base: ChangeBase, reader: ByteReader): Reserved {
+  return {
+    type: 'reserved',
+    ...base,
+    fingerprint: readFingerprint(reader),
+    deadlineS: reader.u32(),
+    attributes: readText(reader),
+    lines: Array.from({ length: reader.u16() }, () => ({
+      line: reader.u16(),
+      requested: reader.u32(),
+      placements: Array.from({ length: reader.u8() }, () => ({
+        cell: reader.u16(),
+        quantity: reader.u32(),
+      })),
+    })),
+  };
+}
+
+function readFulfilled(type: Fulfilled['type'], base: ChangeBase, reader: ByteReader): Fulfilled {
   return {
     type,
     ...base,

@@ -58,7 +58,9 @@ export interface Lane {
     skus: readonly Sku[],
   ): Promise<{ outcome: 'applied'; stamp: LaneStamp } | LaneRefusal>;
   /** Gives expired units back, one bounded slice; `more` says that another is due at once. */
-  expire(recordsMax: number): Promise<{ expired: number; more: boolean } | LaneRefusal>;
+  expire(
+    recordsMax: number,
+  ): Promise<{ outcome: 'expired'; expired: number; more: boolean } | LaneRefusal>;
 }
 
 export interface Watermarks {

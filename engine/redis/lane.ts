@@ -158,7 +158,7 @@ export function createLane(options: LaneOptions): Lane & { readonly queued: () =
     async expire(recordsMax) {
       const reply = await call('expire', recordsMax);
       if ('outcome' in reply) return reply;
-      return { expired: reply.reader.u32(), more: reply.reader.u8() === 1 };
+      return { outcome: 'expired', expired: reply.reader.u32(), more: reply.reader.u8() === 1 };
     },
   };
 }

@@ -1,0 +1,382 @@
+/** What the scripts decide, on a real Redis. */
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { CellField, Sku } from '../domain/ids.ts';
+import { packId } from '../domain/reservation-id.ts';
+import {
+  FINGERPRINT,
+  KEYS,
+  reserve,
+  settle,
+  startTestLane,
+  stockOperation,
+  type TestLane,
+} from './testing/test-lane.ts';
+
+let t: TestLane;
+let names = 0;
+/** A SKU and an id of their own for each test: nothing depends on what ran before. */
+const newSku = (): string => `S${++names}`;
+const newId = (): Buffer => packId(`client-${++names}`);
+
+beforeAll(async () => {
+  t = await startTestLane();
+});
+afterAll(() => t.stop());
+
+describe('reserve', () => {
+  it('takes from the first named cell that has all', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 3, [`${sku}@B`]: 10 });
+    const { outcome, record } = await t.submit(reserve(newId(), { [`${sku}@A,B`]: 5 }));
+    expect(outcome).toBe('created');
+    expect(record).toMatchObject({
+      state: 'held',
+      lines: [{ line: 0, sku, requested: 5, placements: [{ field: 'B', quantity: 5 }] }],
+    });
+    expect(await t.cells(sku)).toEqual({ A: [3, 0, 0], B: [5, 5, 0] });
+  });
+
+  it('splits over the named cells in their order, unless told not to', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 3, [`${sku}@B`]: 10 });
+    const whole = await t.submit(reserve(newId(), { [`${sku}@A,B`]: 12 }, { split: false }));
+    expect(whole).toMatchObject({
+      outcome: 'insufficient',
+      shortages: [{ line: 0, available: 10 }],
+    });
+    const { record } = await t.submit(reserve(newId(), { [`${sku}@A,B`]: 12 }));
+    expect(record).toMatchObject({
+      lines: [
+        {
+          placements: [
+            { field: 'A', quantity: 3 },
+            { field: 'B', quantity: 9 },
+          ],
+        },
+      ],
+    });
+  });
+
+  it('takes from the fullest cell when none is named', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 3, [`${sku}@B`]: 10, [`${sku}@C`]: 4 });
+    const { record } = await t.submit(reserve(newId(), { [sku]: 11 }));
+    expect(record).toMatchObject({
+      lines: [
+        {
+          placements: [
+            { field: 'B', quantity: 10 },
+            { field: 'C', quantity: 1 },
+          ],
+        },
+      ],
+    });
+    const none = await t.submit(reserve(newId(), { [sku]: 7 }));
+    expect(none).toMatchObject({ outcome: 'insufficient', shortages: [{ line: 0, available: 6 }] });
+  });
+
+  it('takes all lines of a cart or none, and says of each what there is', async () => {
+    const [a, b, c] = [newSku(), newSku(), newSku()];
+    await t.receive({ [`${a}@A`]: 5, [`${b}@A`]: 1, [`${c}@A`]: 0 });
+    const before = await t.entries();
+    const result = await t.submit(
+      reserve(newId(), { [`${a}@A`]: 2, [`${b}@A`]: 2, [`${c}@A`]: 1 }),
+    );
+    expect(result.outcome).toBe('insufficient');
+    expect(result.shortages).toEqual([
+      { line: 1, available: 1 },
+      { line: 2, available: 0 },
+    ]);
+    expect(await t.cells(a)).toEqual({ A: [5, 0, 0] });
+    expect(await t.entries()).toHaveLength(before.length);
+  });
+
+  it('takes what there is of a partial cart', async () => {
+    const [a, b] = [newSku(), newSku()];
+    await t.receive({ [`${a}@A`]: 5, [`${b}@A`]: 1 });
+    const result = await t.submit(
+      reserve(newId(), { [`${a}@A`]: 2, [`${b}@A`]: 4 }, { partial: true }),
+    );
+    expect(result).toMatchObject({ outcome: 'created', shortages: [{ line: 1, available: 1 }] });
+    expect(result.record).toMatchObject({
+      lines: [
+        { sku: a, requested: 2 },
+        { sku: b, requested: 4, placements: [{ quantity: 1 }] },
+      ],
+    });
+    const nothing = await t.submit(reserve(newId(), { [`${b}@A`]: 1 }, { partial: true }));
+    expect(nothing.outcome).toBe('insufficient');
+  });
+
+  it('answers a repeat with the reservation as it now is, and another body with a refusal', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 5 });
+    const id = newId();
+    await t.submit(reserve(id, { [`${sku}@A`]: 2 }));
+    await t.submit(settle('commit', id));
+    const repeat = await t.submit(reserve(id, { [`${sku}@A`]: 2 }));
+    expect(repeat).toMatchObject({
+      outcome: 'exists',
+      replayed: true,
+      record: { state: 'committed' },
+    });
+    const other = reserve(id, { [`${sku}@A`]: 3 }, { fingerprint: Buffer.from('another!') });
+    expect((await t.submit(other)).outcome).toBe('exists_with_different_payload');
+    expect(await t.cells(sku)).toEqual({ A: [3, 0, 2] });
+  });
+
+  it('remembers no rejection', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 0 });
+    const operation = reserve(newId(), { [`${sku}@A`]: 1 });
+    expect((await t.submit(operation)).outcome).toBe('insufficient');
+    await t.receive({ [`${sku}@A`]: 1 });
+    expect((await t.submit(operation)).outcome).toBe('created');
+  });
+
+  it('tells an unknown SKU from an unknown warehouse from a SKU that is sold out everywhere', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 1 });
+    const defined = newSku();
+    await t.lane.defineProducts([defined as Sku]);
+    const outcome = async (line: string) =>
+      (await t.submit(reserve(newId(), { [line]: 1 }))).outcome;
+    expect(await outcome(`${newSku()}@A`)).toBe('unknown_sku');
+    expect(await outcome(newSku())).toBe('unknown_sku');
+    expect(await outcome(`${sku}@Z`)).toBe('unknown_warehouse');
+    expect(await outcome(defined)).toBe('insufficient');
+  });
+
+  it('decides a batch one by one: a bad item fails none of its neighbours', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 3 });
+    const outcomes = await Promise.all(
+      [1, 5, 1, 0, 1, 1].map((units, i) =>
+        t.submit(reserve(newId(), { [`${i === 3 ? 'unknown' : sku}@A`]: Math.max(1, units) })),
+      ),
+    );
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual([
+      'created',
+      'insufficient',
+      'created',
+      'unknown_sku',
+      'created',
+      'insufficient',
+    ]);
+    expect(new Set(outcomes.map(({ stamp }) => stamp.seq)).size).toBe(1);
+  });
+
+  it('writes the same bytes in its short form as in its long one', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 10 });
+    const fresh = { fresh: true, attributes: '{"order_id":"o"}' };
+    await t.submit(reserve(t.ids.make(t.lane.nowMs(), 0), { [`${sku}@A`]: 2 }, fresh));
+    await t.submit(
+      reserve(t.ids.make(t.lane.nowMs(), 0), { [`${sku}@A`]: 2 }, { ...fresh, fresh: false }),
+    );
+    const [short, long] = (await t.entries()).slice(-2).map((entry) => entry.changes[0]);
+    const withoutId = (change: unknown) => ({ ...(change as object), id: '', deadlineS: 0 });
+    expect(withoutId(short)).toEqual(withoutId(long));
+  });
+
+  it('keeps a cart of 1,000 lines beside small records, whole', async () => {
+    const sku = newSku();
+    const fields = Array.from({ length: 1_000 }, (_, i) => `${sku}-${i}`);
+    await t.receive(Object.fromEntries(fields.map((each) => [`${each}@A`, 2])));
+    const id = newId();
+    await t.submit(reserve(id, Object.fromEntries(fields.map((each) => [`${each}@A`, 1]))));
+    const { record } = await t.submit({ kind: 'inspect', id });
+    expect(record).toMatchObject({ state: 'held' });
+    expect(record?.state === 'held' ? record.lines : []).toHaveLength(1_000);
+    expect((await t.submit(settle('release', id))).outcome).toBe('released');
+    expect(await t.cells(`${sku}-999`)).toEqual({ A: [2, 0, 0] });
+    expect(await t.redis.keys('*cart:*')).toEqual([]);
+  });
+});
+
+describe('settlements', () => {
+  const held = async (units = 4) => {
+    const sku = newSku();
+    const id = newId();
+    await t.receive({ [`${sku}@A`]: 10 });
+    await t.submit(reserve(id, { [`${sku}@A`]: units }));
+    return { sku, id };
+  };
+  const key = (name: string) => Buffer.from(name.padEnd(8, '-'));
+
+  it('commits part and frees the rest, for good', async () => {
+    const { sku, id } = await held();
+    const part = settle('commit', id, { [sku]: 3 }, { commitFingerprint: 7 });
+    expect(await t.submit(part)).toMatchObject({ outcome: 'committed', replayed: false });
+    expect(await t.cells(sku)).toEqual({ A: [7, 0, 3] });
+    expect(await t.submit(part)).toMatchObject({ outcome: 'committed', replayed: true });
+    expect((await t.submit(settle('commit', id))).outcome).toBe('already_committed');
+    expect(await t.cells(sku)).toEqual({ A: [7, 0, 3] });
+  });
+
+  it('commits no more than is held', async () => {
+    const { sku, id } = await held();
+    const more = settle('commit', id, { [sku]: 5 }, { commitFingerprint: 7 });
+    expect((await t.submit(more)).outcome).toBe('exceeds_reservation');
+    const other = settle('commit', id, { other: 1 }, { commitFingerprint: 7 });
+    expect((await t.submit(other)).outcome).toBe('exceeds_reservation');
+    expect(await t.cells(sku)).toEqual({ A: [6, 4, 0] });
+  });
+
+  it('has one winner between commit, release and expiry, and the losers are told', async () => {
+    const released = await held();
+    await t.submit(settle('release', released.id));
+    expect(await t.submit(settle('release', released.id))).toMatchObject({ replayed: true });
+    expect((await t.submit(settle('commit', released.id))).outcome).toBe('already_released');
+    const committed = await held();
+    await t.submit(settle('commit', committed.id));
+    expect((await t.submit(settle('release', committed.id))).outcome).toBe('already_committed');
+    expect((await t.submit({ kind: 'extend', id: committed.id, ttlS: 9 })).outcome).toBe(
+      'already_committed',
+    );
+    expect((await t.submit(settle('commit', newId()))).outcome).toBe('not_found');
+  });
+
+  it('releases a part under its key once', async () => {
+    const { sku, id } = await held();
+    const part = settle('release', id, { [sku]: 1 }, { operationKey: key('r1') });
+    expect(await t.submit(part)).toMatchObject({ outcome: 'released', replayed: false });
+    expect(await t.submit(part)).toMatchObject({ outcome: 'released', replayed: true });
+    expect(await t.cells(sku)).toEqual({ A: [7, 3, 0] });
+    const other = settle('release', id, { [sku]: 2 }, { operationKey: Buffer.from('r1--else') });
+    expect((await t.submit(other)).outcome).toBe('exists_with_different_payload');
+  });
+
+  it('ships and cancels parts until nothing is left, each once', async () => {
+    const { sku, id } = await held();
+    expect((await t.submit(settle('ship', id))).outcome).toBe('not_committed');
+    await t.submit(settle('commit', id));
+    const ship = settle('ship', id, { [sku]: 3 }, { operationKey: key('s1') });
+    await t.submit(ship);
+    expect(await t.submit(ship)).toMatchObject({ outcome: 'shipped', replayed: true });
+    expect(await t.cells(sku)).toEqual({ A: [6, 0, 1] });
+    const cancel = settle('cancel', id);
+    expect(await t.submit(cancel)).toMatchObject({
+      outcome: 'cancelled',
+      record: { state: 'closed' },
+    });
+    expect(await t.cells(sku)).toEqual({ A: [7, 0, 0] });
+    expect(await t.submit(cancel)).toMatchObject({ outcome: 'cancelled', replayed: true });
+    expect(await t.submit(ship)).toMatchObject({ outcome: 'shipped', replayed: true });
+    expect((await t.submit(settle('ship', id))).outcome).toBe('already_closed');
+    expect(await t.submit(settle('commit', id))).toMatchObject({
+      outcome: 'committed',
+      replayed: true,
+    });
+  });
+
+  it('extends up to the greatest age of a hold', async () => {
+    const { id } = await held();
+    const deadline = async (ttlS: number) => {
+      const { outcome, record } = await t.submit({ kind: 'extend', id, ttlS });
+      return { outcome, age: record?.state === 'held' ? record.deadlineS - record.createdS : 0 };
+    };
+    expect(await deadline(3_000)).toMatchObject({ outcome: 'extended' });
+    expect(await deadline(90_000)).toEqual({ outcome: 'extended', age: 7_200 });
+    expect(await deadline(90_000)).toMatchObject({ outcome: 'extend_limit_reached' });
+  });
+
+  it('goes on with the record of PostgreSQL when its own has left Redis', async () => {
+    const { sku, id } = await held();
+    const { record } = await t.submit(settle('commit', id));
+    for (const found of await t.redis.keys('*hold:*')) await t.redis.hdel(found, id.toString());
+    expect((await t.submit(settle('ship', id))).outcome).toBe('not_found');
+    const adopting = settle('ship', id, undefined, record ? { adopt: record } : {});
+    expect((await t.submit(adopting)).outcome).toBe('shipped');
+    expect(await t.submit(settle('ship', id))).toMatchObject({ replayed: true });
+    expect(await t.cells(sku)).toEqual({ A: [6, 0, 0] });
+  });
+});
+
+describe('expiry', () => {
+  it('gives units back at the deadline, once, and leaves what was extended or settled', async () => {
+    const own = await startTestLane();
+    try {
+      await own.receive({ 'X@A': 10 });
+      const [gone, extended, committed] = [newId(), newId(), newId()];
+      for (const id of [gone, extended, committed]) {
+        await own.submit(reserve(id, { 'X@A': 2 }, { ttlS: 60 }));
+      }
+      await own.submit({ kind: 'extend', id: extended, ttlS: 600 });
+      await own.submit(settle('commit', committed));
+      expect(await own.lane.expire(1_000)).toMatchObject({ expired: 0 });
+      await own.passSeconds(62);
+      const engines = [own.lane, own.connectLane(), own.connectLane()];
+      const swept = await Promise.all(engines.map((lane) => lane.expire(1_000)));
+      expect(swept.map((each) => ('expired' in each ? each.expired : -1)).sort()).toEqual([
+        0, 0, 1,
+      ]);
+      expect(await own.cells('X')).toEqual({ A: [6, 2, 2] });
+      expect((await own.submit(settle('commit', gone))).outcome).toBe('expired');
+      const lines = { 'X@A': 2 };
+      const retake = { retake: { holdEpoch: 1, fingerprint: FINGERPRINT }, commitFingerprint: 3 };
+      expect((await own.submit(settle('commit', gone, lines, retake))).outcome).toBe('committed');
+      expect(await own.cells('X')).toEqual({ A: [4, 2, 4] });
+      await own.passSeconds(600);
+      expect(await own.lane.expire(1_000)).toMatchObject({ expired: 1, more: false });
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it('works in bounded slices until nothing is due', async () => {
+    const own = await startTestLane();
+    try {
+      await own.receive({ 'X@A': 2_000 });
+      await Promise.all(
+        Array.from({ length: 1_500 }, () =>
+          own.submit(reserve(newId(), { 'X@A': 1 }, { ttlS: 5 })),
+        ),
+      );
+      await own.passSeconds(7);
+      let expired = 0;
+      for (let more = true; more; ) {
+        const slice = await own.lane.expire(256);
+        if (slice.outcome !== 'expired') throw new Error(slice.detail);
+        expect(slice.expired).toBeLessThanOrEqual(256 + 128);
+        expired += slice.expired;
+        more = slice.more;
+      }
+      expect(expired).toBe(1_500);
+      expect(await own.cells('X')).toEqual({ A: [2_000, 0, 0] });
+      expect(await own.redis.keys('*due:*')).toEqual([]);
+      expect(await own.redis.exists(KEYS.deadlines)).toBe(0);
+    } finally {
+      await own.stop();
+    }
+  });
+});
+
+describe('stock', () => {
+  it('moves all lines or none, never below zero, and once under its id', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 5 });
+    const line = (delta: number, field = 'A') => ({
+      sku: sku as Sku,
+      field: field as CellField,
+      delta,
+    });
+    const adjust = (id: Buffer, ...lines: ReturnType<typeof line>[]) =>
+      t.lane.stock(stockOperation(id, lines, { kind: 'adjust' }));
+    expect(await adjust(newId(), line(1, 'B'), line(-6))).toMatchObject({
+      outcome: 'insufficient',
+      shortages: [{ line: 1, available: 5 }],
+    });
+    expect(await t.cells(sku)).toEqual({ A: [5, 0, 0] });
+    const id = newId();
+    expect(await adjust(id, line(-2))).toMatchObject({ outcome: 'applied', replayed: false });
+    expect(await adjust(id, line(-2))).toMatchObject({ outcome: 'applied', replayed: true });
+    expect(await t.cells(sku)).toEqual({ A: [3, 0, 0] });
+    expect(await adjust(newId(), line(1_000_000_000_000))).toMatchObject({
+      outcome: 'out_of_range',
+    });
+    const unknown = stockOperation(newId(), [{ ...line(1), sku: newSku() as Sku }]);
+    expect(await t.lane.stock(unknown)).toMatchObject({ outcome: 'unknown_sku' });
+  });
+});

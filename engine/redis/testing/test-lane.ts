@@ -1,0 +1,182 @@
+/** A lane on a real Redis, opened as recovery opens it: what the tests of this folder work on. */
+import { randomBytes } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type { CellField, Sku } from '../../domain/ids.ts';
+import { IdMaker } from '../../domain/reservation-id.ts';
+import { type Entry, NEVER } from '../../events/entry.ts';
+import { decodeEntry } from '../../events/entry-codec.ts';
+import { startRedis, type TestRedis } from '../../testing/servers.ts';
+import { connectRedis, whenReady } from '../connect.ts';
+import { laneKeys } from '../keys.ts';
+import { createLane } from '../lane.ts';
+import type { AvailabilityResult, Lane, OperationAnswer } from '../lane-port.ts';
+import { laneScripts } from '../lane-scripts.ts';
+import type { LaneState } from '../lane-state.ts';
+import type {
+  FenceReason,
+  Operation,
+  OperationResult,
+  ReserveOperation,
+  SettleOperation,
+  StockOperation,
+} from '../operation.ts';
+
+export const TERM = 2 ** 32 + 1;
+export const KEYS = laneKeys(0);
+
+export interface TestLane {
+  readonly server: TestRedis;
+  readonly redis: Redis;
+  readonly state: LaneState;
+  readonly lane: Lane;
+  readonly ids: IdMaker;
+  readonly fences: FenceReason[];
+  connectLane(): Lane;
+  submit(operation: Operation, lane?: Lane): Promise<OperationResult>;
+  receive(units: Record<string, number>): Promise<void>;
+  cells(sku: string): Promise<Record<string, number[]>>;
+  entries(): Promise<Entry[]>;
+  /** Moves lane time, as a clock would. */
+  passSeconds(seconds: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startTestLane(): Promise<TestLane> {
+  const server = await startRedis();
+  const connect = () => connectRedis({ url: server.url, name: 'test', onError: () => undefined });
+  const redis = connect();
+  await whenReady(redis, 5_000);
+  const state = laneScripts(redis, 0);
+  const fences: FenceReason[] = [];
+  const connectLane = (): Lane =>
+    createLane({
+      redis,
+      number: 0,
+      limits: {
+        batchOperationsMax: 512,
+        batchLinesMax: 4_000,
+        queueWaitMsMax: 10_000,
+        holdAgeSMax: 7_200,
+      },
+      hooks: {
+        onBatch: () => undefined,
+        onFenced: (reason) => fences.push(reason),
+        onStoreError: () => undefined,
+      },
+    });
+  await open(state, TERM);
+  const lane = connectLane();
+  const ids = new IdMaker(randomBytes);
+  return {
+    server,
+    redis,
+    state,
+    lane,
+    ids,
+    fences,
+    connectLane,
+    submit: (operation, on = lane) =>
+      new Promise<OperationAnswer>((resolve) =>
+        on.submit(operation, resolve),
+      ) as Promise<OperationResult>,
+    async receive(units) {
+      const lines = Object.entries(units).map(([at, delta]) => {
+        const [sku, field] = at.split('@');
+        return { sku: sku as Sku, field: field as CellField, delta };
+      });
+      await lane.defineProducts(lines.map(({ sku }) => sku));
+      const result = await lane.stock(stockOperation(ids.make(lane.nowMs(), 0), lines));
+      if (result.outcome !== 'applied') throw new Error(`receive: ${JSON.stringify(result)}`);
+    },
+    async cells(sku) {
+      const view = (await lane.availability([sku as Sku])) as AvailabilityResult;
+      const cells = view.skus[0]?.cells ?? [];
+      return Object.fromEntries(
+        cells.map((c) => [c.field, [c.available, c.reserved, c.allocated]]),
+      );
+    },
+    async entries() {
+      const tail = await state.tail({ epoch: 0, seq: 0 }, 10_000);
+      return tail.entries.map(({ bytes }) => decodeEntry(bytes));
+    },
+    async passSeconds(seconds) {
+      await redis.hincrby(KEYS.meta, 'offset', seconds * 1_000);
+    },
+    async stop() {
+      redis.disconnect();
+      await server.stop();
+    },
+  };
+}
+
+/** Claims the lane as it is and opens it behind its own last entry. */
+export async function open(state: LaneState, term: number): Promise<void> {
+  const claim = await state.claim(term);
+  if (!claim.claimed) throw new Error(`term ${claim.term} stands`);
+  const head = claim.last.seq === 0 ? NEVER : claim.last;
+  await state.open(term, claim.replid, head, randomBytes(8), claim.timeMs);
+}
+
+export const FINGERPRINT = Buffer.from('12345678');
+
+export function reserve(
+  id: Buffer,
+  lines: Record<string, number>,
+  more: Partial<ReserveOperation> = {},
+): ReserveOperation {
+  return {
+    kind: 'reserve',
+    id,
+    fresh: false,
+    fingerprint: FINGERPRINT,
+    ttlS: 600,
+    partial: false,
+    split: true,
+    attributes: '',
+    lines: Object.entries(lines).map(([at, quantity]) => {
+      const [sku, fields] = at.split('@');
+      return {
+        sku: sku as Sku,
+        quantity,
+        fields: (fields === undefined ? [] : fields.split(',')) as CellField[],
+      };
+    }),
+    ...more,
+  };
+}
+
+export function settle(
+  kind: SettleOperation['kind'],
+  id: Buffer,
+  lines?: Record<string, number>,
+  more: Partial<SettleOperation> = {},
+): SettleOperation {
+  return {
+    kind,
+    id,
+    attributes: '',
+    ...(lines && {
+      lines: Object.entries(lines).map(([at, quantity]) => {
+        const [sku, field = ''] = at.split('@');
+        return { sku: sku as Sku, field: field as CellField, quantity };
+      }),
+    }),
+    ...more,
+  };
+}
+
+export function stockOperation(
+  id: Buffer,
+  lines: StockOperation['lines'],
+  more: Partial<StockOperation> = {},
+): StockOperation {
+  return {
+    kind: 'receive',
+    id,
+    fresh: false,
+    fingerprint: FINGERPRINT,
+    attributes: '{}',
+    lines,
+    ...more,
+  };
+}

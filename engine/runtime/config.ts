@@ -1,0 +1,118 @@
+/**
+ * All that a deployment may set, read once from the environment, checked as a whole (every problem
+ * is reported at once), and frozen. `.env.example` of a deployment is the table below.
+ */
+import * as z from 'zod';
+import { DURABILITY_LEVELS } from '../domain/durability.ts';
+
+const level = z.enum(DURABILITY_LEVELS);
+const count = (least: number, most: number, usual: number) =>
+  z.coerce.number().int().min(least).max(most).default(usual);
+
+const SETTINGS = z.object({
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  /** Empty: the log is embedded in Redis. Else host:port, comma separated. */
+  KAFKA_BROKERS: z
+    .string()
+    .regex(/^([^\s,:]+:\d+(,[^\s,:]+:\d+)*)?$/, 'wants host:port, comma separated')
+    .default(''),
+  HOLDFAST_LOG_TOPIC: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,200}$/)
+    .default('hf.log'),
+  HOLDFAST_HOST: z.string().min(1).default('127.0.0.1'),
+  HOLDFAST_PORT: count(0, 65_535, 7070),
+  HOLDFAST_HTTP: z.enum(['uws', 'node']).optional(),
+  HOLDFAST_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  /** Seconds. */
+  HOLDFAST_TTL_DEFAULT: count(1, 86_400, 600),
+  HOLDFAST_TTL_MAX: count(1, 86_400, 3_600),
+  /** Seconds after which no extension moves a deadline further. */
+  HOLDFAST_HOLD_AGE_MAX: count(1, 86_400, 7_200),
+  HOLDFAST_RESERVE_DURABILITY: level.default('memory'),
+  HOLDFAST_COMMIT_DURABILITY: level.default('logged'),
+  HOLDFAST_STOCK_DURABILITY: level.default('persisted'),
+  /** How long an answer waits for its durability level before it says that it is unknown. */
+  HOLDFAST_DURABILITY_WAIT_MS: count(10, 60_000, 5_000),
+  HOLDFAST_BATCH_OPERATIONS: count(1, 2_000, 512),
+  HOLDFAST_BATCH_LINES: count(1, 8_000, 4_000),
+  /** Admission: beyond this wait a request is refused at once. */
+  HOLDFAST_QUEUE_WAIT_MS: count(1, 60_000, 500),
+  HOLDFAST_SWEEP_MS: count(10, 60_000, 100),
+});
+
+export type Config = Readonly<{
+  redisUrl: string;
+  databaseUrl: string;
+  kafkaBrokers: readonly string[];
+  logTopic: string;
+  host: string;
+  port: number;
+  transport: 'uws' | 'node' | undefined;
+  logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  ttlDefaultS: number;
+  ttlMaxS: number;
+  holdAgeMaxS: number;
+  reserveDurability: (typeof DURABILITY_LEVELS)[number];
+  commitDurability: (typeof DURABILITY_LEVELS)[number];
+  stockDurability: (typeof DURABILITY_LEVELS)[number];
+  durabilityWaitMs: number;
+  batchOperationsMax: number;
+  batchLinesMax: number;
+  queueWaitMsMax: number;
+  sweepMs: number;
+}>;
+
+/** The environment cannot be run with; the message lists every problem. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = SETTINGS.safeParse(given);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      (issue) => `  ${issue.path.join('.')}: ${issue.message} (it is ${show(env, issue.path[0])})`,
+    );
+    throw new ConfigError(
+      `The environment is not complete:\n${problems.join('\n')}\n` +
+        'Start the local stack and take its variables: eval "$(npx holdfast stack env)"',
+    );
+  }
+  const s = parsed.data;
+  return Object.freeze({
+    redisUrl: s.REDIS_URL,
+    databaseUrl: s.DATABASE_URL,
+    kafkaBrokers: Object.freeze(s.KAFKA_BROKERS === '' ? [] : s.KAFKA_BROKERS.split(',')),
+    logTopic: s.HOLDFAST_LOG_TOPIC,
+    host: s.HOLDFAST_HOST,
+    port: s.HOLDFAST_PORT,
+    transport: s.HOLDFAST_HTTP,
+    logLevel: s.HOLDFAST_LOG_LEVEL,
+    ttlDefaultS: s.HOLDFAST_TTL_DEFAULT,
+    ttlMaxS: s.HOLDFAST_TTL_MAX,
+    holdAgeMaxS: s.HOLDFAST_HOLD_AGE_MAX,
+    reserveDurability: s.HOLDFAST_RESERVE_DURABILITY,
+    commitDurability: s.HOLDFAST_COMMIT_DURABILITY,
+    stockDurability: s.HOLDFAST_STOCK_DURABILITY,
+    durabilityWaitMs: s.HOLDFAST_DURABILITY_WAIT_MS,
+    batchOperationsMax: s.HOLDFAST_BATCH_OPERATIONS,
+    batchLinesMax: s.HOLDFAST_BATCH_LINES,
+    queueWaitMsMax: s.HOLDFAST_QUEUE_WAIT_MS,
+    sweepMs: s.HOLDFAST_SWEEP_MS,
+  });
+}
+
+function show(
+  env: Readonly<Record<string, string | undefined>>,
+  name: PropertyKey | undefined,
+): string {
+  const value = env[String(name)];
+  if (value === undefined || value === '') return 'not set';
+  // A connection string may hold a password.
+  return value.includes('@')
+    ? `${value.slice(0, value.indexOf(':'))}://...`
+    : JSON.stringify(value);
+}
