@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import {
+  addressOf,
+  BLOCK_BUCKETS,
+  BUCKETS,
+  digestId,
+  generationOf,
+  IDS_PER_BLOCK,
+  IdMaker,
+  isWellFormed,
+  packId,
+  readMadeId,
+  unpackId,
+} from './reservation-id.ts';
+
+const NOW = 1_795_000_000_000;
+
+describe('ids that the engine makes', () => {
+  const maker = new IdMaker(randomBytes);
+  const made = Array.from({ length: 1_000 }, (_, i) => maker.make(NOW + i, 3));
+
+  it('are different, sort by time, and tell their time and lane', () => {
+    const texts = made.map(unpackId);
+    expect(new Set(texts).size).toBe(1_000);
+    expect(texts.toSorted()).toEqual(texts);
+    expect(readMadeId(made[7] ?? Buffer.alloc(0))).toEqual({ timeMs: NOW + 7, lane: 3 });
+  });
+
+  it('come back from their text', () => {
+    for (const packed of made) expect(packId(unpackId(packed))).toEqual(packed);
+  });
+
+  it('share a bucket 64 at a time, in the generation of their day', () => {
+    const buckets = new Set(made.map((packed) => addressOf(packed).bucket));
+    expect(buckets.size).toBeLessThanOrEqual(Math.ceil(1_000 / IDS_PER_BLOCK) + 1);
+    for (const packed of made) {
+      expect(addressOf(packed).bucket).toBeLessThan(BLOCK_BUCKETS);
+      expect(addressOf(packed).generation).toBe(generationOf(NOW));
+    }
+  });
+});
+
+describe('other ids', () => {
+  it.each(['order-7', 'x', digestId('ik_', 'public', 'key'), digestId('op_', 'stock', 'key')])(
+    '%s comes back from its bytes and stands in a hashed bucket',
+    (id) => {
+      const packed = packId(id);
+      expect(unpackId(packed)).toBe(id);
+      const { bucket, generation } = addressOf(packed);
+      expect(generation).toBe(0);
+      expect(bucket).toBeGreaterThanOrEqual(BLOCK_BUCKETS);
+      expect(bucket).toBeLessThan(BUCKETS);
+    },
+  );
+
+  it('that claim to be ours without our form are refused', () => {
+    expect(isWellFormed('hf_nonsense')).toBe(false);
+    expect(() => packId('hf_nonsense')).toThrow(RangeError);
+    expect(isWellFormed('hfx')).toBe(true);
+  });
+
+  it('of two callers or two keys differ', () => {
+    const ids = [
+      digestId('ik_', 'a', 'bc'),
+      digestId('ik_', 'ab', 'c'),
+      digestId('op_', 'a', 'bc'),
+    ];
+    expect(new Set(ids.map((id) => id.slice(3))).size).toBe(2);
+    expect(digestId('ik_', 'a', 'bc')).toBe(ids[0]);
+  });
+});

@@ -1,0 +1,165 @@
+/**
+ * Metrics for the hot path. prom-client's own cost 0.3 to 0.4 us a call (it hashes the labels each
+ * time); these count in plain fields for about 0.02 us and hand their values over at a scrape.
+ *
+ * Each family has a bound on its series: what comes beyond it is counted under OTHER, because a
+ * label that a client can choose must not be able to fill our memory and the scraper's.
+ */
+import type { Registry } from 'prom-client';
+import { Counter, Histogram } from 'prom-client';
+
+export const SERIES_MAX = 200;
+export const OTHER = 'other';
+
+interface FamilyOptions<Label extends string> {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly Label[];
+  readonly registry: Registry;
+}
+
+/** Finds the cell of label values; '\n' stands in no label value of ours. */
+class Series<Cell> {
+  readonly #cells = new Map<string, { readonly values: readonly string[]; readonly cell: Cell }>();
+  readonly #make: () => Cell;
+
+  constructor(make: () => Cell) {
+    this.#make = make;
+  }
+
+  of(values: readonly string[]): Cell {
+    const key = values.length === 1 ? (values[0] ?? '') : values.join('\n');
+    const known = this.#cells.get(key);
+    if (known !== undefined) return known.cell;
+    const isFull = this.#cells.size >= SERIES_MAX;
+    const shown = isFull ? values.map(() => OTHER) : values;
+    if (isFull && key !== shown.join('\n')) return this.of(shown);
+    const made = { values: shown, cell: this.#make() };
+    this.#cells.set(key, made);
+    return made.cell;
+  }
+
+  *entries<Label extends string>(
+    labels: readonly Label[],
+  ): Generator<readonly [Record<Label, string>, Cell]> {
+    for (const { values, cell } of this.#cells.values()) {
+      const named = labels.map((label, at) => [label, values[at] ?? ''] as const);
+      yield [Object.fromEntries(named) as Record<Label, string>, cell];
+    }
+  }
+}
+
+/** Counts events; `add` costs one look-up. */
+export class HotCounter<Label extends string> {
+  readonly #series = new Series<{ count: number }>(() => ({ count: 0 }));
+
+  constructor({ name, help, labels, registry }: FamilyOptions<Label>) {
+    const series = this.#series;
+    new Counter({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [named, { count }] of series.entries(labels)) this.inc(named, count);
+      },
+    });
+  }
+
+  /** `values` in the order of the labels. */
+  add(values: readonly string[], count = 1): void {
+    this.#series.of(values).count += count;
+  }
+}
+
+interface Observed {
+  readonly buckets: number[];
+  sum: number;
+  count: number;
+}
+
+export class HotHistogram<Label extends string> {
+  readonly #bounds: readonly number[];
+  readonly #series: Series<Observed>;
+
+  /** `bounds` ascending, in the unit that the name ends in. */
+  constructor(options: FamilyOptions<Label> & { readonly bounds: readonly number[] }) {
+    this.#bounds = options.bounds;
+    const series = new Series<Observed>(() => ({
+      buckets: options.bounds.map(() => 0),
+      sum: 0,
+      count: 0,
+    }));
+    this.#series = series;
+    options.registry.registerMetric(new CollectedHistogram(options, series));
+  }
+
+  observe(values: readonly string[], value: number): void {
+    const observed = this.#series.of(values);
+    observed.sum += value;
+    observed.count += 1;
+    const at = this.#bounds.findIndex((bound) => value <= bound);
+    const bucket = observed.buckets[at];
+    if (bucket !== undefined) observed.buckets[at] = bucket + 1;
+  }
+}
+
+/** prom-client's histogram, whose values come from ours. */
+class CollectedHistogram<Label extends string> extends Histogram<Label> {
+  readonly #bounds: readonly number[];
+  readonly #labels: readonly Label[];
+  readonly #name: string;
+  readonly #observed: Series<Observed>;
+  /** Describes the family; nothing is ever observed in it. */
+  readonly #empty: Histogram<Label>;
+
+  constructor(
+    options: FamilyOptions<Label> & { readonly bounds: readonly number[] },
+    series: Series<Observed>,
+  ) {
+    const { name, help, labels, bounds } = options;
+    const described = { name, help, labelNames: [...labels], buckets: [...bounds], registers: [] };
+    super(described);
+    this.#empty = new Histogram(described);
+    this.#name = name;
+    this.#bounds = bounds;
+    this.#labels = labels;
+    this.#observed = series;
+  }
+
+  override async get(): ReturnType<Histogram<Label>['get']> {
+    const described = await this.#empty.get();
+    const values = [...this.#observed.entries(this.#labels)].flatMap(([labels, observed]) =>
+      this.#valuesOf(labels, observed),
+    );
+    return { ...described, values };
+  }
+
+  /** The text format's other path, for exemplars, which we do not have. */
+  getForPromString(): ReturnType<Histogram<Label>['get']> {
+    return this.get();
+  }
+
+  #valuesOf(labels: Record<Label, string>, observed: Observed) {
+    let below = 0;
+    const buckets = this.#bounds.map((bound, at) => {
+      below += observed.buckets[at] ?? 0;
+      return {
+        metricName: `${this.#name}_bucket`,
+        labels: { ...labels, le: String(bound) },
+        value: below,
+      };
+    });
+    return [
+      ...buckets,
+      {
+        metricName: `${this.#name}_bucket`,
+        labels: { ...labels, le: '+Inf' },
+        value: observed.count,
+      },
+      { metricName: `${this.#name}_sum`, labels, value: observed.sum },
+      { metricName: `${this.#name}_count`, labels, value: observed.count },
+    ];
+  }
+}
