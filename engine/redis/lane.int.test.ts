@@ -195,6 +195,19 @@ describe('reserve', () => {
   });
 });
 
+describe('a line over very many cells', () => {
+  it('is split over 255 of them at the most', async () => {
+    const sku = newSku();
+    const cells = Array.from({ length: 300 }, (_, i) => [`${sku}@W${i}`, 1] as const);
+    await t.receive(Object.fromEntries(cells));
+    expect((await t.submit(reserve(newId(), { [sku]: 256 }))).outcome).toBe('insufficient');
+    const { record } = await t.submit(reserve(newId(), { [sku]: 255 }));
+    expect(record?.state === 'held' && record.lines[0]?.placements).toHaveLength(255);
+    const views = Object.values(await t.cells(sku));
+    expect(views.filter(([available]) => available === 1)).toHaveLength(45);
+  });
+});
+
 describe('settlements', () => {
   const held = async (units = 4) => {
     const sku = newSku();

@@ -132,8 +132,7 @@ export function createLane(options: LaneOptions): Lane & { readonly queued: () =
 
     submit(operation, done) {
       const batcher = operation.kind === 'reserve' ? reserves : settlements;
-      const lines = 'lines' in operation ? (operation.lines?.length ?? 1) : 1;
-      if (batcher.push({ operation, done }, lines)) return;
+      if (batcher.push({ operation, done }, weigh(operation))) return;
       const detail = `requests wait longer than ${limits.queueWaitMsMax} ms for Redis`;
       setImmediate(done, refuse('overloaded', detail, OVERLOADED_RETRY_MS));
     },
@@ -161,6 +160,22 @@ export function createLane(options: LaneOptions): Lane & { readonly queued: () =
       return { outcome: 'expired', expired: reply.reader.u32(), more: reply.reader.u8() === 1 };
     },
   };
+}
+
+/**
+ * What an operation may cost its batch, in cells. A line without preference may be split over up to
+ * 255 cells; 250 of them stay below the 65,535 that an entry can count.
+ */
+const OPEN_LINE_WEIGHT = 16;
+
+function weigh(operation: Operation): number {
+  if (operation.kind !== 'reserve')
+    return 'lines' in operation ? (operation.lines?.length ?? 1) : 1;
+  let weight = 0;
+  for (const { fields } of operation.lines) {
+    weight += fields.length === 0 ? OPEN_LINE_WEIGHT : fields.length;
+  }
+  return weight;
 }
 
 function refuse(

@@ -33,9 +33,8 @@ local function expire_hold(at)
       moves[#moves + 1] = struct.pack('>I2I2I4', line.line, touch(c), place.units)
     end
   end
-  change_count = change_count + 1
-  changes[change_count] = struct.pack('>BBc0I2I2I2', 4, #at.id, at.id, at.generation,
-    (hold.version + 1) % 65536, #moves) .. table.concat(moves)
+  add_change(struct.pack('>BBc0I2I2I2', 4, #at.id, at.id, at.generation,
+    (hold.version + 1) % 65536, #moves) .. table.concat(moves))
   hold.state = STATE.expired
   save_hold(at, encode_tombstone(hold))
   expired = expired + 1

@@ -32,8 +32,7 @@ local function define(pos)
     if not is_known(s) then
       s.known = true
       new[#new + 1] = s
-      change_count = change_count + 1
-      changes[change_count] = struct.pack('>BBc0', 9, #sku, sku)
+      add_change(struct.pack('>BBc0', 9, #sku, sku))
     end
   end
   if change_count > 0 then
@@ -105,9 +104,8 @@ local function move(kind, pos)
     local outcome, short = apply_deltas(lines)
     if outcome then return answer_short(outcome, short) end
     for i = 1, #lines do cells[i] = struct.pack('>I2i8', touch(lines[i].cell), lines[i].delta) end
-    change_count = 1
-    changes[1] = struct.pack('>BBc0I2Bc8I2c0I2', 8, #id, id, at.generation, kind, fingerprint,
-      #attributes, attributes, #lines) .. table.concat(cells)
+    add_change(struct.pack('>BBc0I2Bc8I2c0I2', 8, #id, id, at.generation, kind, fingerprint,
+      #attributes, attributes, #lines) .. table.concat(cells))
     save_hold(at, struct.pack('>Bc8I4', STATE.operation, fingerprint, math.floor(now / 1000)))
     append_entry(1)
     write_cells()

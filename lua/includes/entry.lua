@@ -2,15 +2,22 @@
 -- not roll back: a script that dies between the two leaves an entry behind meta's last, which every
 -- later script sees (fence.lua), and which recovery brings to PostgreSQL and back.
 --
--- Gives: changes, change_count (to be filled), append_entry(kind), finish_entry()
+-- Gives: add_change(bytes), change_count, append_entry(kind), finish_entry(), stamp(); and for who adds
+--        a change in pieces: pieces, piece_count
 
-local changes, change_count = {}, 0
+local pieces, piece_count, change_count = {}, 0, 0
+
+local function add_change(bytes)
+  change_count = change_count + 1
+  piece_count = piece_count + 1
+  pieces[piece_count] = bytes
+end
 
 local function append_entry(kind)
   local out = { struct.pack('>BBI8I8c8I8I8c8I8I2I2', 1, kind, epoch, seq + 1, new_nonce,
     epoch, seq, nonce, now, touched_count, change_count) }
   local n = pack_touched(out, 1)
-  out[n + 1] = table.concat(changes, '', 1, change_count)
+  out[n + 1] = table.concat(pieces, '', 1, piece_count)
   redis.call('XADD', log, meta[3] .. '-' .. string.format('%.0f', seq + 1), 'e', table.concat(out))
 end
 

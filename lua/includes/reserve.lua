@@ -25,6 +25,12 @@ local function take(takes, line, c, units)
   takes[#takes + 1] = { line = line, cell = c, units = units }
 end
 
+-- The formats count the places of a line in one byte, and the cells of an entry in two: a line is
+-- split over 255 cells at the most, a cart over PLACES_MAX (the engine bounds the batch).
+local LINE_PLACES_MAX, PLACES_MAX = 255, 4000
+
+local function most_takes(takes) return math.min(#takes + LINE_PLACES_MAX, PLACES_MAX) end
+
 -- Gives back all takes behind the first `keep`.
 local function give_back(takes, keep)
   for i = #takes, keep + 1, -1 do
@@ -34,8 +40,8 @@ local function give_back(takes, keep)
 end
 
 local function take_anywhere(takes, line, wanted, split)
-  local left = wanted
-  while left > 0 do
+  local left, most = wanted, most_takes(takes)
+  while left > 0 and #takes < most do
     local c = fullest(line.stock, left)
     if not c or (c.a < left and not split) then break end
     local units = math.min(c.a, left)
@@ -55,7 +61,9 @@ local function take_ranked(takes, line, wanted, split)
     end
   end
   if not split then return 0 end
+  local most = most_takes(takes)
   for i = 1, #cells do
+    if #takes >= most then break end
     local units = math.min(cells[i].a, left)
     if units > 0 then
       take(takes, line, cells[i], units)
@@ -159,9 +167,8 @@ local function hold_takes(at, fingerprint, ttl, attributes, lines, takes)
     logged[r] = struct.pack('>I2I4B', line.index, line.units, count) .. table.concat(placed, '', 1, count)
     line_count = line_count + 1
   end
-  change_count = change_count + 1
-  changes[change_count] = struct.pack('>BBc0I2c8I4I2c0I2', 1, #at.id, at.id, at.generation, fingerprint,
-    deadline, #attributes, attributes, line_count) .. table.concat(logged, '', 1, r)
+  add_change(struct.pack('>BBc0I2c8I4I2c0I2', 1, #at.id, at.id, at.generation, fingerprint,
+    deadline, #attributes, attributes, line_count) .. table.concat(logged, '', 1, r))
   local bytes = struct.pack('>Bc8I4I2I4BI2', STATE.held, fingerprint, created, 1, deadline, 0, line_count)
     .. table.concat(record, '', 1, r)
   save_hold(at, bytes)
@@ -213,10 +220,13 @@ local function reserve_one(ref_at, ref_end, generation, bucket, id, fingerprint,
     by_generation[generation] = packed_generation
   end
   local record = STATE_HELD .. fingerprint .. t.record .. tails.record
-  change_count = change_count + 1
-  changes[change_count] = TYPE_RESERVED .. string.sub(operations, ref_at + 5, ref_end) .. packed_generation
-    .. fingerprint .. t.logged .. (attributes == '' and NO_ATTRIBUTES
-    or struct.pack('>I2c0', #attributes, attributes)) .. tails.logged
+  local n = piece_count
+  pieces[n + 1], pieces[n + 2], pieces[n + 3], pieces[n + 4] =
+    TYPE_RESERVED, string.sub(operations, ref_at + 5, ref_end), packed_generation, fingerprint
+  pieces[n + 5] = t.logged
+  pieces[n + 6] = attributes == '' and NO_ATTRIBUTES or struct.pack('>I2c0', #attributes, attributes)
+  pieces[n + 7] = tails.logged
+  piece_count, change_count = n + 7, change_count + 1
   group_write(group_of(new_holds, generation, bucket), id, record)
   add_due_ref(t.second, string.sub(operations, ref_at, ref_end))
   local head = heads[#record]
@@ -224,8 +234,8 @@ local function reserve_one(ref_at, ref_end, generation, bucket, id, fingerprint,
     head = struct.pack('>BBI4', OUTCOME.created, 2, #record)
     heads[#record] = head
   end
-  answer_count = answer_count + 1
-  answers[answer_count] = head .. record
+  answers[answer_count + 1], answers[answer_count + 2] = head, record
+  answer_count = answer_count + 2
 end
 
 -- The position behind the operation when it had the simple form, else nil and nothing was done.

@@ -71,8 +71,7 @@ end
 local function place_cell(p) return cell_of(stock_of(p.sku), p.field) end
 
 local function log_change(type, at, body)
-  change_count = change_count + 1
-  changes[change_count] = struct.pack('>BBc0I2', type, #at.id, at.id, at.generation) .. body
+  add_change(struct.pack('>BBc0I2', type, #at.id, at.id, at.generation) .. body)
 end
 
 local function bump(hold) hold.version = (hold.version + 1) % 65536 end
