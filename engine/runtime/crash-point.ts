@@ -27,6 +27,21 @@ export const CRASH_POINTS = {
     'persister.after_mark',
     'persister.after_trim',
   ],
+  recovery: [
+    'recovery.after_term',
+    'recovery.after_claim',
+    'recovery.after_fence',
+    'recovery.after_fence_applied',
+    'recovery.after_lineage',
+    'recovery.in_relay',
+    'recovery.after_relay',
+    'recovery.in_wipe',
+    'recovery.after_wipe',
+    'recovery.in_copy',
+    'recovery.after_copy',
+    'recovery.after_registry',
+    'recovery.after_open',
+  ],
 } as const;
 
 export type CrashPointName = (typeof CRASH_POINTS)[keyof typeof CRASH_POINTS][number];

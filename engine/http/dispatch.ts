@@ -1,0 +1,33 @@
+// Runs handlers so that nothing they do wrong gets past their own exchange, and gives the
+// answers that need no handler.
+
+import type { Exchange, Handler } from './exchange.ts';
+import type { Intercepted } from './intake.ts';
+
+/** Runs the handler; what it throws or rejects with becomes a 500 and a report. */
+export function runHandler(handle: Handler, exchange: Exchange): void {
+  try {
+    const result = handle(exchange);
+    if (result !== undefined) watch(result, exchange);
+  } catch (error) {
+    exchange.fail(error);
+  }
+}
+
+/** Gives the answer that intake found. */
+export function intercept(exchange: Exchange, found: Intercepted): void {
+  if (found.row === undefined) exchange.respond(204, found.headers);
+  else exchange.problem(found.row, found.details, found.headers);
+}
+
+function watch(result: Promise<void>, exchange: Exchange): void {
+  result.then(
+    () => {
+      if (exchange.answered || exchange.aborted) return;
+      exchange.fail(
+        new Error(`bug: the handler of ${exchange.head.route.pattern} ended without an answer`),
+      );
+    },
+    (error: unknown) => exchange.fail(error),
+  );
+}

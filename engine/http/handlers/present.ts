@@ -1,0 +1,138 @@
+/** Answers of the reservation services as HTTP. */
+import type { OutcomeName } from '../../domain/outcome.ts';
+import { OUTCOMES } from '../../domain/outcome.ts';
+import type { Decided, ReservationAnswer } from '../../reservations/answer.ts';
+import type { CartLine } from '../../reservations/cart.ts';
+import type { AnswerHeaders } from '../answer.ts';
+import type { Exchange } from '../exchange.ts';
+import { appliedPreference } from '../preferences.ts';
+import type { ProblemError } from '../problem.ts';
+import { PROBLEM_CONTENT_TYPE } from '../problem.ts';
+import { PROBLEM_GUIDE } from '../problem-guide.ts';
+import { createInsufficientWriter } from './insufficient-json.ts';
+import { outcomeProblem, retryAfter } from './outcome-problem.ts';
+import type { ReservationWriter } from './reservation-json.ts';
+import { createReservationWriter } from './reservation-json.ts';
+
+/** The cart of a reserve, for answers that speak of its lines. */
+export interface AskedCart {
+  readonly lines: readonly CartLine[];
+  readonly partial: boolean;
+  /** JSON pointer of the items in the body: '' for the array form. */
+  readonly itemsPointer: string;
+}
+
+export interface Presented {
+  /** Name of the operation in the metrics. */
+  readonly operation: string;
+  readonly isLevelPreferred: boolean;
+  readonly cart?: AskedCart;
+}
+
+/** Never throws: what fails is handed to `exchange.fail`, because it may run in a lane's reply. */
+export type Presenter = (exchange: Exchange, answer: ReservationAnswer, asked: Presented) => void;
+
+const JSON_HEADERS: AnswerHeaders = Object.freeze({ 'content-type': 'application/json' });
+const PROBLEM_HEADERS: AnswerHeaders = Object.freeze({ 'content-type': PROBLEM_CONTENT_TYPE });
+
+export interface PresenterOptions {
+  readonly problemBaseUrl: string;
+  readonly countOutcome: (operation: string, outcome: OutcomeName) => void;
+}
+
+export function createPresenter(options: PresenterOptions): Presenter {
+  const write = createReservationWriter();
+  const writeInsufficient = createInsufficientWriter(options.problemBaseUrl);
+
+  const presentDecided = (exchange: Exchange, answer: Decided, asked: Presented): void => {
+    const { id, outcome, record, stamp, level, shortages = [] } = answer;
+    const { status } = OUTCOMES[outcome];
+    if (status < 300 && record !== undefined) {
+      const lines = outcome === 'created' && asked.cart?.partial ? asked.cart.lines : undefined;
+      const body = write(id, record, stamp, level, lines);
+      exchange.respond(status, successHeaders(answer, asked), body);
+    } else if (outcome === 'insufficient' && asked.cart !== undefined) {
+      const body = writeInsufficient(exchange.requestId, id, asked.cart.lines, shortages);
+      exchange.respond(status, PROBLEM_HEADERS, body);
+    } else {
+      presentRejection(exchange, answer, asked, write);
+    }
+  };
+
+  return (exchange, answer, asked) => {
+    try {
+      options.countOutcome(asked.operation, answer.outcome);
+      if (answer.kind === 'decided') presentDecided(exchange, answer, asked);
+      else presentRest(exchange, answer);
+    } catch (error) {
+      exchange.fail(error);
+    }
+  };
+}
+
+function successHeaders(answer: Decided, asked: Presented): AnswerHeaders {
+  if (!answer.replayed && !asked.isLevelPreferred) return JSON_HEADERS;
+  return {
+    ...JSON_HEADERS,
+    ...(answer.replayed ? { 'idempotent-replayed': 'true' } : {}),
+    ...(asked.isLevelPreferred ? { 'preference-applied': appliedPreference(answer.level) } : {}),
+  };
+}
+
+/** The lane said no. Where it showed the reservation, the client sees it as it is. */
+function presentRejection(
+  exchange: Exchange,
+  answer: Decided,
+  asked: Presented,
+  write: ReservationWriter,
+): void {
+  const { id, outcome, record, stamp, level } = answer;
+  const errors = asked.cart === undefined ? [] : lineErrors(answer, asked.cart);
+  exchange.problem(outcomeProblem(outcome), {
+    detail: PROBLEM_GUIDE[outcome],
+    ...(errors.length === 0 ? {} : { errors }),
+    extensions: {
+      reservation_id: id,
+      ...(record === undefined
+        ? {}
+        : { reservation: JSON.parse(write(id, record, stamp, level)) as unknown }),
+    },
+  });
+}
+
+const LINE_FAULTS: Partial<
+  Record<OutcomeName, { readonly field: string; readonly say: (line: CartLine) => string }>
+> = {
+  unknown_sku: { field: 'sku_id', say: ({ sku }) => `${sku} is no SKU that is known` },
+  unknown_warehouse: {
+    field: 'warehouse_id',
+    say: ({ fields }) => `${fields.join(', ')} names no warehouse that is known`,
+  },
+};
+
+function lineErrors(answer: Decided, cart: AskedCart): ProblemError[] {
+  const fault = LINE_FAULTS[answer.outcome];
+  if (fault === undefined) return [];
+  return (answer.shortages ?? []).flatMap(({ line }) => {
+    const asked = cart.lines[line];
+    if (asked === undefined) return [];
+    const pointer = `${cart.itemsPointer}/${asked.item}/${fault.field}`;
+    return [{ pointer, message: fault.say(asked) }];
+  });
+}
+
+function presentRest(
+  exchange: Exchange,
+  answer: Exclude<ReservationAnswer, { readonly kind: 'decided' }>,
+): void {
+  const { detail } = answer;
+  if (answer.kind === 'undecided') {
+    const extensions = { reservation_id: answer.id };
+    const headers = retryAfter(answer.retryAfterMs);
+    exchange.problem(outcomeProblem(answer.outcome), { detail, extensions }, headers);
+    return;
+  }
+  const { pointer } = answer;
+  const errors = pointer === undefined ? {} : { errors: [{ pointer, message: detail }] };
+  exchange.problem(outcomeProblem(answer.outcome), { detail, ...errors });
+}

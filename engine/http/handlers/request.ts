@@ -1,0 +1,68 @@
+/** What handlers read of a request: body, preferred durability, idempotency key. */
+import type { DurabilityLevel } from '../../domain/durability.ts';
+import { isId } from '../../domain/ids.ts';
+import type { Exchange } from '../exchange.ts';
+import { parseJsonBody } from '../json.ts';
+import { readPreference } from '../preferences.ts';
+import type { ProblemError } from '../problem.ts';
+import type { BodyCheck } from '../schema.ts';
+import { outcomeProblem } from './outcome-problem.ts';
+
+/** Headers that the handlers of changes read; their routes must list them. */
+export const CHANGE_HEADERS = ['prefer', 'idempotency-key'] as const;
+
+export interface Asked<Body> {
+  readonly body: Body;
+  /** Undefined: the default of the operation. */
+  readonly level: DurabilityLevel | undefined;
+  readonly idempotencyKey: string | undefined;
+}
+
+/** The request, or undefined when it was not acceptable and the exchange was answered. */
+export function readRequest<Body>(
+  exchange: Exchange,
+  check: BodyCheck<Body>,
+): Asked<Body> | undefined {
+  const value = parseJsonBody(exchange);
+  if (value === undefined) return undefined;
+  const checked = check(value);
+  if ('faults' in checked) {
+    answerFaults(exchange, checked.faults);
+    return undefined;
+  }
+  const preferred = readLevel(exchange);
+  if (preferred === undefined) return undefined;
+  const idempotencyKey = exchange.header('idempotency-key');
+  return { body: checked.body, level: preferred.level, idempotencyKey };
+}
+
+/** The preferred level, or undefined when it was no level and the exchange was answered. */
+export function readLevel(
+  exchange: Exchange,
+): { readonly level: DurabilityLevel | undefined } | undefined {
+  const preference = readPreference(exchange.header('prefer'));
+  if (preference.kind === 'level') return preference;
+  exchange.problem(outcomeProblem('invalid_request'), { detail: preference.detail });
+  return undefined;
+}
+
+/** An id of the path, or undefined when it was none and the exchange was answered. */
+export function readPathId(exchange: Exchange, name: string): string | undefined {
+  const id = exchange.param(name);
+  if (isId(id)) return id;
+  exchange.problem(outcomeProblem('invalid_request'), {
+    detail: `The ${name} of the path must be 1 to 64 characters of A-Z a-z 0-9 . _ : -`,
+  });
+  return undefined;
+}
+
+/** `errors` names at most ten faults; there may be more. */
+export function answerFaults(exchange: Exchange, errors: readonly ProblemError[]): void {
+  const [first] = errors;
+  const where = first?.pointer === '' ? 'The body' : first?.pointer;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more, see errors)` : '';
+  exchange.problem(outcomeProblem('invalid_request'), {
+    detail: `${where} ${first?.message}${more}. Nothing was changed.`,
+    errors,
+  });
+}

@@ -1,0 +1,87 @@
+// The port that both transports implement, and what a caller of `startHttpServer` may set.
+
+import type { ExchangeContext } from './exchange.ts';
+import type { Route, Router } from './router.ts';
+
+export type TransportName = 'uws' | 'node';
+
+/** Each limit has a unit and a reason. */
+export interface HttpLimits {
+  /** Path and query together; longer is 414. Every id of ours has at most 64 characters. */
+  readonly urlBytes: number;
+  /** The whole head (node:http only: builds of uWS take the default, see the README). */
+  readonly headBytes: number;
+  /** For the head to arrive (node:http only: uWS closes a silent connection after about 10 s). */
+  readonly headersTimeoutMs: number;
+  /** For head and body to arrive; a slower upload is cut off. */
+  readonly requestTimeoutMs: number;
+  /** An idle kept-alive connection is closed (node:http only: uWS uses about 10 s). */
+  readonly keepAliveTimeoutMs: number;
+}
+
+export const DEFAULT_HTTP_LIMITS: HttpLimits = Object.freeze({
+  urlBytes: 2_048,
+  headBytes: 16_384,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 15_000,
+  keepAliveTimeoutMs: 10_000,
+});
+
+/** All optional, all called synchronously: they must be cheap and must not throw. */
+export interface HttpHooks {
+  /** After each answer; `pattern` is the route's, or '' when none matched. */
+  readonly onRequest?: (pattern: string, status: number, durationMs: number) => void;
+  /** The client went away before its answer, in the middle of its upload or after it. */
+  readonly onAbort?: (pattern: string) => void;
+  /** A handler threw, rejected or did not answer. Default: one line on stderr. */
+  readonly onError?: (error: unknown, requestId: string) => void;
+}
+
+export interface HttpServerOptions {
+  readonly routes: readonly Route[];
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Forces a transport; absent: uWS where it can be loaded, else node:http. */
+  readonly transport?: TransportName | undefined;
+  /** Stands before `/problems/<code>` in problem types; default ''. */
+  readonly problemBaseUrl?: string;
+  readonly limits?: Partial<HttpLimits>;
+  readonly hooks?: HttpHooks;
+}
+
+export interface HttpServer {
+  readonly transport: TransportName;
+  /** What answers: a package's name, or 'node:http'. */
+  readonly implementation: string;
+  /** Why the preferred transport is not the one that runs; undefined when it is. */
+  readonly fallbackReason: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  /** `http://host:port`. */
+  readonly url: string;
+  /**
+   * Stops listening at once. Requests in flight may finish within `graceMs`; a new request on a
+   * kept-alive connection gets 503 `shutting_down` and the connection is closed after it. Then
+   * every connection is closed. Resolves when nothing is open any more; further calls wait for the
+   * first.
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+/** What `startHttpServer` hands to a transport. */
+export interface TransportOptions {
+  readonly router: Router;
+  readonly host: string;
+  readonly port: number;
+  readonly limits: HttpLimits;
+  readonly context: ExchangeContext;
+  readonly nextRequestId: () => string;
+}
+
+/** A transport that listens. */
+export interface Listening {
+  readonly port: number;
+  close(graceMs: number): Promise<void>;
+}

@@ -1,0 +1,247 @@
+// The port over uWebSockets.js.
+//
+// What its API demands, and where it is met: request data is gone when the route callback returns, so
+// it is copied before; body chunks are gone when their callback returns, so they are copied; a
+// response must not be touched after an abort, which the exchange's states see to; an answer outside
+// the callbacks is corked, so that it leaves in one packet.
+
+import { STATUS_CODES } from 'node:http';
+import type { AnswerBody, AnswerHeaders } from './answer.ts';
+import { intercept, runHandler } from './dispatch.ts';
+import type { ExchangeContext, RequestHead } from './exchange.ts';
+import { Exchange } from './exchange.ts';
+import type { IntakeFacts } from './intake.ts';
+import {
+  bodyTooLarge,
+  hasBody,
+  interceptionOf,
+  isCostlyToDrain,
+  requestHead,
+  SHUTTING_DOWN,
+  TOO_SLOW,
+} from './intake.ts';
+import { listenError, whyNotListening } from './listen-error.ts';
+import type { Listening, TransportOptions } from './port.ts';
+import type { CompiledRoute, RouteMatch } from './router.ts';
+import type { Uws, UwsApp, UwsListenSocket, UwsRequest, UwsResponse } from './uws-load.ts';
+
+/** Listens; rejects with a `listenError`. */
+export async function listenUws(uws: Uws, options: TransportOptions): Promise<Listening> {
+  const server = new UwsServer(uws, options);
+  if (!server.listen()) {
+    const code = await whyNotListening(options.host, options.port);
+    throw listenError(options.host, options.port, code);
+  }
+  return server;
+}
+
+const STATUS_LINES: ReadonlyMap<number, string> = new Map(
+  Object.entries(STATUS_CODES).map(([status, text]) => [Number(status), `${status} ${text}`]),
+);
+
+/** Uploads that take more than one packet are looked at this often. */
+const UPLOAD_SWEEP_MS = 250;
+
+interface ServerState {
+  closing: boolean;
+}
+
+class UwsExchange extends Exchange {
+  /** uWS corks by itself while one of its callbacks runs. */
+  inCallback = true;
+  closeAfter = false;
+  readonly #res: UwsResponse;
+  readonly #server: ServerState;
+  #chunks: Buffer[] | undefined;
+  #bodyBytes = 0;
+
+  constructor(context: ExchangeContext, head: RequestHead, res: UwsResponse, server: ServerState) {
+    super(context, head);
+    this.#res = res;
+    this.#server = server;
+  }
+
+  /** Copies a chunk; false when the body is then longer than `limitBytes`. */
+  take(chunk: ArrayBuffer, isLast: boolean, limitBytes: number): boolean {
+    this.#bodyBytes += chunk.byteLength;
+    if (this.#bodyBytes > limitBytes) return false;
+    const copy = Buffer.allocUnsafe(chunk.byteLength);
+    copy.set(new Uint8Array(chunk));
+    if (this.#chunks === undefined) {
+      if (isLast) this.receiveBody(copy);
+      else this.#chunks = [copy];
+    } else {
+      this.#chunks.push(copy);
+      if (isLast) this.receiveBody(Buffer.concat(this.#chunks));
+    }
+    return true;
+  }
+
+  clientGone(): void {
+    this.abort();
+  }
+
+  protected override write(status: number, headers: AnswerHeaders, body: AnswerBody): void {
+    if (this.inCallback) this.#send(status, headers, body);
+    else this.#res.cork(() => this.#send(status, headers, body));
+  }
+
+  #send(status: number, headers: AnswerHeaders, body: AnswerBody): void {
+    const res = this.#res;
+    res.writeStatus(STATUS_LINES.get(status) ?? `${status} Unknown`);
+    res.writeHeader('x-request-id', this.requestId);
+    for (const name in headers) res.writeHeader(name, headers[name] ?? '');
+    if (status === 204 || status === 304) {
+      res.endWithoutBody();
+    } else if (this.method === 'HEAD') {
+      // The length goes in by hand, because builds leave the response open when they are told it.
+      res.writeHeader('content-length', String(Buffer.byteLength(body)));
+      res.endWithoutBody();
+    } else {
+      res.end(body, this.closeAfter || this.#server.closing);
+    }
+  }
+}
+
+class UwsServer implements Listening {
+  readonly #uws: Uws;
+  readonly #options: TransportOptions;
+  readonly #context: ExchangeContext;
+  readonly #app: UwsApp;
+  /** Uploads of more than one packet; the others end in the callback in which they began. */
+  readonly #uploads = new Set<UwsExchange>();
+  #socket: UwsListenSocket = null;
+  /** As taken; 0 before `listen`. */
+  port = 0;
+  #sweep: NodeJS.Timeout | undefined;
+  #inFlight = 0;
+  readonly #state: ServerState = { closing: false };
+  #closed: Promise<void> | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(uws: Uws, options: TransportOptions) {
+    this.#uws = uws;
+    this.#options = options;
+    const { context } = options;
+    this.#context = {
+      ...context,
+      onAnswered: (exchange, status) => {
+        this.#leave();
+        context.onAnswered(exchange, status);
+      },
+      onAborted: (exchange) => {
+        this.#leave();
+        context.onAborted(exchange);
+      },
+    };
+    this.#app = uws.newApp().any('/*', (res, req) => this.#request(res, req));
+  }
+
+  listen(): boolean {
+    const { host, port } = this.#options;
+    this.#app.listen(host, port, this.#uws.exclusivePort, (socket) => {
+      this.#socket = socket;
+    });
+    if (!this.#socket) return false;
+    this.port = this.#uws.portOf(this.#socket);
+    this.#sweep = setInterval(() => this.#endSlowUploads(), UPLOAD_SWEEP_MS).unref();
+    return true;
+  }
+
+  close(graceMs: number): Promise<void> {
+    this.#closed ??= this.#close(graceMs);
+    return this.#closed;
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.#state.closing = true;
+    this.#uws.closeListenSocket(this.#socket);
+    if (this.#inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        const forced = setTimeout(resolve, graceMs);
+        this.#onIdle = () => {
+          clearTimeout(forced);
+          resolve();
+        };
+      });
+    }
+    clearInterval(this.#sweep);
+    this.#app.close();
+  }
+
+  #leave(): void {
+    this.#inFlight -= 1;
+    if (this.#inFlight === 0) this.#onIdle?.();
+  }
+
+  #request(res: UwsResponse, req: UwsRequest): void {
+    const { router, limits } = this.#options;
+    const facts = factsOf(req);
+    const match = router.match(facts.method, facts.path);
+    const exchange = this.#enter(res, req, facts, match);
+    const found = this.#state.closing ? SHUTTING_DOWN : interceptionOf(match, facts, limits);
+    if (found !== undefined) {
+      exchange.closeAfter = isCostlyToDrain(facts.contentLength, facts.transferEncoding);
+      intercept(exchange, found);
+    } else if (match.kind === 'route') {
+      if (hasBody(facts)) this.#upload(res, exchange, match.route);
+      else runHandler(match.route.handle, exchange);
+    }
+    exchange.inCallback = false;
+    if (!exchange.answered) res.onAborted(() => this.#gone(exchange));
+  }
+
+  #enter(res: UwsResponse, req: UwsRequest, facts: IntakeFacts, match: RouteMatch): UwsExchange {
+    this.#inFlight += 1;
+    const { nextRequestId } = this.#options;
+    const head = requestHead(facts, match, (name) => req.getHeader(name), nextRequestId);
+    return new UwsExchange(this.#context, head, res, this.#state);
+  }
+
+  #upload(res: UwsResponse, exchange: UwsExchange, route: CompiledRoute): void {
+    res.onData((chunk, isLast) => {
+      if (exchange.answered || exchange.aborted) return;
+      exchange.inCallback = true;
+      if (!exchange.take(chunk, isLast, route.bodyLimitBytes)) {
+        this.#uploads.delete(exchange);
+        exchange.closeAfter = true;
+        intercept(exchange, bodyTooLarge(route));
+      } else if (isLast) {
+        this.#uploads.delete(exchange);
+        runHandler(route.handle, exchange);
+      } else {
+        this.#uploads.add(exchange);
+      }
+      exchange.inCallback = false;
+    });
+  }
+
+  #gone(exchange: UwsExchange): void {
+    this.#uploads.delete(exchange);
+    exchange.clientGone();
+  }
+
+  #endSlowUploads(): void {
+    const latestStart = performance.now() - this.#options.limits.requestTimeoutMs;
+    for (const exchange of this.#uploads) {
+      if (exchange.startedAtMs > latestStart) continue;
+      this.#uploads.delete(exchange);
+      exchange.closeAfter = true;
+      intercept(exchange, TOO_SLOW);
+    }
+  }
+}
+
+function factsOf(req: UwsRequest): IntakeFacts {
+  const contentLength = req.getHeader('content-length');
+  const transferEncoding = req.getHeader('transfer-encoding');
+  return {
+    method: req.getCaseSensitiveMethod(),
+    path: req.getUrl(),
+    query: req.getQuery() ?? '',
+    contentLength,
+    transferEncoding,
+    // Looked at only where there is a body; each look-up costs a call into C++.
+    contentType: contentLength || transferEncoding ? req.getHeader('content-type') : '',
+  };
+}

@@ -1,0 +1,94 @@
+/**
+ * When an answer of the lane may be given to the client.
+ *
+ * - A success waits until its durability level covers the position that its own script returned,
+ *   a replay too: the first attempt may be the one whose acknowledgement was lost.
+ * - Whatever shows a reservation as committed waits for the level of a commit, because a client
+ *   that asks "was it committed?" takes that answer for the acknowledgement.
+ * - A final no to commit, cancel, ship or a look-up waits for a sign of life of the lane: a node
+ *   that was replaced does not know yet that it was, and a refund cannot be taken back.
+ */
+import type { DurabilityLevel } from '../domain/durability.ts';
+import { DURABILITY_LEVELS } from '../domain/durability.ts';
+import type { OutcomeName } from '../domain/outcome.ts';
+import { OUTCOMES } from '../domain/outcome.ts';
+import type { ReservationRecord } from '../domain/reservation.ts';
+import type { Watermarks } from '../redis/lane-port.ts';
+import type { OperationResult } from '../redis/operation.ts';
+import type { Done } from './answer.ts';
+import { RETRY_AFTER_MS, unavailable } from './answer.ts';
+import type { ReservationPolicy, ReservationVerb } from './policy.ts';
+
+const FINAL_NOS: ReadonlySet<OutcomeName> = new Set(['not_found', 'hold_lost', 'expired']);
+const MONEY_VERBS: ReadonlySet<ReservationVerb> = new Set(['commit', 'cancel', 'ship', 'look_up']);
+
+/** What the client wants to be sure of. */
+export interface Wanted {
+  readonly verb: ReservationVerb;
+  /** From `Prefer`; undefined: the default of the verb. */
+  readonly level: DurabilityLevel | undefined;
+}
+
+export function isFinalNo(verb: ReservationVerb, outcome: OutcomeName, state?: string): boolean {
+  if (!MONEY_VERBS.has(verb)) return false;
+  // A look-up finds an expired reservation: what it shows, not its outcome, is the no.
+  return FINAL_NOS.has(outcome) || (verb === 'look_up' && state === 'expired');
+}
+
+/** The level that an answer must reach before it is given; `memory` is reached by being there. */
+export function levelOf(
+  wanted: Wanted,
+  outcome: OutcomeName,
+  record: ReservationRecord | undefined,
+  policy: ReservationPolicy,
+): DurabilityLevel {
+  const showsCommitted = record?.state === 'committed' || record?.state === 'closed';
+  if (!showsCommitted && OUTCOMES[outcome].status >= 300) return 'memory';
+  if (wanted.level !== undefined) return wanted.level;
+  const usual = wanted.verb === 'look_up' ? 'memory' : policy.levels[wanted.verb];
+  return showsCommitted ? stronger(usual, policy.levels.commit) : usual;
+}
+
+function stronger(a: DurabilityLevel, b: DurabilityLevel): DurabilityLevel {
+  return DURABILITY_LEVELS.indexOf(a) >= DURABILITY_LEVELS.indexOf(b) ? a : b;
+}
+
+/** Gives the lane's result to `done` once it may be relied on, or says what could not be made sure. */
+export function assure(
+  id: string,
+  result: OperationResult,
+  wanted: Wanted,
+  deps: { readonly watermarks: Watermarks; readonly policy: ReservationPolicy },
+  done: Done,
+): void {
+  const { outcome, stamp, record } = result;
+  const level = levelOf(wanted, outcome, record, deps.policy);
+  const decided = { ...result, kind: 'decided', id, level } as const;
+  if (level !== 'memory') {
+    deps.watermarks.wait(level, stamp, (reached) => {
+      if (reached) done(decided);
+      else done(levelMissed(id, level));
+    });
+  } else if (isFinalNo(wanted.verb, outcome, record?.state)) {
+    deps.watermarks.confirmOpen(stamp, (alive) => {
+      if (alive) done(decided);
+      else done(unavailable(id, NO_SIGN_OF_LIFE));
+    });
+  } else {
+    done(decided);
+  }
+}
+
+const NO_SIGN_OF_LIFE =
+  'The store answered no, but could not be seen to be the one in charge since, so the no is not ' +
+  'final; send the same request again.';
+
+function levelMissed(id: string, level: DurabilityLevel): ReturnType<typeof unavailable> {
+  return {
+    kind: 'undecided',
+    id,
+    outcome: 'durability_unknown',
+    detail: `It was applied, but not seen to be ${level} in time; the same id resolves it.`,
+    retryAfterMs: RETRY_AFTER_MS,
+  };
+}

@@ -1,0 +1,48 @@
+/** What a deployment may set about reservations. Each bound has a unit and a reason. */
+import type { DurabilityLevel } from '../domain/durability.ts';
+
+export const SETTLEMENTS = ['commit', 'release', 'cancel', 'ship'] as const;
+export type Settlement = (typeof SETTLEMENTS)[number];
+
+/** What a client asks of one reservation. */
+export type ReservationVerb = 'reserve' | 'extend' | 'look_up' | Settlement;
+
+export interface ReservationPolicy {
+  readonly ttlDefaultS: number;
+  readonly ttlMinS: number;
+  /** Far below the idempotency window, so that a hold's record never leaves Redis while it lives. */
+  readonly ttlMaxS: number;
+  /** How long an id is remembered: an `hf_` id that is older is refused. */
+  readonly idAgeMaxMs: number;
+  /** Clocks of engines may differ a little; an id from further ahead was not made by us. */
+  readonly idAheadMaxMs: number;
+  /** For PostgreSQL to reach the position at which Redis no longer had a record. */
+  readonly archiveWaitMs: number;
+  /** What an acknowledgement promises unless the request prefers another level. */
+  readonly levels: Readonly<Record<Exclude<ReservationVerb, 'look_up'>, DurabilityLevel>>;
+}
+
+export const DEFAULT_RESERVATION_POLICY: ReservationPolicy = Object.freeze({
+  ttlDefaultS: 600,
+  ttlMinS: 1,
+  ttlMaxS: 3_600,
+  idAgeMaxMs: 86_400_000,
+  idAheadMaxMs: 60_000,
+  archiveWaitMs: 2_000,
+  // A hold is a promise of minutes and may be taken again; a commit is money.
+  levels: Object.freeze({
+    reserve: 'memory',
+    extend: 'memory',
+    release: 'memory',
+    commit: 'logged',
+    cancel: 'logged',
+    ship: 'logged',
+  }),
+});
+
+/** Lines of one cart; the largest of the real orders has 593. */
+export const CART_LINES_MAX = 1_000;
+/** Lines that a settlement may name: one a placement, so more than a cart has. */
+export const SETTLE_LINES_MAX = 4_000;
+/** Warehouses in the preference list of one line. */
+export const PREFERENCES_MAX = 32;

@@ -1,0 +1,153 @@
+/**
+ * Commit, release, cancel, ship and extend: what becomes of a reservation.
+ *
+ * Path of one settlement: the lane decides on the record that it has. When it has none, the record
+ * may have left Redis, so PostgreSQL is read at the position of that answer or later; what it has
+ * goes back to the lane, which decides on it as if it had been there. Only when neither knows the
+ * reservation is it `not_found`. A commit that names its lines and the hold's epoch may take the
+ * units again; it does so only in its second attempt, behind the look into PostgreSQL, because a
+ * reservation that was committed, shipped and forgotten must not be sold once more.
+ */
+
+import type { ReservationRecord } from '../domain/reservation.ts';
+import { packId } from '../domain/reservation-id.ts';
+import { isRefusal } from '../redis/lane-port.ts';
+import type { OperationResult, SettleLine, SettleOperation } from '../redis/operation.ts';
+import type { Done } from './answer.ts';
+import { fromRefusal, refused, unavailable } from './answer.ts';
+import type { Wanted } from './assurance.ts';
+import { assure } from './assurance.ts';
+import type { ReservationDeps } from './deps.ts';
+import { isIdempotencyKey, isWithinWindow, KEY_FAULT } from './identity.ts';
+import type { Settlement } from './policy.ts';
+import { commitFingerprint, operationKey, retakeFingerprint } from './settlement.ts';
+
+export interface SettleRequest {
+  readonly verb: Settlement;
+  /** Well-formed (identity.ts: reservationIdFault). */
+  readonly reservationId: string;
+  /** Merged (settlement.ts); undefined: all that there is. */
+  readonly lines: readonly SettleLine[] | undefined;
+  readonly idempotencyKey: string | undefined;
+  /** Commit only: the lane's epoch when the hold was made. Needs lines with their warehouses. */
+  readonly holdEpoch: number | undefined;
+  readonly level: Wanted['level'];
+}
+
+/** One settlement under way. */
+interface Settling {
+  readonly id: string;
+  readonly operation: SettleOperation;
+  readonly retake: NonNullable<SettleOperation['retake']> | undefined;
+  readonly wanted: Wanted;
+  readonly deps: ReservationDeps;
+  readonly done: Done;
+}
+
+export function settle(request: SettleRequest, deps: ReservationDeps, done: Done): void {
+  const { verb, reservationId: id, lines, idempotencyKey: key } = request;
+  const needsKey = verb !== 'commit' && lines !== undefined;
+  if (needsKey && key === undefined) {
+    const detail = `A ${verb} of some lines may be repeated on purpose: send an Idempotency-Key.`;
+    done(refused('idempotency_key_required', detail, undefined));
+    return;
+  }
+  if (key !== undefined && !isIdempotencyKey(key)) {
+    done(refused('invalid_request', KEY_FAULT, undefined));
+    return;
+  }
+  const operation: SettleOperation = {
+    kind: verb,
+    id: packId(id),
+    ...(lines === undefined ? {} : { lines }),
+    ...(needsKey && key !== undefined ? { operationKey: operationKey(key, verb, lines) } : {}),
+    ...(verb === 'commit' ? { commitFingerprint: commitFingerprint(lines) } : {}),
+    attributes: '',
+  };
+  const wanted: Wanted = { verb, level: request.level };
+  attempt({ id, operation, retake: retakeOf(request), wanted, deps, done });
+}
+
+function retakeOf({ holdEpoch, lines }: SettleRequest): Settling['retake'] {
+  if (holdEpoch === undefined || lines === undefined) return undefined;
+  return { holdEpoch, fingerprint: retakeFingerprint(lines) };
+}
+
+/** The first attempt: on what the lane has. */
+function attempt(settling: Settling): void {
+  const { id, operation, retake, wanted, deps, done } = settling;
+  deps.lane.submit(operation, (answer) => {
+    if (isRefusal(answer)) done(fromRefusal(id, answer));
+    else if (answer.outcome === 'not_found') consultArchive(settling, answer);
+    else if (answer.outcome === 'expired' && retake !== undefined)
+      attemptAgain(settling, undefined);
+    else assure(id, answer, wanted, deps, done);
+  });
+}
+
+function consultArchive(settling: Settling, absent: OperationResult): void {
+  const { id, operation, retake, wanted, deps, done } = settling;
+  deps.archive.find(id, absent.stamp).then(
+    (record) => {
+      const mayRetake =
+        retake !== undefined && isWithinWindow(operation.id, deps.policy, absent.stamp.timeMs);
+      if (record !== undefined || mayRetake) attemptAgain(settling, record);
+      else assure(id, absent, wanted, deps, done);
+    },
+    (error: unknown) => done(unavailable(id, archiveFault(error))),
+  );
+}
+
+/** The second attempt: on PostgreSQL's record, or by taking the units again. It is the last. */
+function attemptAgain(settling: Settling, adopt: ReservationRecord | undefined): void {
+  const { id, operation, retake, wanted, deps, done } = settling;
+  const again: SettleOperation = {
+    ...operation,
+    ...(adopt === undefined ? {} : { adopt }),
+    ...(retake === undefined ? {} : { retake }),
+  };
+  deps.lane.submit(again, (answer) => {
+    if (isRefusal(answer)) done(fromRefusal(id, answer));
+    else assure(id, answer, wanted, deps, done);
+  });
+}
+
+export interface ExtendRequest {
+  readonly reservationId: string;
+  readonly ttlS: number;
+  readonly level: Wanted['level'];
+}
+
+export function extend(request: ExtendRequest, deps: ReservationDeps, done: Done): void {
+  const { reservationId: id, ttlS } = request;
+  const wanted: Wanted = { verb: 'extend', level: request.level };
+  deps.lane.submit({ kind: 'extend', id: packId(id), ttlS }, (answer) => {
+    if (isRefusal(answer)) done(fromRefusal(id, answer));
+    else if (answer.outcome !== 'not_found') assure(id, answer, wanted, deps, done);
+    else {
+      deps.archive.find(id, answer.stamp).then(
+        (record) => {
+          const outcome = record === undefined ? 'not_found' : EXTEND_TOO_LATE[record.state];
+          if (record === undefined || outcome === undefined) {
+            assure(id, answer, wanted, deps, done);
+          } else assure(id, { ...answer, outcome, record }, wanted, deps, done);
+        },
+        (error: unknown) => done(unavailable(id, archiveFault(error))),
+      );
+    }
+  });
+}
+
+/** A hold never leaves Redis while it lives, so there is nothing to extend. */
+const EXTEND_TOO_LATE = {
+  held: undefined,
+  committed: 'already_committed',
+  released: 'already_released',
+  expired: 'expired',
+  closed: 'already_closed',
+} as const;
+
+export function archiveFault(error: unknown): string {
+  const cause = error instanceof Error ? error.message : String(error);
+  return `Redis has no record of the reservation, and PostgreSQL could not be asked: ${cause}`;
+}

@@ -1,0 +1,140 @@
+/**
+ * The whole of Holdfast in this process on real servers: engine with HTTP, persister, recovery, and
+ * the relay when the log is Kafka. What tests through the API work on.
+ */
+import type { Redis } from 'ioredis';
+import { type Serving, startAll, startServe } from '../cli/roles.ts';
+import { laneKeys } from '../redis/keys.ts';
+import { readConfig } from '../runtime/config.ts';
+import { createLogger } from '../runtime/log.ts';
+import {
+  startRedis,
+  type TestDatabase,
+  type TestRedis,
+  testDatabase,
+  testKafka,
+} from './servers.ts';
+
+export interface TestAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Parsed JSON. */
+  readonly body: Record<string, unknown>;
+}
+
+export interface TestEngine {
+  readonly url: string;
+  readonly serving: Serving;
+  readonly server: TestRedis;
+  readonly database: TestDatabase;
+  readonly redis: Redis;
+  /** The environment that a child process needs to join this deployment. */
+  readonly env: Readonly<Record<string, string>>;
+  call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<TestAnswer>;
+  /** Warehouse A (and those named), the SKUs, and their units: `{'SKU@A': 10}`. */
+  stock(units: Readonly<Record<string, number>>): Promise<void>;
+  /** Moves lane time forward. */
+  passSeconds(seconds: number): Promise<void>;
+  /** Another engine on the same stores. */
+  startAnother(): Promise<Serving>;
+  close(): Promise<void>;
+}
+
+export interface TestEngineOptions {
+  readonly log?: 'embedded' | 'kafka';
+  /** HOLDFAST_... settings. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export async function startTestEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
+  const [server, database] = await Promise.all([startRedis(), testDatabase()]);
+  const env: Record<string, string> = {
+    REDIS_URL: server.url,
+    DATABASE_URL: database.url,
+    HOLDFAST_PORT: '0',
+    HOLDFAST_LOG_LEVEL: 'silent',
+    ...options.settings,
+  };
+  if (options.log === 'kafka') {
+    const kafka = await testKafka();
+    env.KAFKA_BROKERS = kafka.brokers.join(',');
+    env.HOLDFAST_LOG_TOPIC = `${kafka.namespace}.log`;
+  }
+  const config = readConfig(env);
+  const log = createLogger('test', config.logLevel);
+  const serving = await startAll({ config, log });
+  const others: Serving[] = [];
+  const call: TestEngine['call'] = (method, path, body, headers) =>
+    callUrl(serving.url, method, path, body, headers);
+  return {
+    url: serving.url,
+    serving,
+    server,
+    database,
+    env,
+    redis: serving.engine.redis,
+    call,
+    stock: (units) => stock(call, units),
+    async passSeconds(seconds) {
+      await serving.engine.redis.hincrby(laneKeys(0).meta, 'offset', seconds * 1_000);
+    },
+    async startAnother() {
+      const another = await startServe({ config, log });
+      others.push(another);
+      return another;
+    },
+    async close() {
+      for (const another of others) await another.close();
+      await serving.close();
+      await server.stop();
+      await database.drop();
+    },
+  };
+}
+
+export async function callUrl(
+  url: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<TestAnswer> {
+  const response = await fetch(url + path, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>,
+  };
+}
+
+async function stock(
+  call: TestEngine['call'],
+  units: Readonly<Record<string, number>>,
+): Promise<void> {
+  const lines = Object.entries(units).map(([at, quantity]) => {
+    const [sku = '', warehouse = 'A'] = at.split('@');
+    return { sku_id: sku, warehouse_id: warehouse, quantity };
+  });
+  const must = async (what: Promise<TestAnswer>): Promise<void> => {
+    const { status, body } = await what;
+    if (status >= 300) throw new Error(`${status} ${JSON.stringify(body)}`);
+  };
+  for (const id of new Set(lines.map((line) => line.warehouse_id))) {
+    await must(call('PUT', `/api/v1/warehouses/${id}`, { name: id, time_zone: 'UTC' }));
+  }
+  for (const id of new Set(lines.map((line) => line.sku_id))) {
+    await must(call('PUT', `/api/v1/products/${id}`, { name: id }));
+  }
+  const received = lines.filter(({ quantity }) => quantity > 0);
+  if (received.length > 0) await must(call('POST', '/api/v1/stock/receive', { lines: received }));
+}
