@@ -100,7 +100,7 @@ async function connectStores(
   await whenReady(redis, STORE_WAIT_MS);
   const pool = poolOf(config, log, name, connections);
   const state = laneScripts(redis, LANE);
-  const logRole = await startLogRole({ config, log, pool, state });
+  const logRole = await startLogRole({ config, log, pool, state, name });
   return {
     pool,
     state,
@@ -138,7 +138,7 @@ function running(run: (signal: AbortSignal) => Promise<void>, end: () => Promise
 /** From the log to PostgreSQL. */
 export async function startPersist(options: RoleOptions): Promise<Role> {
   const stores = await connectStores(options, 'holdfast-persister', 3);
-  const source = stores.log.openSource();
+  const source = stores.log.openSource(LANE);
   const persister = createPersister({
     pool: stores.pool,
     lane: LANE,

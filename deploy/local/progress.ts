@@ -1,0 +1,11 @@
+/** What the stack tells its caller while it downloads and starts. */
+export type ProgressStep = 'install' | 'redis' | 'postgres' | 'kafka';
+
+export interface Progress {
+  readonly step: ProgressStep;
+  readonly state: 'working' | 'done' | 'skipped' | 'failed';
+  /** For a person: what is being done now, or what came out. */
+  readonly detail: string;
+}
+
+export type OnProgress = (progress: Progress) => void;

@@ -1,0 +1,192 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { Kafka, logLevel } from 'kafkajs';
+import { Client } from 'pg';
+import { afterEach, describe, expect, it } from 'vitest';
+import { startRedis } from '../../engine/testing/servers.ts';
+import { currentTestRun, serverDirectory } from '../../engine/testing/test-run.ts';
+import { waitFor } from './deadline.ts';
+import { packageRoot } from './paths.ts';
+import { identifyProcess, isRunning } from './process-identity.ts';
+import { readServerRecord, type ServerRecord, writeServerRecord } from './server-process.ts';
+import { type Stack, startStack } from './stack.ts';
+import { stackStatus, stopStack } from './stack-status.ts';
+
+/** A start whose data is there already takes no longer than this on a machine that is free. */
+const SECOND_START_MS_MAX = 10_000;
+const GONE_TIMEOUT_MS = 10_000;
+
+const cleanups: Array<() => Promise<unknown> | unknown> = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** Without what this machine's own shell may say about running servers. */
+const env = { ...process.env, REDIS_URL: '', DATABASE_URL: '', KAFKA_BROKERS: '' };
+
+function stackDirectory(): string {
+  return serverDirectory(currentTestRun(), 'stack');
+}
+
+function recordOf(directory: string, server: string): ServerRecord {
+  const record = readServerRecord(join(directory, server));
+  if (record === undefined) throw new Error(`${directory} has no record of ${server}`);
+  return record;
+}
+
+/** A process of its own that starts a stack without Kafka and then does as `after` says. */
+async function startElsewhere(directory: string, after: string): Promise<ChildProcess> {
+  const module = join(packageRoot(), 'dist/deploy/local/stack.js');
+  const code = `const { startStack } = await import(${JSON.stringify(module)});
+    await startStack({ directory: ${JSON.stringify(directory)}, log: 'embedded' });
+    process.stdout.write('up\\n');
+    ${after}`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  cleanups.push(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  return child;
+}
+
+async function expectAnswers(stack: Stack): Promise<void> {
+  const redis = new Redis(stack.redisUrl);
+  expect(await redis.ping()).toBe('PONG');
+  redis.disconnect();
+  const postgres = new Client({ connectionString: stack.databaseUrl });
+  await postgres.connect();
+  const { rows } = await postgres.query('SELECT current_database() AS name');
+  expect(rows).toEqual([{ name: 'holdfast' }]);
+  await postgres.end();
+  if (stack.log === 'embedded') return;
+  const kafka = new Kafka({ brokers: [...stack.kafkaBrokers], logLevel: logLevel.NOTHING });
+  const admin = kafka.admin();
+  await admin.connect();
+  expect((await admin.describeCluster()).brokers).toHaveLength(1);
+  await admin.disconnect();
+}
+
+describe('startStack', () => {
+  it('starts three servers, is reused, stops them, and starts again quickly', async () => {
+    const directory = stackDirectory();
+    const first = await startStack({ directory, log: 'kafka', env });
+    cleanups.push(() => first.stop());
+    await expectAnswers(first);
+    const processes = ['redis', 'postgres', 'kafka'].map(
+      (name) => recordOf(directory, name).process,
+    );
+
+    const guest = await startStack({ directory, log: 'kafka', env });
+    expect(guest.servers.map(({ source }) => source)).toEqual(['reused', 'reused', 'reused']);
+    expect(guest.env).toEqual(first.env);
+    await guest.stop();
+    expect(processes.filter(isRunning)).toHaveLength(3);
+
+    await first.stop();
+    expect(processes.filter(isRunning)).toEqual([]);
+
+    const start = performance.now();
+    const second = await startStack({ directory, log: 'kafka', env });
+    cleanups.push(() => second.stop());
+    // Where other work waits for the same cores, the start waits in proportion.
+    const shareOfCores = Math.max(1, (loadavg()[0] ?? 0) / availableParallelism());
+    expect(performance.now() - start).toBeLessThan(SECOND_START_MS_MAX * shareOfCores);
+    expect(second.env).toEqual(first.env);
+    await expectAnswers(second);
+  });
+
+  it('clears what a starter that was killed left behind', async () => {
+    const directory = stackDirectory();
+    const starter = await startElsewhere(directory, 'setInterval(() => {}, 1000);');
+    const leftover = recordOf(directory, 'redis').process;
+    starter.kill('SIGKILL');
+    await once(starter, 'exit');
+    expect(isRunning(leftover)).toBe(true);
+    expect(stackStatus(directory, env).map(({ state }) => state)).toEqual([
+      'leftover',
+      'leftover',
+      'stopped',
+    ]);
+
+    const stack = await startStack({ directory, log: 'embedded', env });
+    cleanups.push(() => stack.stop());
+    expect(isRunning(leftover)).toBe(false);
+    expect(stack.servers.map(({ source }) => source)).toEqual(['started', 'started']);
+    await expectAnswers(stack);
+  });
+
+  it('leaves the servers of a live process to it', async () => {
+    const directory = stackDirectory();
+    const starter = await startElsewhere(directory, 'setInterval(() => {}, 1000);');
+    const { stopped, inUse } = await stopStack(directory);
+    expect(stopped).toEqual([]);
+    expect(inUse.map(({ name, ownerPid }) => [name, ownerPid])).toEqual([
+      ['redis', starter.pid],
+      ['postgres', starter.pid],
+    ]);
+  });
+
+  it('stops its servers when its process ends without stop()', async () => {
+    const directory = stackDirectory();
+    const starter = await startElsewhere(directory, 'process.exit(1);');
+    if (starter.exitCode === null) await once(starter, 'exit');
+    const isGone = () => (isRunning(recordOf(directory, 'redis').process) ? undefined : true);
+    expect(await waitFor(isGone, GONE_TIMEOUT_MS)).toBe(true);
+  });
+
+  it('leaves them running when asked to, until stopStack', async () => {
+    const directory = stackDirectory();
+    const up = await startStack({ directory, log: 'embedded', keepRunning: true, env });
+    cleanups.push(() => stopStack(directory));
+    expect(up.logReason).toBe('it was chosen');
+    const guest = await startStack({ directory, log: 'embedded', env });
+    await guest.stop();
+    await expectAnswers(guest);
+    expect(await stopStack(directory)).toEqual({ stopped: ['redis', 'postgres'], inUse: [] });
+    expect(stackStatus(directory, env).map(({ state }) => state)).toEqual(Array(3).fill('stopped'));
+  });
+
+  it('uses the server that the environment names, and does not stop it', async () => {
+    const directory = stackDirectory();
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const named = { ...env, REDIS_URL: redis.url };
+    const stack = await startStack({ directory, log: 'embedded', env: named });
+    expect(stack.redisUrl).toBe(redis.url);
+    expect(stack.servers.map(({ source }) => source)).toEqual(['environment', 'started']);
+    await expectAnswers(stack);
+    await stack.stop();
+    expect(redis.isRunning).toBe(true);
+    expect(readServerRecord(join(directory, 'redis'))).toBeUndefined();
+  });
+
+  it('never signals a process that got the pid of one of its servers', async () => {
+    const directory = stackDirectory();
+    const stranger = spawn('sleep', ['600'], { stdio: 'ignore' });
+    cleanups.push(() => stranger.kill('SIGKILL'));
+    const stranged = identifyProcess(stranger.pid ?? 0);
+    if (stranged === undefined) throw new Error('sleep did not start');
+    mkdirSync(join(directory, 'redis'), { recursive: true });
+    const record = { process: { ...stranged, startedAt: 'before' }, owner: null, port: 20_001 };
+    writeServerRecord(join(directory, 'redis'), record);
+
+    const stack = await startStack({ directory, log: 'embedded', env });
+    await stack.stop();
+    await stopStack(directory);
+    expect(isRunning(stranged)).toBe(true);
+  });
+
+  it('stops what came up when another server cannot', async () => {
+    const directory = stackDirectory();
+    const broken = { ...env, HOLDFAST_REDIS_SERVER: '/bin/false' };
+    await expect(startStack({ directory, log: 'embedded', env: broken })).rejects.toThrow(
+      /Redis did not start on port \d+: it exited with code 1/,
+    );
+    expect(stackStatus(directory, env).map(({ state }) => state)).toEqual(Array(3).fill('stopped'));
+  });
+});
