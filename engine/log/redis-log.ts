@@ -1,0 +1,59 @@
+/**
+ * The lane's own stream as the log ("embedded"): what the persister reads when there is no Kafka.
+ *
+ * Each look at the lane is one script, so the entries, the term and whether the lane is open belong
+ * together. The source is silent unless the lane is open, on the node that it was opened on, and
+ * at the term of the reader's position: the tail of a closed lane is recovery's to relay, and only
+ * recovery moves the term of the position row.
+ */
+import type { LaneState, LaneTail } from '../redis/lane-state.ts';
+import type { ConsumerPosition, LogRecord, LogSource, ReadLimits } from './event-log.ts';
+import { pause } from './pause.ts';
+
+/** A busy lane is looked at again at once; an idle one ever less often, up to this. */
+const POLL_MS_MAX = 5;
+const POLL_MS_FIRST = 1;
+
+/** Streams have no offsets; entries are told apart by their own ids. */
+const NO_OFFSET = 0n;
+
+export function createRedisLogSource(state: Pick<LaneState, 'tail'>): LogSource {
+  const closing = new AbortController();
+  return {
+    async read(position: ConsumerPosition, limits: ReadLimits): Promise<readonly LogRecord[]> {
+      const deadline = performance.now() + limits.waitMs;
+      for (let pollMs = POLL_MS_FIRST; ; pollMs = Math.min(pollMs * 2, POLL_MS_MAX)) {
+        const tail = await state.tail(position, limits.recordsMax);
+        if (isReadable(tail, position) && tail.entries.length > 0) {
+          return within(limits.bytesMax, tail);
+        }
+        const leftMs = deadline - performance.now();
+        if (leftMs <= 0 || closing.signal.aborted) return [];
+        await pause(Math.min(pollMs, leftMs), closing.signal);
+      }
+    },
+    async close(): Promise<void> {
+      closing.abort();
+    },
+  };
+}
+
+/**
+ * A later term than the position's is read too: the compare-and-set then finds another term in the
+ * row, and the persister reads its position again.
+ */
+function isReadable(tail: LaneTail, position: ConsumerPosition): boolean {
+  return tail.exists && tail.open && tail.replidMatches && tail.term >= position.term;
+}
+
+/** At least one entry, however large it is. */
+function within(bytesMax: number, { term, entries }: LaneTail): LogRecord[] {
+  const records: LogRecord[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    bytes += entry.bytes.length;
+    if (records.length > 0 && bytes > bytesMax) break;
+    records.push({ term, offset: NO_OFFSET, entry: entry.bytes });
+  }
+  return records;
+}

@@ -1,0 +1,257 @@
+/**
+ * Entries in, rows out, without any I/O. Every movement of units goes through `move`, which keeps
+ * the cell, the line and the ledger in step: one source, one destination, one quantity.
+ */
+import type { Change, Committed, Entry, Reserved, StockMoved } from '../engine/events/entry.ts';
+import { NO_ATTRIBUTES, type OperationAttributes, readAttributes } from './attributes.ts';
+import { type CellFold, CellFolds, isInCell } from './fold-cells.ts';
+import {
+  addLine,
+  type LineFold,
+  laneSeconds,
+  lineAt,
+  ReservationFolds,
+  revive,
+} from './fold-reservations.ts';
+import type {
+  Batch,
+  Location,
+  MovementCause,
+  MovementRow,
+  MovementType,
+  OperationRow,
+  ProductRow,
+} from './rows.ts';
+
+/** State of one call of `foldBatch`. */
+interface Folding {
+  readonly cells: CellFolds;
+  readonly reservations: ReservationFolds;
+  readonly movements: MovementRow[];
+  readonly operations: OperationRow[];
+  readonly products: ProductRow[];
+}
+
+/** One entry of a folding: its cells by index, and how many movements it has so far. */
+interface EntryFolding extends Folding {
+  readonly entry: Entry;
+  readonly folds: readonly CellFold[];
+  index: number;
+}
+
+/** The entries must follow one another and be free of faults (consume.ts sees to both). */
+export function foldBatch(entries: readonly Entry[]): Batch {
+  const folding: Folding = {
+    cells: new CellFolds(),
+    reservations: new ReservationFolds(),
+    movements: [],
+    operations: [],
+    products: [],
+  };
+  let events = 0;
+  for (const entry of entries) {
+    const folds = folding.cells.begin(entry);
+    const now: EntryFolding = { ...folding, entry, folds, index: 0 };
+    for (const change of entry.changes) apply(now, change);
+    folding.cells.end(entry, folds);
+    events += entry.changes.length;
+  }
+  return {
+    entries,
+    created: folding.reservations.created(),
+    settled: folding.reservations.settled(),
+    movements: folding.movements,
+    cells: folding.cells.rows(),
+    operations: folding.operations,
+    products: folding.products,
+    events,
+  };
+}
+
+function apply(now: EntryFolding, change: Change): void {
+  switch (change.type) {
+    case 'reserved':
+      reserve(now, change);
+      return;
+    case 'committed':
+      commit(now, change);
+      return;
+    case 'released':
+    case 'expired':
+    case 'cancelled':
+    case 'shipped':
+      settle(now, change);
+      return;
+    case 'extended':
+      now.reservations.settle(change, now.entry, NO_ATTRIBUTES).deadlineS = change.deadlineS;
+      return;
+    case 'stock_moved':
+      moveStock(now, change);
+      return;
+    case 'product_defined':
+      now.products.push({ sku: change.sku, epoch: now.entry.key.epoch, seq: now.entry.key.seq });
+      return;
+    default:
+      change satisfies never;
+  }
+}
+
+function reserve(now: EntryFolding, change: Reserved): void {
+  const attributes = readAttributes(change.attributes);
+  const fold = now.reservations.create(change, now.entry, attributes);
+  const cause = causeOf(now, 'reserve', 'available', 'reserved', change.id, attributes);
+  for (const line of change.lines) {
+    for (const { cell, quantity } of line.placements) {
+      const at = now.folds[cell];
+      if (at === undefined) continue;
+      move(now, cause, at, addLine(fold, line.line, at.name, line.requested), quantity);
+    }
+  }
+}
+
+function commit(now: EntryFolding, change: Committed): void {
+  const attributes = readAttributes(change.attributes);
+  const fold = now.reservations.settle(change, now.entry, attributes);
+  if (change.retaken) revive(fold, change, now.entry);
+  fold.status = 'committed';
+  fold.commitFingerprint = change.commitFingerprint;
+  const source = change.retaken ? 'available' : 'reserved';
+  const taken = causeOf(now, 'commit', source, 'allocated', change.id, attributes);
+  const freed = causeOf(now, 'release', 'reserved', 'available', change.id, {
+    ...attributes,
+    reason: 'partial_commit',
+  });
+  const requested = change.retaken ? unitsByLine(change) : undefined;
+  change.moves.forEach((step, i) => {
+    const at = now.folds[step.cell];
+    if (at === undefined || step.allocated + step.freed === 0) return;
+    const line = lineAt(fold, step.line, at.name, i);
+    if (requested !== undefined) line.requested = requested.get(step.line) ?? step.allocated;
+    move(now, taken, at, line, step.allocated);
+    if (!change.retaken) move(now, freed, at, line, step.freed);
+  });
+}
+
+function unitsByLine(change: Committed): Map<number, number> {
+  const units = new Map<number, number>();
+  for (const { line, allocated } of change.moves) {
+    units.set(line, (units.get(line) ?? 0) + allocated);
+  }
+  return units;
+}
+
+const SETTLEMENTS = {
+  released: { type: 'release', source: 'reserved', dest: 'available' },
+  expired: { type: 'expire', source: 'reserved', dest: 'available' },
+  cancelled: { type: 'cancel', source: 'allocated', dest: 'available' },
+  shipped: { type: 'ship', source: 'allocated', dest: 'customer' },
+} as const;
+
+function settle(
+  now: EntryFolding,
+  change: Extract<Change, { type: keyof typeof SETTLEMENTS }>,
+): void {
+  const attributes = change.type === 'expired' ? NO_ATTRIBUTES : readAttributes(change.attributes);
+  const fold = now.reservations.settle(change, now.entry, attributes);
+  const { type, source, dest } = SETTLEMENTS[change.type];
+  fold.status = endState(change) ?? fold.status;
+  if (fold.status === 'closed' && (type === 'cancel' || type === 'ship')) fold.closedBy = type;
+  if (change.type !== 'expired' && isKey(change.operation)) fold.operations.push(change.operation);
+  const cause = causeOf(now, type, source, dest, change.id, attributes);
+  change.moves.forEach((step, i) => {
+    const at = now.folds[step.cell];
+    if (at !== undefined) {
+      move(now, cause, at, lineAt(fold, step.line, at.name, i), step.quantity);
+    }
+  });
+}
+
+function endState(change: Extract<Change, { type: keyof typeof SETTLEMENTS }>) {
+  if (change.type === 'expired') return 'expired';
+  if (change.type === 'released') return change.whole ? 'released' : undefined;
+  return change.closed ? 'closed' : undefined;
+}
+
+function isKey(operation: Buffer): boolean {
+  return operation.some((byte) => byte !== 0);
+}
+
+const STOCK_SOURCES = { receive: 'supplier', adjust: 'loss' } as const;
+
+function moveStock(now: EntryFolding, change: StockMoved): void {
+  const attributes = readAttributes(change.attributes);
+  const outside = STOCK_SOURCES[change.kind];
+  const came = causeOf(now, change.kind, outside, 'available', change.id, attributes);
+  const went = causeOf(now, change.kind, 'available', outside, change.id, attributes);
+  change.deltas.forEach(({ cell, delta }, i) => {
+    const at = now.folds[cell];
+    if (at === undefined) return;
+    const cause = delta < 0 ? went : came;
+    move(now, cause, at, undefined, Math.abs(delta), attributes.lines[i]);
+  });
+  now.operations.push({
+    id: change.id,
+    kind: change.kind,
+    generation: change.generation,
+    fingerprint: change.fingerprint,
+    epoch: now.entry.key.epoch,
+    seq: now.entry.key.seq,
+    createdS: laneSeconds(now.entry),
+  });
+}
+
+function causeOf(
+  now: EntryFolding,
+  type: MovementType,
+  source: Location,
+  dest: Location,
+  id: string,
+  attributes: OperationAttributes,
+): MovementCause {
+  const isStock = type === 'receive' || type === 'adjust';
+  const { referenceType = 'operation', referenceId = id } = isStock ? attributes : NO_ATTRIBUTES;
+  return {
+    type,
+    source,
+    dest,
+    reason: attributes.reason,
+    referenceType: isStock ? referenceType : 'reservation',
+    referenceId,
+    actor: attributes.actor,
+    epoch: now.entry.key.epoch,
+    seq: now.entry.key.seq,
+    timeMs: now.entry.timeMs,
+  };
+}
+
+function move(
+  now: EntryFolding,
+  cause: MovementCause,
+  at: CellFold,
+  line: LineFold | undefined,
+  quantity: number,
+  cost?: OperationAttributes['lines'][number],
+): void {
+  if (quantity === 0) return;
+  const { source, dest } = cause;
+  if (isInCell(source)) at.change[source] -= quantity;
+  if (isInCell(dest)) at.change[dest] += quantity;
+  if (line !== undefined) moveLine(line, source, dest, quantity);
+  now.movements.push({
+    cause,
+    index: now.index++,
+    cell: at.name,
+    quantity,
+    unitCost: cost?.unitCost,
+    currency: cost?.currency,
+  });
+}
+
+function moveLine(line: LineFold, source: Location, dest: Location, quantity: number): void {
+  if (source === 'reserved') line.reserved -= quantity;
+  if (source === 'allocated') line.allocated -= quantity;
+  if (dest === 'reserved') line.reserved += quantity;
+  if (dest === 'allocated') line.allocated += quantity;
+  if (dest === 'customer') line.shipped += quantity;
+  if (dest === 'available') line[source === 'reserved' ? 'released' : 'cancelled'] += quantity;
+}

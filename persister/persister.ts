@@ -1,0 +1,289 @@
+/**
+ * From the log to PostgreSQL, exactly once, in batches. Any number may run for a lane: the position
+ * row elects one for each batch.
+ *
+ * States, and what is true in each:
+ * - unknown:  the position has to be read. At the start, and after every failure: only PostgreSQL
+ *             knows whether a COMMIT that was not answered happened.
+ * - standby:  another persister moved the position under us. We read it now and then, and go on
+ *             when it stood still in between.
+ * - at work:  `at` is what the position row said last. At most one batch is being applied, and at
+ *             most one, the next, being gathered behind it.
+ * - parked:   the row names why the lane waits for a person. We read it now and then.
+ */
+import type { BaseLogger } from 'pino';
+import type { ConsumerPosition, LogSource } from '../engine/log/event-log.ts';
+import { Latest } from '../engine/log/latest.ts';
+import { Backoff, pause } from '../engine/log/pause.ts';
+import { comparePlaces, type Place, showPlace } from '../engine/log/place.ts';
+import { trimAll } from '../engine/log/trim.ts';
+import type { Pool } from '../engine/postgres/pool.ts';
+import { type LanePosition, readPosition } from '../engine/postgres/position.ts';
+import type { LaneState } from '../engine/redis/lane-state.ts';
+import type { CrashPoint } from '../engine/runtime/crash-point.ts';
+import { noCrashPoint } from '../engine/runtime/crash-point.ts';
+import { Applier, type Suspect } from './apply.ts';
+import type { LogForm } from './consume.ts';
+import { type Gathered, gather } from './gather.ts';
+import { limitsFor, type PersisterLimits } from './limits.ts';
+
+export interface PersisterOptions {
+  readonly pool: Pool;
+  readonly lane: number;
+  readonly source: LogSource;
+  readonly form: LogForm;
+  /** Where watermarks go, and what is trimmed. */
+  readonly state: Pick<LaneState, 'mark' | 'trim'>;
+  readonly log: Pick<BaseLogger, 'info' | 'warn' | 'error'>;
+  readonly metrics?: PersisterMetrics;
+  readonly crash?: CrashPoint;
+  readonly limits?: Partial<PersisterLimits>;
+  /** Monotonic, ms. */
+  readonly now?: () => number;
+}
+
+export interface PersisterMetrics {
+  readonly applied: (batch: AppliedBatch) => void;
+  readonly suspects: (count: number) => void;
+  readonly overtaken: () => void;
+  /** Something is missing in the log; nothing goes on until it is there. */
+  readonly gap: () => void;
+  readonly parked: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export interface AppliedBatch {
+  readonly events: number;
+  readonly entries: number;
+  readonly records: number;
+  readonly voided: number;
+  readonly repeated: number;
+  readonly durationMs: number;
+  readonly position: ConsumerPosition;
+}
+
+export type Did =
+  | { readonly did: 'applied'; readonly events: number; readonly position: ConsumerPosition }
+  | { readonly did: 'idle' | 'standby' | 'parked' | 'gap' };
+
+const NO_METRICS: PersisterMetrics = {
+  applied: () => undefined,
+  suspects: () => undefined,
+  overtaken: () => undefined,
+  gap: () => undefined,
+  parked: () => undefined,
+  failed: () => undefined,
+};
+
+export interface Persister {
+  /** At most one batch. Throws when a store failed; calling again is always safe. */
+  runOnce(): Promise<Did>;
+  /** Until the signal; does not throw. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createPersister(options: PersisterOptions): Persister {
+  return new LanePersister(options);
+}
+
+class LanePersister implements Persister {
+  readonly #options: PersisterOptions;
+  readonly #limits: PersisterLimits;
+  readonly #metrics: PersisterMetrics;
+  readonly #now: () => number;
+  readonly #applier: Applier;
+  readonly #marks: Latest<Place>;
+  readonly #trims: Latest<Place>;
+  #at: ConsumerPosition | undefined;
+  #ahead: Promise<Gathered> | undefined;
+  /** Where the position stood when another one moved it, or parked; undefined when at work. */
+  #waitingAt: Place | undefined;
+  #marked: Place | undefined;
+  #closedAt = Number.NEGATIVE_INFINITY;
+  #trimmedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: PersisterOptions) {
+    const { pool, lane, crash = noCrashPoint, log, state, form } = options;
+    this.#options = options;
+    this.#limits = limitsFor(form, options.limits);
+    this.#metrics = options.metrics ?? NO_METRICS;
+    this.#now = options.now ?? (() => performance.now());
+    this.#applier = new Applier({ pool, lane, crash });
+    this.#marks = new Latest<Place>({
+      act: async (at) => {
+        await state.mark('persisted', at);
+        // Embedded there is no other log: what PostgreSQL has is logged.
+        if (form === 'stream') await state.mark('logged', at);
+        this.#marked = at;
+        crash('persister.after_mark');
+      },
+      onError: (error) => log.warn({ err: error, lane }, 'watermark not published, will retry'),
+    });
+    this.#trims = new Latest<Place>({
+      act: async (at) => {
+        await trimAll(state, at, this.#limits.trimMarginMs);
+        crash('persister.after_trim');
+      },
+      onError: (error) => log.warn({ err: error, lane }, 'lane log not trimmed, will retry'),
+    });
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { lane, log } = this.#options;
+    const backoff = new Backoff(this.#limits.backoff);
+    while (!signal.aborted) {
+      try {
+        const { did } = await this.runOnce();
+        if (did === 'gap') await pause(backoff.next(), signal);
+        else backoff.reset();
+        if (did === 'standby' || did === 'parked') await pause(this.#limits.standbyMs, signal);
+      } catch (error) {
+        const retryInMs = backoff.next();
+        log.warn({ err: error, lane, retry_in_ms: retryInMs }, 'persister failed, will retry');
+        await pause(retryInMs, signal);
+      }
+    }
+    await this.#forget();
+    this.#applier.close();
+    await Promise.all([this.#marks.settled(), this.#trims.settled()]);
+  }
+
+  async runOnce(): Promise<Did> {
+    try {
+      const at = this.#at ?? (await this.#findPosition());
+      if (typeof at === 'string') return { did: at };
+      this.#at = at;
+      this.#mark(at);
+      const gathered = await (this.#ahead ?? this.#gather(at));
+      this.#ahead = undefined;
+      if (gathered.records === 0) {
+        if (gathered.stop?.kind === 'gap') return await this.#gap(gathered);
+        if (gathered.stop === undefined) {
+          this.#trim(at);
+          return { did: 'idle' };
+        }
+      }
+      return await this.#apply(gathered);
+    } catch (error) {
+      this.#metrics.failed(error);
+      await this.#forget();
+      throw error;
+    }
+  }
+
+  async #findPosition(): Promise<ConsumerPosition | 'standby' | 'parked'> {
+    const found = await readPosition(this.#options.pool, this.#options.lane);
+    const before = this.#waitingAt;
+    this.#waitingAt = found;
+    if (found.parked !== undefined) return 'parked';
+    if (before !== undefined && comparePlaces(before, found) !== 0) return 'standby';
+    this.#waitingAt = undefined;
+    return consumerPosition(found);
+  }
+
+  #gather(from: ConsumerPosition): Promise<Gathered> {
+    const { source, form } = this.#options;
+    const dueAt = this.#closedAt + this.#limits.gatherMs;
+    return gather(from, dueAt, { source, form, limits: this.#limits, now: this.#now }).finally(
+      () => {
+        this.#closedAt = this.#now();
+      },
+    );
+  }
+
+  async #apply(gathered: Gathered): Promise<Did> {
+    const { from, to, batch, stop } = gathered;
+    const startedAt = this.#now();
+    const encoded = this.#applier.encode(batch);
+    const timeMs = batch.entries.at(-1)?.timeMs;
+    const parked = stop?.kind === 'undecodable' ? stop.reason : undefined;
+    const applying = this.#applier.apply({ from, to, timeMs, parked, batch, encoded });
+    if (stop === undefined) this.#gatherAhead(to);
+    const applied = await applying;
+    if (applied.outcome === 'overtaken') return this.#overtaken(from);
+    this.#at = to;
+    this.#metrics.applied({
+      ...{ events: batch.events, entries: batch.entries.length, records: gathered.records },
+      ...{ voided: gathered.voided, repeated: gathered.repeated },
+      ...{ durationMs: this.#now() - startedAt, position: to },
+    });
+    this.#report(applied.suspects);
+    this.#mark(to);
+    this.#trim(to);
+    return parked === undefined
+      ? { did: 'applied', events: batch.events, position: to }
+      : this.#park(to, parked);
+  }
+
+  /** Reads and prepares the next batch while PostgreSQL works on this one. */
+  #gatherAhead(from: ConsumerPosition): void {
+    this.#ahead = this.#gather(from);
+    // Whoever awaits it sees the error; until then it must not count as unhandled.
+    this.#ahead.catch(() => undefined);
+  }
+
+  async #overtaken(from: ConsumerPosition): Promise<Did> {
+    this.#metrics.overtaken();
+    this.#options.log.info(
+      { lane: this.#options.lane, position: showPlace(from) },
+      'another persister moved the position; standing by',
+    );
+    await this.#forget();
+    this.#waitingAt = from;
+    return { did: 'standby' };
+  }
+
+  async #gap({ to, stop }: Gathered): Promise<Did> {
+    this.#metrics.gap();
+    this.#options.log.error(
+      { lane: this.#options.lane, position: showPlace(to), reason: stop?.reason },
+      'the log has a gap; the persister stops here and reads again',
+    );
+    await this.#forget();
+    return { did: 'gap' };
+  }
+
+  async #park(at: ConsumerPosition, reason: string): Promise<Did> {
+    this.#metrics.parked();
+    this.#options.log.error(
+      { lane: this.#options.lane, position: showPlace(at), reason },
+      'the lane is parked until a person looks',
+    );
+    await this.#forget();
+    this.#waitingAt = at;
+    return { did: 'parked' };
+  }
+
+  #report(suspects: readonly Suspect[]): void {
+    if (suspects.length === 0) return;
+    this.#metrics.suspects(suspects.length);
+    const { lane, log } = this.#options;
+    for (const suspect of suspects) log.error({ lane, ...suspect }, 'cell marked as suspect');
+  }
+
+  #mark(at: ConsumerPosition): void {
+    const isNews = this.#marked === undefined || comparePlaces(this.#marked, at) !== 0;
+    if (isNews && at.seq > 0) this.#marks.offer({ epoch: at.epoch, seq: at.seq });
+  }
+
+  #trim(at: ConsumerPosition): void {
+    // With Kafka the relay trims: it reads the stream, and Kafka keeps what PostgreSQL may need.
+    if (this.#options.form !== 'stream') return;
+    const now = this.#now();
+    if (now - this.#trimmedAt < this.#limits.trimEveryMs) return;
+    this.#trimmedAt = now;
+    this.#trims.offer({ epoch: at.epoch, seq: at.seq });
+  }
+
+  /** Back to `unknown`, when the read that is under way has ended. */
+  async #forget(): Promise<void> {
+    this.#at = undefined;
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    await ahead?.catch(() => undefined);
+  }
+}
+
+function consumerPosition({ term, epoch, seq, nonce, offset }: LanePosition): ConsumerPosition {
+  return { term, epoch, seq, nonce, offset };
+}
