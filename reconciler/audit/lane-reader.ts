@@ -1,0 +1,173 @@
+/**
+ * Reads a lane in bounded pieces, each true at one position: what is asked for, the lane's meta and
+ * the log's new entries are read in one MULTI, between which no script can run. It reads with plain
+ * commands and decodes with the auditor's code: nothing of the engine stands in between.
+ *
+ * The connection must be the reader's own, because a transaction of two users would mix.
+ */
+import type { Redis } from 'ioredis';
+import type { LaneKeys } from '../../engine/redis/keys.ts';
+import type { DecodedEntry, EntryId } from '../../engine/testing/auditor/decode.ts';
+import { decodeEntry } from '../../engine/testing/auditor/decode.ts';
+import type { Place } from './place.ts';
+import { reaches } from './place.ts';
+
+export type Command = readonly [name: string, ...args: (string | number | Uint8Array)[]];
+
+export interface LaneMeta extends EntryId {
+  readonly exists: boolean;
+  readonly open: boolean;
+  /** Lane time of the look, ms: frozen while the lane is closed. */
+  readonly timeMs: number;
+}
+
+export interface Look {
+  readonly meta: LaneMeta;
+  /** Entries behind the place that was named, up to meta's position, oldest first. */
+  readonly entries: readonly DecodedEntry[];
+  /** An entry stands behind meta's position: a script died half way. */
+  readonly halfDone: boolean;
+  readonly replies: readonly unknown[];
+}
+
+/** Entries of one piece of the stream: at 32 KB an entry, 8 MB. */
+const ENTRIES_MAX = 256;
+
+export class LaneReader {
+  readonly #redis: Redis;
+  readonly #keys: LaneKeys;
+
+  constructor(redis: Redis, keys: LaneKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /** Where the lane stands, without its log: whether an entry stands behind is told. */
+  async position(): Promise<Pick<Look, 'meta' | 'halfDone'>> {
+    const { meta } = await this.look({ epoch: Number.MAX_SAFE_INTEGER, seq: 0 });
+    const { halfDone } = await this.look(meta);
+    return { meta, halfDone };
+  }
+
+  /** One look: the replies to `commands`, and the log from behind `after` to the same instant. */
+  async look(after: Place, commands: readonly Command[] = []): Promise<Look> {
+    const fields = ['state', 'epoch', 'seq', 'nonce', 'time', 'offset'];
+    const [metaReply, clockReply, streamReply, ...replies] = await this.transaction([
+      ['HMGET', this.#keys.meta, ...fields],
+      ['TIME'],
+      this.#range(after),
+      ...commands,
+    ]);
+    const meta = readMeta(metaReply, clockReply);
+    const entries: DecodedEntry[] = [];
+    let piece = readStream(streamReply);
+    let halfDone = false;
+    while (piece.length > 0 && !halfDone) {
+      for (const entry of piece) {
+        if (reaches(meta, entry.id)) entries.push(entry);
+        else halfDone = true;
+      }
+      const last = piece.at(-1);
+      if (last === undefined || piece.length < ENTRIES_MAX || halfDone) break;
+      // What was written since the look stands behind meta's position and is left for the next.
+      piece = readStream((await this.transaction([this.#range(last.id)]))[0]).filter((entry) =>
+        reaches(meta, entry.id),
+      );
+    }
+    return { meta, entries, halfDone, replies };
+  }
+
+  /** Runs the commands in one MULTI; throws the first error that one of them gave. */
+  async transaction(commands: readonly Command[]): Promise<unknown[]> {
+    const send = (command: Command) => {
+      const [name, ...args] = command;
+      return this.#redis.callBuffer(name, ...args.map(toArgument));
+    };
+    const sent = [send(['MULTI']), ...commands.map(send), send(['EXEC'])];
+    const replies = (await Promise.all(sent)).at(-1);
+    if (!Array.isArray(replies)) throw new TypeError('Redis answered EXEC with no list');
+    const failed = replies.find((reply) => reply instanceof Error);
+    if (failed !== undefined) throw failed;
+    return replies;
+  }
+
+  /** Plain commands in one round trip. */
+  async ask(commands: readonly Command[]): Promise<unknown[]> {
+    return Promise.all(
+      commands.map(([name, ...args]) => this.#redis.callBuffer(name, ...args.map(toArgument))),
+    );
+  }
+
+  /** Keys under the lane, in pieces; a key may come twice, as SCAN says. */
+  async *scanKeys(pattern: string, countHint: number): AsyncGenerator<string[]> {
+    let cursor = '0';
+    do {
+      const [reply] = await this.ask([['SCAN', cursor, 'MATCH', pattern, 'COUNT', countHint]]);
+      const [next, keys] = asList(reply);
+      cursor = String(next);
+      const names = asList(keys).map(String);
+      if (names.length > 0) yield names;
+    } while (cursor !== '0');
+  }
+
+  /** Field names of a hash, in pieces, whatever its size. */
+  async *scanFields(key: string, countHint: number): AsyncGenerator<Buffer[]> {
+    let cursor = '0';
+    do {
+      const [reply] = await this.ask([['HSCAN', key, cursor, 'COUNT', countHint]]);
+      const [next, pairs] = asList(reply);
+      cursor = String(next);
+      const fields = asList(pairs)
+        .filter((_, i) => i % 2 === 0)
+        .map(asBytes);
+      if (fields.length > 0) yield fields;
+    } while (cursor !== '0');
+  }
+
+  #range(after: Place): Command {
+    const from = `(${after.epoch}-${after.seq}`;
+    return ['XRANGE', this.#keys.log, from, '+', 'COUNT', ENTRIES_MAX];
+  }
+}
+
+function toArgument(argument: string | number | Uint8Array): string | number | Buffer {
+  return typeof argument === 'object' ? Buffer.from(argument) : argument;
+}
+
+function readMeta(reply: unknown, clock: unknown): LaneMeta {
+  const [state, epoch, seq, nonce, time, offset] = asList(reply);
+  const [seconds, microseconds] = asList(clock).map(Number);
+  const clockMs = (seconds ?? 0) * 1000 + Math.floor((microseconds ?? 0) / 1000);
+  const lastMs = Number(time ?? 0);
+  const runningMs = String(state) === 'open' ? clockMs + Number(offset ?? 0) : lastMs;
+  return {
+    exists: state !== null,
+    open: String(state) === 'open',
+    epoch: Number(epoch ?? 0),
+    seq: Number(seq ?? 0),
+    nonce: nonce === null ? '0'.repeat(16) : asBytes(nonce).toString('hex'),
+    timeMs: Math.max(lastMs, runningMs),
+  };
+}
+
+function readStream(reply: unknown): DecodedEntry[] {
+  return asList(reply).map((item) => {
+    const [id, fields] = asList(item);
+    return decodeEntry(asBytes(asList(fields)[1]), `entry ${id}`);
+  });
+}
+
+export function asList(reply: unknown): unknown[] {
+  if (!Array.isArray(reply)) throw new TypeError(`Redis answered no list but ${String(reply)}`);
+  return reply;
+}
+
+export function asBytes(reply: unknown): Buffer {
+  if (!Buffer.isBuffer(reply)) throw new TypeError(`Redis answered no bytes but ${String(reply)}`);
+  return reply;
+}
+
+/** Bytes, or undefined for what is not there. */
+export function asBytesOrNone(reply: unknown): Buffer | undefined {
+  return reply === null || reply === undefined ? undefined : asBytes(reply);
+}

@@ -1,0 +1,51 @@
+/** What the readers of PostgreSQL's rows share: what is wanted, and a cursor in bounded pieces. */
+import type { EntryKey } from '../engine/events/entry.ts';
+import type { Place } from '../engine/log/place.ts';
+import type { PoolClient } from '../engine/postgres/pool.ts';
+import type { RestoreChunk } from '../engine/redis/lane-state.ts';
+
+export interface RowsWanted {
+  readonly lane: number;
+  /** The position that the snapshot must stand at. */
+  readonly head: EntryKey;
+  /** Only rows that changed behind it; undefined: all rows. */
+  readonly newerThan?: Place | undefined;
+}
+
+export interface ChunkLimits {
+  /** Rows that one script writes: Redis does nothing else meanwhile. */
+  readonly rowsMax: number;
+  /** Bytes of records in one chunk; a single cart may exceed it. */
+  readonly bytesMax: number;
+}
+
+export const EMPTY_CHUNK: RestoreChunk = { products: [], cells: [], records: [] };
+
+/**
+ * What is newer than a position, as a condition on a table's columns. Spelled with OR and not as a
+ * row comparison, because a block range index can only use this form.
+ */
+export function changedAfter(epoch: string, seq: string): string {
+  return `(${epoch} > $2 OR (${epoch} = $2 AND ${seq} > $3))`;
+}
+
+export function placeOf(wanted: RowsWanted): readonly [number, number, number] {
+  // Everything is newer than (-1, -1), also a row that no entry is known to have written.
+  return [wanted.lane, wanted.newerThan?.epoch ?? -1, wanted.newerThan?.seq ?? -1];
+}
+
+/** The rows of a query, a bounded number at a time, inside of the transaction that is open. */
+export async function* fetchRows<Row extends object>(
+  client: PoolClient,
+  query: string,
+  values: readonly unknown[],
+  rowsMax: number,
+): AsyncGenerator<readonly Row[]> {
+  await client.query(`DECLARE piece NO SCROLL CURSOR FOR ${query}`, [...values]);
+  for (;;) {
+    const { rows } = await client.query<Row>(`FETCH ${rowsMax} FROM piece`);
+    if (rows.length > 0) yield rows;
+    if (rows.length < rowsMax) break;
+  }
+  await client.query('CLOSE piece');
+}

@@ -1,0 +1,147 @@
+/** What PostgreSQL gives back to Redis is what Redis had: real scripts, real rows. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NEVER } from '../engine/events/entry.ts';
+import { readPosition } from '../engine/postgres/position.ts';
+import type { RestoreChunk } from '../engine/redis/lane-state.ts';
+import { open } from '../engine/redis/testing/test-lane.ts';
+import type { ChunkLimits } from './row-reader.ts';
+import { readRows } from './rows.ts';
+import { dueSeconds, dumpPostgres, dumpRedis } from './testing/dump.ts';
+import { persist } from './testing/persist.ts';
+import { KEYS, LANE, type Stack, startStack, trade } from './testing/stack.ts';
+
+const TERM = 2 ** 32 + 1;
+let stack: Stack;
+
+beforeAll(async () => {
+  stack = await startStack();
+  await open(stack.state, TERM);
+  await trade(stack.lane, 'first', 176);
+  await persist(stack);
+});
+afterAll(() => stack.end());
+
+async function collect(wanted: Partial<Parameters<typeof readRows>[1]> = {}, limits?: ChunkLimits) {
+  const head = await readPosition(stack.database.pool, LANE);
+  const chunks: RestoreChunk[] = [];
+  const rows = readRows(stack.database.pool, { lane: LANE, head, ...wanted }, limits);
+  for await (const chunk of rows) chunks.push(chunk);
+  return chunks;
+}
+
+async function restore(chunks: readonly RestoreChunk[]): Promise<void> {
+  const term = 2 ** 33 + Math.floor(Math.random() * 2 ** 32);
+  const claim = await stack.state.claim(term);
+  if (!claim.claimed) throw new Error('not claimed');
+  for (const chunk of chunks) {
+    expect(await stack.state.restore(term, claim.replid, chunk)).toBe('done');
+  }
+}
+
+describe('readRows', () => {
+  it('gives an emptied Redis everything back, byte by byte', async () => {
+    const before = await dumpRedis(stack.redis);
+    const due = await dueSeconds(stack.redis);
+    expect(Object.keys(before).length).toBeGreaterThan(200);
+    expect(await dumpPostgres(stack.database.pool)).toEqual(before);
+    const chunks = await collect();
+    await stack.redis.flushall();
+    await restore(chunks);
+    const after = await dumpRedis(stack.redis);
+    expect(after).toEqual(before);
+    // Redis keeps references of holds that are over; what is held is due in the same seconds.
+    for (const second of await dueSeconds(stack.redis)) expect(due).toContain(second);
+    expect((await dueSeconds(stack.redis)).length).toBeGreaterThan(0);
+  });
+
+  it('cuts into chunks of so many rows and bytes', async () => {
+    const chunks = await collect({}, { rowsMax: 7, bytesMax: 500 });
+    for (const chunk of chunks) {
+      const rows = chunk.products.length + chunk.cells.length + chunk.records.length;
+      const bytes = chunk.records.reduce((sum, row) => sum + row.record.length, 0);
+      expect(rows).toBeGreaterThan(0);
+      expect(rows).toBeLessThanOrEqual(7);
+      expect(bytes <= 500 || chunk.records.length === 1).toBe(true);
+    }
+    const all = await collect();
+    const ids = (of: readonly RestoreChunk[]) =>
+      of.flatMap((chunk) => chunk.records.map((row) => row.id.toString('hex'))).sort();
+    expect(ids(chunks)).toEqual(ids(all));
+    expect(new Set(ids(all)).size).toBe(ids(all).length);
+  });
+
+  it('leaves out what is older than a position, and nothing else', async () => {
+    const head = await readPosition(stack.database.pool, LANE);
+    expect(await collect({ newerThan: head })).toEqual([]);
+    const { rows } = await stack.database.pool.query<{ seq: number }>(
+      'SELECT max(seq) AS seq FROM reservations WHERE seq < (SELECT max(seq) FROM reservations)',
+    );
+    const than = { epoch: TERM, seq: rows[0]?.seq ?? 0 };
+    const newer = await collect({ newerThan: than });
+    const count = newer.reduce((sum, chunk) => sum + chunk.records.length, 0);
+    const expected = await stack.database.pool.query<{ n: number }>(
+      `SELECT (SELECT count(*) FROM reservations WHERE (epoch, seq) > ($1, $2))
+            + (SELECT count(*) FROM operations WHERE (epoch, seq) > ($1, $2)) AS n`,
+      [than.epoch, than.seq],
+    );
+    expect(count).toBe(expected.rows[0]?.n);
+    expect(count).toBeGreaterThan(0);
+  });
+
+  it('gives holds of any age, and the rest only of generations that Redis looks at', async () => {
+    const count = async () => {
+      const records = (await collect()).flatMap((chunk) => chunk.records);
+      return { all: records.length, held: records.filter((row) => row.deadlineS).length };
+    };
+    const before = await count();
+    expect(before.all).toBeGreaterThan(before.held);
+    await stack.database.pool.query('UPDATE reservations SET generation = generation - 3');
+    await stack.database.pool.query('UPDATE operations SET generation = generation - 3');
+    expect(await count()).toEqual({ all: before.held, held: before.held });
+    await stack.database.pool.query('UPDATE reservations SET generation = generation + 1');
+    await stack.database.pool.query('UPDATE operations SET generation = generation + 1');
+    expect(await count()).toEqual(before);
+    await stack.database.pool.query('UPDATE reservations SET generation = generation + 2');
+    await stack.database.pool.query('UPDATE operations SET generation = generation + 2');
+  });
+
+  it('gives only the newest reservation of an id that was used again', async () => {
+    const { pool } = stack.database;
+    const all = async () => (await collect()).flatMap((chunk) => chunk.records);
+    const before = await all();
+    await pool.query(
+      `INSERT INTO reservations
+         (reservation_id, created_epoch, created_seq, lane, generation, status, version, fingerprint,
+          created_s, epoch, seq)
+       SELECT reservation_id, 1, 1, lane, generation, 'expired', 1, '\\x0000000000000000', 1, epoch, seq
+       FROM reservations`,
+    );
+    expect(await all()).toEqual(before);
+    await pool.query('DELETE FROM reservations WHERE created_epoch = 1');
+  });
+
+  it('refuses a snapshot that does not stand at the head', async () => {
+    const forked = { ...(await readPosition(stack.database.pool, LANE)), nonce: randomBytes(8) };
+    await expect(collect({ head: forked })).rejects.toThrow(/who writes the log/);
+    await expect(collect({ head: NEVER })).rejects.toThrow(/recovery saw 0-0/);
+  });
+
+  it('gives its connection back when the reader stops early', async () => {
+    const { pool } = stack.database;
+    const head = await readPosition(pool, LANE);
+    for (let i = 0; i < 20; i++) {
+      for await (const _ of readRows(pool, { lane: LANE, head })) break;
+    }
+    expect(pool.idleCount).toBe(pool.totalCount);
+    const { rows } = await pool.query<{ n: number }>(
+      `SELECT count(*) AS n FROM pg_stat_activity
+       WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
+    );
+    expect(rows[0]?.n).toBe(0);
+  });
+
+  it('leaves meta without a position as soon as one chunk is in', async () => {
+    expect(await stack.redis.hmget(KEYS.meta, 'epoch', 'seq')).toEqual(['0', '0']);
+  });
+});

@@ -1,0 +1,155 @@
+/**
+ * Watches one lane and recovers it when it needs it: `run` around a bounded `runOnce`.
+ *
+ * Any number of watchers may watch a lane. One at a time has the turn (turn.ts); the others look on,
+ * and take over when it dies, or when the registry shows no sign of life of it for `takeOverMs`. A
+ * parked lane is left alone until somebody calls `unpark`. While Redis or PostgreSQL is away, the
+ * watcher tries again at growing intervals, for ever: with PostgreSQL down an open lane goes on
+ * selling and a closed one stays closed.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RecoveryDeps } from './claim.ts';
+import { needsRecovery, type RecoveryCause } from './detect.ts';
+import { type RecoveryReport, recover } from './recover.ts';
+import type { RegistryRow } from './registry.ts';
+import { takeTurn } from './turn.ts';
+
+export interface WatchLimits {
+  /** Between two looks at a lane that is well. */
+  readonly pollMs: number;
+  /** The least pause, however often somebody calls `wake`. */
+  readonly wakeMs: number;
+  /** The longest pause after failures in a row; they double from `pollMs`. */
+  readonly backoffMsMax: number;
+  /** How long another's recovery may show no sign of life. A multiple of RecoveryLimits.touchMs. */
+  readonly takeOverMs: number;
+}
+
+export const WATCH_LIMITS: WatchLimits = {
+  pollMs: 100,
+  wakeMs: 10,
+  backoffMsMax: 2_000,
+  takeOverMs: 10_000,
+};
+
+/** What one look came to. */
+export type WatchReport =
+  | { readonly kind: 'open'; readonly term: number }
+  | { readonly kind: 'parked'; readonly reason: string }
+  /** Another watcher is at it. */
+  | { readonly kind: 'waiting'; readonly cause: RecoveryCause }
+  | { readonly kind: 'recovery'; readonly report: RecoveryReport };
+
+export interface WatchDeps extends RecoveryDeps {
+  readonly watch: WatchLimits;
+  /** Told of every recovery, and of every change of kind; never of a look that found nothing new. */
+  readonly onReport: (report: WatchReport) => void;
+  /** Told of failures; the watcher goes on. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Behind every entry that can be: then `tail` reads none. */
+const NO_ENTRIES = { epoch: Number.MAX_SAFE_INTEGER, seq: 0 };
+
+export class LaneWatcher {
+  readonly #deps: WatchDeps;
+  /** The registry's row as it was when another's recovery was first seen so, and when that was. */
+  #stalled: { readonly mark: string; readonly sinceMs: number } | undefined;
+  #awake: (() => void) | undefined;
+  #isWoken = false;
+
+  constructor(deps: WatchDeps) {
+    this.#deps = deps;
+  }
+
+  /** Ends the pause between two looks: an engine of this process was just told `fenced`. */
+  wake(): void {
+    this.#isWoken = true;
+    this.#awake?.();
+  }
+
+  /** Looks, recovers at most once, and says what it came to. Throws when a store fails. */
+  async runOnce(signal: AbortSignal): Promise<WatchReport> {
+    const seen = await this.#look();
+    if ('report' in seen) return seen.report;
+    const turn = await takeTurn(this.#deps.pool, this.#deps.lane);
+    try {
+      if (!turn.isOurs && !this.#isStalled(seen.registry)) {
+        return { kind: 'waiting', cause: seen.cause };
+      }
+      // Between the first look and our turn another's recovery may have ended.
+      const again = await this.#look();
+      if ('report' in again) return again.report;
+      const report = await recover(this.#deps, again.registry, again.cause, signal);
+      return { kind: 'recovery', report };
+    } finally {
+      await turn.end();
+    }
+  }
+
+  /** Until the signal; resolves when the last look is over. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    let kind: WatchReport['kind'] | undefined;
+    while (!signal.aborted) {
+      let pauseMs = this.#deps.watch.pollMs;
+      let leastMs = this.#deps.watch.wakeMs;
+      try {
+        const report = await this.runOnce(signal);
+        failures = 0;
+        if (report.kind === 'recovery' || report.kind !== kind) this.#deps.onReport(report);
+        kind = report.kind;
+        // Opened: look once more before the pause. Superseded: not at once, the other needs a turn.
+        if (report.kind === 'recovery' && report.report.outcome === 'opened') continue;
+      } catch (error) {
+        if (signal.aborted) return;
+        pauseMs = backoffMs(this.#deps.watch, failures++);
+        leastMs = pauseMs;
+        this.#deps.onError(error);
+      }
+      await this.#pause(pauseMs, leastMs, signal);
+    }
+  }
+
+  async #look(): Promise<
+    | { readonly report: WatchReport }
+    | { readonly registry: RegistryRow; readonly cause: RecoveryCause }
+  > {
+    const { lane, registry, state } = this.#deps;
+    const row = await registry.read(lane);
+    const parked = row.state === 'parked' ? (row.outcome ?? 'parked') : row.position.parked;
+    if (parked !== undefined) return { report: { kind: 'parked', reason: parked } };
+    const tail = await state.tail(NO_ENTRIES, 1);
+    const cause = needsRecovery(tail, row);
+    if (cause === undefined) {
+      this.#stalled = undefined;
+      return { report: { kind: 'open', term: row.term } };
+    }
+    return { registry: row, cause };
+  }
+
+  /** Has the registry not moved for too long, by our own clock? */
+  #isStalled(row: RegistryRow): boolean {
+    const mark = `${row.term} ${row.state} ${row.changedAt}`;
+    const nowMs = performance.now();
+    if (this.#stalled?.mark !== mark) this.#stalled = { mark, sinceMs: nowMs };
+    return nowMs - this.#stalled.sinceMs >= this.#deps.watch.takeOverMs;
+  }
+
+  /** `wake` ends it once `leastMs` are over: fenced engines may call thousands of times a second. */
+  async #pause(pauseMs: number, leastMs: number, signal: AbortSignal): Promise<void> {
+    await sleep(leastMs, undefined, { signal }).catch(() => undefined);
+    if (!this.#isWoken && !signal.aborted) {
+      const woken = new AbortController();
+      this.#awake = () => woken.abort();
+      const either = AbortSignal.any([signal, woken.signal]);
+      await sleep(pauseMs - leastMs, undefined, { signal: either }).catch(() => undefined);
+      this.#awake = undefined;
+    }
+    this.#isWoken = false;
+  }
+}
+
+export function backoffMs(limits: WatchLimits, failures: number): number {
+  return Math.min(limits.pollMs * 2 ** Math.min(failures, 30), limits.backoffMsMax);
+}
