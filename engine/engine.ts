@@ -12,6 +12,7 @@ import { createLane } from './redis/lane.ts';
 import { createWatermarks, type RunningWatermarks } from './redis/watermarks.ts';
 import { createArchive } from './reservations/archive.ts';
 import type { ReservationDeps } from './reservations/deps.ts';
+import { startForgetting } from './reservations/forget.ts';
 import { DEFAULT_RESERVATION_POLICY, type ReservationPolicy } from './reservations/policy.ts';
 import { startSweeper } from './reservations/sweeper.ts';
 import type { Config } from './runtime/config.ts';
@@ -93,7 +94,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     lane,
     everyMs: config.sweepMs,
     onExpired: (holds) => log.debug({ holds }, 'expired'),
-    onError: (name, error) => log.warn({ error: String(error) }, name),
+    onError: (name, error) => log.warn({ err: error }, name),
+  });
+  const forgetting = startForgetting({
+    lane,
+    watermarks,
+    onError: (name, error) => log.warn({ err: error }, name),
   });
   return {
     config,
@@ -108,7 +114,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     ids: new IdMaker(randomBytes),
     archive: createArchive({ pool, lane: LANE, waitMs: policy.archiveWaitMs }),
     async close() {
-      await sweeper.stop();
+      await Promise.all([sweeper.stop(), forgetting.stop()]);
       watermarks.close();
       subscriber.disconnect();
       redis.disconnect();

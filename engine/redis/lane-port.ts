@@ -63,6 +63,19 @@ export interface Lane {
   ): Promise<{ outcome: 'expired'; expired: number; more: boolean } | LaneRefusal>;
 }
 
+/** What a lane forgets: records whose idempotency window is over. */
+export interface ForgetfulLane extends Pick<Lane, 'nowMs'> {
+  /**
+   * Drops a piece of a generation's buckets. `idle`: nothing to do, it is too young or was dropped
+   * already.
+   */
+  drop(
+    generation: number,
+    firstBucket: number,
+    buckets: number,
+  ): Promise<{ outcome: 'applied'; stamp: LaneStamp; idle: boolean } | LaneRefusal>;
+}
+
 export interface Watermarks {
   /**
    * Calls `done(true)` when `level` covers the stamp, `done(false)` when it did not within the

@@ -6,12 +6,19 @@ import { ByteReader } from '../events/bytes.ts';
 import { decodeCell } from '../events/cell-codec.ts';
 import { createBatcher } from './batcher.ts';
 import { laneKeys } from './keys.ts';
-import type { Lane, LaneRefusal, OperationAnswer, StockResult } from './lane-port.ts';
+import type {
+  ForgetfulLane,
+  Lane,
+  LaneRefusal,
+  OperationAnswer,
+  StockResult,
+} from './lane-port.ts';
 import type { FenceReason, LaneStamp, Operation, StockOperation } from './operation.ts';
 import {
   BatchEncoder,
   DEFINE_KIND,
   encodeContext,
+  encodeDrop,
   encodeSkus,
   encodeStock,
   isFenced,
@@ -55,7 +62,11 @@ const UNAVAILABLE_RETRY_MS = 1_000;
 
 type Reply = { readonly stamp: LaneStamp; readonly reader: ByteReader };
 
-export function createLane(options: LaneOptions): Lane & { readonly queued: () => number } {
+export interface RunningLane extends Lane, ForgetfulLane {
+  readonly queued: () => number;
+}
+
+export function createLane(options: LaneOptions): RunningLane {
   const { redis, limits, hooks } = options;
   const now = options.now ?? (() => performance.now());
   const keys = laneKeys(options.number);
@@ -152,6 +163,13 @@ export function createLane(options: LaneOptions): Lane & { readonly queued: () =
     async defineProducts(skus) {
       const reply = await call('stock', undefined, encodeSkus(skus, DEFINE_KIND));
       return 'outcome' in reply ? reply : { outcome: 'applied', stamp: reply.stamp };
+    },
+
+    async drop(generation, firstBucket, buckets) {
+      const payload = encodeDrop(generation, firstBucket, buckets);
+      const reply = await call('drop', undefined, payload);
+      if ('outcome' in reply) return reply;
+      return { outcome: 'applied', stamp: reply.stamp, idle: reply.reader.u8() === 1 };
     },
 
     async expire(recordsMax) {

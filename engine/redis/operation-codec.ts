@@ -4,7 +4,7 @@ import { FENCE_REASONS, OPERATION_KINDS } from '../../lua/constants.ts';
 import type { CellField, Sku } from '../domain/ids.ts';
 import type { OutcomeName } from '../domain/outcome.ts';
 import { outcomeByCode } from '../domain/outcome.ts';
-import { addressOf } from '../domain/reservation-id.ts';
+import { addressOf, BUCKETS } from '../domain/reservation-id.ts';
 import { type ByteReader, ByteWriter, DecodeError } from '../events/bytes.ts';
 import { decodeCell } from '../events/cell-codec.ts';
 import { decodeHold, encodeHold } from '../events/hold-codec.ts';
@@ -230,6 +230,15 @@ export function encodeSkus(skus: readonly Sku[], kind?: number): Buffer {
   return out.take();
 }
 export const DEFINE_KIND = 3;
+
+export function encodeDrop(generation: number, firstBucket: number, buckets: number): Buffer {
+  const out = new ByteWriter(14);
+  out.u16(generation);
+  out.u32(firstBucket);
+  out.u32(buckets);
+  out.u32(BUCKETS);
+  return out.take();
+}
 
 export function readSkuView(reader: ByteReader, sku: Sku): SkuView {
   const known = reader.u8() === 1;

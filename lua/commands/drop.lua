@@ -1,25 +1,27 @@
 --[[
 Forgets the records of a generation whose idempotency window is over, a bounded piece a call. No other
-script looks at a generation of that age any more; PostgreSQL has its reservations for good.
+script looks at a generation of that age any more; PostgreSQL has its reservations for good. The last
+piece notes the generation in meta, so that other engines need not do it again.
 
 KEYS[1]  meta
 ARGV[1]  context: I8 epoch, I8 seq seen, c8 unused
-ARGV[2]  I2 generation, I4 first bucket, I4 buckets
+ARGV[2]  I2 generation, I4 first bucket, I4 buckets, I4 buckets that there are
 Touches  hold:*, cart:*
 Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset,
-         I4 hashes removed; -1 as all ones when the generation is too young
+         B 1 when there is nothing to do: it is too young, or was dropped already
 Variants drop: flags=allow-oom
 ]]
 -- @include fence
 
 local GENERATIONS_BACK = 2
-local generation, first, count = struct.unpack('>I2I4I4', ARGV[2])
-local removed = 4294967295
-if today - generation > GENERATIONS_BACK then
-  removed = 0
-  for bucket = first, first + count - 1 do
+local generation, first, count, all = struct.unpack('>I2I4I4I4', ARGV[2])
+local dropped = tonumber(redis.call('HGET', KEYS[1], 'dropped') or '0')
+local idle = today - generation <= GENERATIONS_BACK or dropped >= generation
+if not idle then
+  for bucket = first, math.min(first + count, all) - 1 do
     local at = generation .. ':' .. bucket
-    removed = removed + redis.call('UNLINK', prefix .. 'hold:' .. at, prefix .. 'cart:' .. at)
+    redis.call('UNLINK', prefix .. 'hold:' .. at, prefix .. 'cart:' .. at)
   end
+  if first + count >= all then redis.call('HSET', KEYS[1], 'dropped', generation) end
 end
-return struct.pack('>BI8I8I8i8I4', 0, epoch, seq, now, offset, removed)
+return struct.pack('>BI8I8I8i8B', 0, epoch, seq, now, offset, idle and 1 or 0)
