@@ -153,15 +153,14 @@ function bodyRefusal(route: CompiledRoute, facts: IntakeFacts): Refusal | undefi
     return refuse('malformed_request', 'Content-Length is not a number of bytes.');
   }
   const comes = bytes > 0 || facts.transferEncoding !== '';
-  if (bytes > route.bodyLimitBytes || (comes && route.contentType === undefined)) {
-    return bodyTooLarge(route);
-  }
-  if (comes && !isContentType(facts.contentType, route.contentType ?? '')) {
+  if (bytes > route.bodyLimitBytes) return bodyTooLarge(route);
+  const { contentType } = route;
+  if (comes && contentType !== undefined && !isContentType(facts.contentType, contentType)) {
     return refuse(
       'unsupported_media_type',
       facts.contentType === ''
-        ? `The request has no Content-Type; send ${route.contentType}.`
-        : `Send Content-Type: ${route.contentType}, in UTF-8.`,
+        ? `The request has no Content-Type; send ${contentType}.`
+        : `Send Content-Type: ${contentType}, in UTF-8.`,
     );
   }
   return undefined;

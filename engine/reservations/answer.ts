@@ -14,8 +14,8 @@ export interface Decided {
   readonly stamp: LaneStamp;
   /** The level at which the answer was confirmed; `memory` for answers that promise nothing. */
   readonly level: DurabilityLevel;
-  readonly record?: ReservationRecord;
-  readonly shortages?: readonly Shortage[];
+  readonly record: ReservationRecord | undefined;
+  readonly shortages: readonly Shortage[] | undefined;
 }
 
 /** Nothing was decided, or it is not known what; the same id resolves it. */

@@ -15,7 +15,7 @@ import { OUTCOMES } from '../domain/outcome.ts';
 import type { ReservationRecord } from '../domain/reservation.ts';
 import type { Watermarks } from '../redis/lane-port.ts';
 import type { OperationResult } from '../redis/operation.ts';
-import type { Done } from './answer.ts';
+import type { Decided, Done } from './answer.ts';
 import { RETRY_AFTER_MS, unavailable } from './answer.ts';
 import type { ReservationPolicy, ReservationVerb } from './policy.ts';
 
@@ -61,9 +61,19 @@ export function assure(
   deps: { readonly watermarks: Watermarks; readonly policy: ReservationPolicy },
   done: Done,
 ): void {
-  const { outcome, stamp, record } = result;
+  const { outcome, replayed, stamp, record, shortages } = result;
   const level = levelOf(wanted, outcome, record, deps.policy);
-  const decided = { ...result, kind: 'decided', id, level } as const;
+  // Spelled out, because a spread costs 1 us on the path of every reserve.
+  const decided: Decided = {
+    kind: 'decided',
+    id,
+    outcome,
+    replayed,
+    stamp,
+    level,
+    record,
+    shortages,
+  };
   if (level !== 'memory') {
     deps.watermarks.wait(level, stamp, (reached) => {
       if (reached) done(decided);

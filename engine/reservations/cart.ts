@@ -94,11 +94,11 @@ export interface CartParties {
 export function cartAttributes(parties: CartParties): string {
   const { order_id, customer_id, channel } = parties;
   if (order_id === undefined && customer_id === undefined && channel === undefined) return '';
-  return JSON.stringify({
-    ...(order_id === undefined ? {} : { order_id: String(order_id) }),
-    ...(customer_id === undefined ? {} : { customer_id: String(customer_id) }),
-    ...(channel === undefined ? {} : { channel }),
-  });
+  let json = '';
+  if (order_id !== undefined) json += `,"order_id":${JSON.stringify(String(order_id))}`;
+  if (customer_id !== undefined) json += `,"customer_id":${JSON.stringify(String(customer_id))}`;
+  if (channel !== undefined) json += `,"channel":${JSON.stringify(channel)}`;
+  return `{${json.slice(1)}}`;
 }
 
 /**

@@ -41,7 +41,8 @@ function showArchived(
   done: Done,
 ): void {
   const found = { kind: 'decided', id, outcome: 'exists', replayed: false } as const;
-  const show = (): void => done({ ...found, stamp, record, level: 'persisted' });
+  const shown = { ...found, stamp, record, shortages: undefined, level: 'persisted' } as const;
+  const show = (): void => done(shown);
   if (record.state !== 'held') {
     show();
     return;

@@ -14,37 +14,43 @@ export const OTHER = 'other';
 interface FamilyOptions<Label extends string> {
   readonly name: string;
   readonly help: string;
+  /** One or two. */
   readonly labels: readonly Label[];
   readonly registry: Registry;
 }
 
-/** Finds the cell of label values; '\n' stands in no label value of ours. */
+/** The cells of a family with one label, or with two: no key is put together to find one. */
 class Series<Cell> {
-  readonly #cells = new Map<string, { readonly values: readonly string[]; readonly cell: Cell }>();
+  readonly #cells = new Map<string, Map<string, Cell>>();
   readonly #make: () => Cell;
+  #count = 0;
 
   constructor(make: () => Cell) {
     this.#make = make;
   }
 
-  of(values: readonly string[]): Cell {
-    const key = values.length === 1 ? (values[0] ?? '') : values.join('\n');
-    const known = this.#cells.get(key);
-    if (known !== undefined) return known.cell;
-    const isFull = this.#cells.size >= SERIES_MAX;
-    const shown = isFull ? values.map(() => OTHER) : values;
-    if (isFull && key !== shown.join('\n')) return this.of(shown);
-    const made = { values: shown, cell: this.#make() };
-    this.#cells.set(key, made);
-    return made.cell;
+  of(first: string, second: string): Cell {
+    return this.#cells.get(first)?.get(second) ?? this.#add(first, second);
+  }
+
+  #add(first: string, second: string): Cell {
+    const isOther = first === OTHER && (second === OTHER || second === '');
+    if (this.#count >= SERIES_MAX && !isOther) return this.of(OTHER, second === '' ? '' : OTHER);
+    const cell = this.#make();
+    const cells = this.#cells.get(first) ?? new Map<string, Cell>();
+    this.#cells.set(first, cells.set(second, cell));
+    this.#count += 1;
+    return cell;
   }
 
   *entries<Label extends string>(
     labels: readonly Label[],
   ): Generator<readonly [Record<Label, string>, Cell]> {
-    for (const { values, cell } of this.#cells.values()) {
-      const named = labels.map((label, at) => [label, values[at] ?? ''] as const);
-      yield [Object.fromEntries(named) as Record<Label, string>, cell];
+    for (const [first, cells] of this.#cells) {
+      for (const [second, cell] of cells) {
+        const named = labels.map((label, at) => [label, at === 0 ? first : second] as const);
+        yield [Object.fromEntries(named) as Record<Label, string>, cell];
+      }
     }
   }
 }
@@ -67,9 +73,9 @@ export class HotCounter<Label extends string> {
     });
   }
 
-  /** `values` in the order of the labels. */
-  add(values: readonly string[], count = 1): void {
-    this.#series.of(values).count += count;
+  /** Values in the order of the labels; '' for a second one that the family does not have. */
+  add(first: string, second = ''): void {
+    this.#series.of(first, second).count += 1;
   }
 }
 
@@ -95,13 +101,15 @@ export class HotHistogram<Label extends string> {
     options.registry.registerMetric(new CollectedHistogram(options, series));
   }
 
-  observe(values: readonly string[], value: number): void {
-    const observed = this.#series.of(values);
+  observe(first: string, value: number): void {
+    const observed = this.#series.of(first, '');
     observed.sum += value;
     observed.count += 1;
-    const at = this.#bounds.findIndex((bound) => value <= bound);
-    const bucket = observed.buckets[at];
-    if (bucket !== undefined) observed.buckets[at] = bucket + 1;
+    for (let at = 0; at < this.#bounds.length; at += 1) {
+      if (value > (this.#bounds[at] ?? 0)) continue;
+      observed.buckets[at] = (observed.buckets[at] ?? 0) + 1;
+      return;
+    }
   }
 }
 

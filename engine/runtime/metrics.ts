@@ -87,11 +87,11 @@ function httpMetrics(registry: Registry): Pick<Metrics, 'onRequest' | 'onAbort' 
   });
   return {
     onRequest: (pattern, status, durationMs) => {
-      requests.add([pattern, String(status)]);
-      durations.observe([pattern], durationMs / 1_000);
+      requests.add(pattern, String(status));
+      durations.observe(pattern, durationMs / 1_000);
     },
-    onAbort: (pattern) => aborts.add([pattern]),
-    countOutcome: (operation, outcome) => outcomes.add([operation, outcome]),
+    onAbort: (pattern) => aborts.add(pattern),
+    countOutcome: (operation, outcome) => outcomes.add(operation, outcome),
   };
 }
 
@@ -126,11 +126,11 @@ function laneMetrics(
   });
   return {
     onBatch: (script, operations, durationMs) => {
-      sizes.observe([script], operations);
-      durations.observe([script], durationMs / 1_000);
+      sizes.observe(script, operations);
+      durations.observe(script, durationMs / 1_000);
     },
-    onFenced: (reason) => fenced.add([reason]),
-    countStoreError: (store) => errors.add([store]),
+    onFenced: (reason) => fenced.add(reason),
+    countStoreError: (store) => errors.add(store),
   };
 }
 

@@ -13,15 +13,22 @@ Variants drop: flags=allow-oom
 ]]
 -- @include fence
 
-local GENERATIONS_BACK = 2
+local GENERATIONS_BACK, NAMES_MAX = 2, 4000
 local generation, first, count, all = struct.unpack('>I2I4I4I4', ARGV[2])
 local dropped = tonumber(redis.call('HGET', KEYS[1], 'dropped') or '0')
 local idle = today - generation <= GENERATIONS_BACK or dropped >= generation
 if not idle then
+  local holds, carts = prefix .. 'hold:' .. generation .. ':', prefix .. 'cart:' .. generation .. ':'
+  local names, n = {}, 0
   for bucket = first, math.min(first + count, all) - 1 do
-    local at = generation .. ':' .. bucket
-    redis.call('UNLINK', prefix .. 'hold:' .. at, prefix .. 'cart:' .. at)
+    names[n + 1], names[n + 2] = holds .. bucket, carts .. bucket
+    n = n + 2
+    if n == NAMES_MAX then
+      redis.call('UNLINK', unpack(names))
+      names, n = {}, 0
+    end
   end
+  if n > 0 then redis.call('UNLINK', unpack(names)) end
   if first + count >= all then redis.call('HSET', KEYS[1], 'dropped', generation) end
 end
 return struct.pack('>BI8I8I8i8B', 0, epoch, seq, now, offset, idle and 1 or 0)

@@ -45,14 +45,19 @@ export function createPresenter(options: PresenterOptions): Presenter {
   const writeInsufficient = createInsufficientWriter(options.problemBaseUrl);
 
   const presentDecided = (exchange: Exchange, answer: Decided, asked: Presented): void => {
-    const { id, outcome, record, stamp, level, shortages = [] } = answer;
+    const { id, outcome, record, stamp, level } = answer;
     const { status } = OUTCOMES[outcome];
     if (status < 300 && record !== undefined) {
       const lines = outcome === 'created' && asked.cart?.partial ? asked.cart.lines : undefined;
       const body = write(id, record, stamp, level, lines);
       exchange.respond(status, successHeaders(answer, asked), body);
     } else if (outcome === 'insufficient' && asked.cart !== undefined) {
-      const body = writeInsufficient(exchange.requestId, id, asked.cart.lines, shortages);
+      const body = writeInsufficient(
+        exchange.requestId,
+        id,
+        asked.cart.lines,
+        answer.shortages ?? [],
+      );
       exchange.respond(status, PROBLEM_HEADERS, body);
     } else {
       presentRejection(exchange, answer, asked, write);
