@@ -18,7 +18,7 @@ import {
 const compiled = (path) => join(root, 'dist', path);
 
 /** Their missing or old output may be what keeps the code from compiling. */
-const GENERATORS = ['lua/build.js'];
+const GENERATORS = ['lua/generate.js', 'engine/http/generate.js'];
 
 const tasks = {
   build: () => 0,
@@ -26,7 +26,8 @@ const tasks = {
   bench: (args) => runToTheEnd([compiled('engine/main.js'), 'bench', ...args]),
   test: runTests,
   mutants: async (args) =>
-    (await prepareTests()) || (await runToTheEnd([compiled('engine/testing/mutants.js'), ...args])),
+    (await prepareTests()) ||
+    (await runToTheEnd([compiled('engine/testing/mutants/run.js'), ...args])),
   generate,
 };
 

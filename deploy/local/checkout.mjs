@@ -24,6 +24,8 @@ const SOURCES = ['engine', 'lua', 'persister', 'reconciler', 'bench', 'deploy'];
 /** npm runs scripts in a shell, which a signal to npm ends without passing it on. */
 const PARENT_PID = process.ppid;
 const PARENT_CHECK_INTERVAL_MS = 500;
+/** kafkajs sets timers that are long over (an idle one each millisecond); newer Nodes remark on it. */
+const NODE_FLAGS = ['--disable-warning=TimeoutNegativeWarning'];
 const MODULES_STAMP = join(root, 'node_modules/.holdfast-packages');
 const BUILD_STAMP = join(root, 'dist/.holdfast-built');
 
@@ -93,7 +95,7 @@ export function ensureBuild({ isErrorFatal = true } = {}) {
  * @param {readonly string[]} args of node: a script and its arguments
  */
 export function runToTheEnd(args, env = process.env) {
-  const child = spawn(process.execPath, args, { stdio: 'inherit', env });
+  const child = spawn(process.execPath, [...NODE_FLAGS, ...args], { stdio: 'inherit', env });
   // A terminal sends its Ctrl-C to the child as well; a second one would mean "at once".
   const isFromTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
   const forward = (signal) => {

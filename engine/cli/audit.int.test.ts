@@ -4,6 +4,8 @@ import { startWorld } from '../../reconciler/audit/testing/world.ts';
 import { Story } from '../testing/auditor/forge.ts';
 import { auditCommand, auditTargets, findTargets } from './audit.ts';
 
+const EMBEDDED = { kafkaBrokers: [] };
+
 let world: World;
 beforeAll(async () => {
   world = await startWorld();
@@ -21,6 +23,7 @@ describe('holdfast audit', () => {
       redisUrl: 'redis://option',
       databaseUrl: 'postgres://env',
       kafkaBrokers: ['a:1', 'b:2'],
+      logTopic: 'hf.log',
     });
   });
 
@@ -33,13 +36,13 @@ describe('holdfast audit', () => {
     await world.tellRedis(story);
     await world.tellPostgres(story);
     const { redisUrl, databaseUrl } = world;
-    const report = await auditTargets({ redisUrl, databaseUrl, kafkaBrokers: [] });
+    const report = await auditTargets({ redisUrl, databaseUrl, ...EMBEDDED });
     expect(report).toMatchObject({ ok: true, compared: { cells: 1, movements: 1 } });
   });
 
   it('says which store does not answer', async () => {
     const targets = { redisUrl: 'redis://127.0.0.1:1', databaseUrl: world.databaseUrl };
-    await expect(auditTargets({ ...targets, kafkaBrokers: [] })).rejects.toMatchObject({
+    await expect(auditTargets({ ...targets, ...EMBEDDED })).rejects.toMatchObject({
       exitCode: 3,
       message: expect.stringContaining('127.0.0.1:1'),
     });

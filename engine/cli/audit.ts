@@ -5,6 +5,9 @@ import { stackStatus } from '../../deploy/local/stack-status.ts';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import type { AuditReport } from '../../reconciler/audit/report.ts';
 import { renderAudit } from '../../reconciler/audit/report.ts';
+import { connectKafka } from '../kafka/connect.ts';
+import { LOG_TOPIC, type LogSource } from '../log/event-log.ts';
+import { createKafkaSource } from '../log/kafka-source.ts';
 import { createPool } from '../postgres/pool.ts';
 import { connectRedis, whenReady } from '../redis/connect.ts';
 import { CommandError, EXIT } from './api.ts';
@@ -43,7 +46,11 @@ export interface AuditTargets {
   readonly databaseUrl: string;
   /** Empty: the log is the stream in Redis. */
   readonly kafkaBrokers: readonly string[];
+  /** Else the usual one. */
+  readonly logTopic?: string;
 }
+
+const LANE = 0;
 
 export function auditCommand(): Command {
   return new Command('audit')
@@ -82,7 +89,8 @@ export function findTargets(options: AuditOptions, env: NodeJS.ProcessEnv): Audi
     );
   }
   const brokers = find(options.kafkaBrokers, 'KAFKA_BROKERS') ?? '';
-  return { redisUrl, databaseUrl, kafkaBrokers: brokers === '' ? [] : brokers.split(',') };
+  const kafkaBrokers = brokers === '' ? [] : brokers.split(',');
+  return { redisUrl, databaseUrl, kafkaBrokers, logTopic: env.HOLDFAST_LOG_TOPIC || LOG_TOPIC };
 }
 
 /** Connects, audits and disconnects; throws CommandError when a store is away. */
@@ -98,9 +106,10 @@ export async function auditTargets(targets: AuditTargets): Promise<AuditReport> 
     connectionsMax: 2,
     onIdleError: () => undefined,
   });
+  const log = openLog(targets);
   try {
     await whenReady(redis, CONNECT_TIMEOUT_MS);
-    return await runAudit({ redis, pool });
+    return await runAudit({ redis, pool, lane: LANE, ...(log && { log }) });
   } catch (error) {
     // Those are ours, and a stack trace says more than an exit code.
     if (error instanceof TypeError || error instanceof RangeError) throw error;
@@ -108,6 +117,24 @@ export async function auditTargets(targets: AuditTargets): Promise<AuditReport> 
     throw new CommandError(`The audit could not read its stores: ${reason}`, EXIT.unavailable);
   } finally {
     redis.disconnect();
-    await pool.end();
+    await Promise.all([pool.end(), log?.close()]);
   }
+}
+
+/** Kafka's log; undefined where the log is the stream in Redis. */
+function openLog({ kafkaBrokers, logTopic = LOG_TOPIC }: AuditTargets): LogSource | undefined {
+  if (kafkaBrokers.length === 0) return undefined;
+  const kafka = connectKafka({
+    brokers: kafkaBrokers,
+    clientId: 'holdfast-audit',
+    onLog: () => undefined,
+  });
+  const onProblem = (message: string) => process.stderr.write(`audit: ${message}\n`);
+  return createKafkaSource({
+    kafka,
+    topic: logTopic,
+    lane: LANE,
+    name: 'holdfast-audit',
+    onProblem,
+  });
 }
