@@ -6,6 +6,7 @@ import { packageRoot } from '../../deploy/local/paths.ts';
 import { ConfigError } from '../runtime/config.ts';
 import { CommandError, EXIT } from './api.ts';
 import { auditCommand } from './audit.ts';
+import { demoCommand } from './demo.ts';
 import { entryCommand } from './entry.ts';
 import { importCommand } from './import.ts';
 import { roleCommands } from './role-commands.ts';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     ...tryCommands(),
     auditCommand(),
     entryCommand(),
+    demoCommand(),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of allCommands(program)) command.exitOverride();

@@ -24,6 +24,7 @@ const MESSAGE_BYTES_MAX = 32 * 1024 * 1024;
 /** What PostgreSQL may be behind, after a restore from a backup for instance. */
 const RETENTION_MS = 7 * 86_400_000;
 const READY_POLL_MS = 100;
+const READY_TIMEOUT_MS = 30_000;
 
 export function connectKafka({ brokers, clientId, onLog }: KafkaConnection): Kafka {
   const config: KafkaConfig = {
@@ -76,6 +77,9 @@ export function createConsumer(kafka: Kafka, groupId: string): Consumer {
     // Nobody else is in the group, so a slow member disturbs nobody.
     sessionTimeout: 60_000,
     heartbeatInterval: 3_000,
+    // Within its group a consumer that comes back waits until the session of its former self is
+    // over; in a new group it need not. So it ends, and whoever made it makes another.
+    retry: { ...RETRY, restartOnFailure: async () => false },
   });
 }
 
@@ -93,7 +97,7 @@ export interface LogTopic {
 export async function ensureTopic(
   kafka: Kafka,
   { topic, partitions }: LogTopic,
-  timeoutMs: number,
+  timeoutMs = READY_TIMEOUT_MS,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let last: unknown;

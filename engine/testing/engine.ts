@@ -47,20 +47,28 @@ export interface TestEngine {
 
 export interface TestEngineOptions {
   readonly log?: 'embedded' | 'kafka';
+  /** Servers of the test's own, which it may stop; it ends them itself. */
+  readonly databaseUrl?: string;
+  readonly kafkaBrokers?: readonly string[];
   /** HOLDFAST_... settings. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
 export async function startTestEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
-  const [server, database] = await Promise.all([startRedis(), testDatabase()]);
+  const [server, database] = await Promise.all([
+    startRedis(),
+    options.databaseUrl === undefined ? testDatabase() : ownDatabase(options.databaseUrl),
+  ]);
   const env: Record<string, string> = {
     REDIS_URL: server.url,
     DATABASE_URL: database.url,
     HOLDFAST_PORT: '0',
-    HOLDFAST_LOG_LEVEL: 'silent',
+    HOLDFAST_LOG_LEVEL: process.env.HOLDFAST_TEST_LOG_LEVEL ?? 'silent',
     ...options.settings,
   };
-  if (options.log === 'kafka') {
+  if (options.kafkaBrokers !== undefined) {
+    env.KAFKA_BROKERS = options.kafkaBrokers.join(',');
+  } else if (options.log === 'kafka') {
     const kafka = await testKafka();
     env.KAFKA_BROKERS = kafka.brokers.join(',');
     env.HOLDFAST_LOG_TOPIC = `${kafka.namespace}.log`;
@@ -95,6 +103,11 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
       await database.drop();
     },
   };
+}
+
+/** The test drops it with its server. */
+function ownDatabase(url: string): TestDatabase {
+  return { url, drop: async () => undefined };
 }
 
 export async function callUrl(

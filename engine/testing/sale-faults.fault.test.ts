@@ -7,10 +7,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import { laneKeys } from '../redis/keys.ts';
 import { startTestEngine, type TestEngine } from './engine.ts';
+import { newTally, shop, type Tally, until } from './sale.ts';
 
 const UNITS = 400;
 const SHOPPERS = 16;
-const RECOVERY_MS_MAX = 30_000;
+const TEST_MS_MAX = 180_000;
 const KEYS = laneKeys(0);
 
 let t: TestEngine | undefined;
@@ -18,55 +19,6 @@ afterEach(async () => {
   await t?.close();
   t = undefined;
 });
-
-interface Tally {
-  readonly committed: Set<string>;
-  readonly outcomes: Map<string, number>;
-  soldOut: boolean;
-}
-
-/** Buys until sold out; an answer that decides nothing is asked again with the same key. */
-async function shop(engine: TestEngine, shopper: number, tally: Tally): Promise<void> {
-  for (let cart = 0; !tally.soldOut; cart++) {
-    const key = `s${shopper}-${cart}`;
-    const reserved = await insist(engine, tally, 'reserve', [{ sku_id: 'HOT', quantity: 1 }], key);
-    if (reserved.code === 'insufficient') {
-      tally.soldOut = true;
-      return;
-    }
-    const id = String(reserved.reservation_id);
-    const committed = await insist(engine, tally, 'commit', { reservation_id: id });
-    if (committed.status === 'committed') tally.committed.add(id);
-  }
-}
-
-async function insist(
-  engine: TestEngine,
-  tally: Tally,
-  verb: string,
-  body: unknown,
-  key?: string,
-): Promise<Record<string, unknown>> {
-  const deadline = performance.now() + RECOVERY_MS_MAX;
-  for (;;) {
-    const headers = key === undefined ? {} : { 'idempotency-key': key };
-    const answer = await engine.call('POST', `/api/v1/inventory/${verb}`, body, headers);
-    const outcome = String(answer.body.code ?? answer.body.status);
-    tally.outcomes.set(outcome, (tally.outcomes.get(outcome) ?? 0) + 1);
-    if (answer.status < 500) return answer.body;
-    if (performance.now() > deadline)
-      throw new Error(`no decision: ${JSON.stringify(answer.body)}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + RECOVERY_MS_MAX;
-  while (!(await check())) {
-    if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 const FAULTS: Record<string, (engine: TestEngine, tally: Tally) => Promise<void>> = {
   'restarted clean': async ({ server }) => {
@@ -107,7 +59,7 @@ describe.each(['embedded', 'kafka'] as const)(
       await engine.stock({ 'HOT@A': UNITS });
       const epoch = async () => Number((await engine.redis.hget(KEYS.meta, 'epoch')) ?? 0);
       const before = await epoch();
-      const tally: Tally = { committed: new Set(), outcomes: new Map(), soldOut: false };
+      const tally = newTally();
       const sale = Array.from({ length: SHOPPERS }, (_, i) => shop(engine, i, tally));
       await until('the sale is under way', () => tally.committed.size > 60);
       await FAULTS[fault]?.(engine, tally);
