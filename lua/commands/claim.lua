@@ -21,5 +21,7 @@ local time = tonumber(meta[7])
 -- An open lane's time runs on; a node that restarted or was promoted stood still since its last entry.
 if meta[2] == 'open' and meta[3] == replid then time = math.max(time, wall + tonumber(meta[8])) end
 local frozen = string.format('%.0f', time)
+-- The cursor of an earlier recovery's wipe means nothing after a restart: the hash seed is another.
+redis.call('HDEL', KEYS[1], 'wipe')
 redis.call('HSET', KEYS[1], 'time', frozen, 'replid', replid, 'state', 'closed', 'term', ARGV[1])
 return { 1, replid, meta[4], meta[5], meta[6], frozen }
