@@ -40,7 +40,7 @@ const FREE = ['engine/cli', 'engine/main.ts', 'engine/testing', 'bench'];
 const FILE_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 70;
 const LONG_FUNCTIONS: Readonly<Record<string, number>> = {
-  'engine/redis/lane.ts createLane': 150,
+  'engine/redis/lane.ts createLane': 185,
   'engine/redis/watermarks.ts createWatermarks': 95,
 };
 

@@ -57,7 +57,7 @@ export async function startServe(
   try {
     await requireSchema(engine.pool);
     const http = await startHttpServer({
-      routes: apiRoutes(engine),
+      routes: apiRoutes(engine, { currency: config.currency }),
       host: config.host,
       port: config.port,
       transport: config.transport,

@@ -8,8 +8,8 @@ import { OUTCOMES } from '../domain/outcome.ts';
 import { laneKeys } from '../redis/keys.ts';
 import type { TestAnswer, TestEngine } from '../testing/engine.ts';
 import { startTestEngine } from '../testing/engine.ts';
-import type { Api } from './test-api.ts';
-import { apiOf, expectProblem, expectReservation, until } from './test-api.ts';
+import type { Api } from './testing/api.ts';
+import { apiOf, expectProblem, expectReservation, until } from './testing/api.ts';
 
 const MEMORY = { prefer: 'durability=memory' };
 const key = (name: string) => ({ 'idempotency-key': name });
@@ -303,7 +303,7 @@ describe('what is done', () => {
 
 describe('a store that cannot decide', () => {
   it('durability_unknown: PostgreSQL is held up; the same id resolves it', async () => {
-    const slow = await startTestEngine({ settings: { HOLDFAST_DURABILITY_WAIT_MS: '100' } });
+    const slow = await startTestEngine({ settings: { HOLDFAST_DURABILITY_WAIT_MS: '1500' } });
     try {
       await slow.stock({ 'MUG@A': 5 });
       const client = await slow.serving.engine.pool.connect();

@@ -93,11 +93,9 @@ function stockRoutes(deps: ApiDeps, settings: ApiSettings): Route[] {
   const { lane, pool, directory, watermarks, metrics } = deps;
   const availability = { lane, pool, directory, shipDates: new ShipDates() };
   const stockLevel = deps.config.stockDurability;
-  const stock = {
-    ...{ lane, pool, directory, watermarks, stockLevel },
-    currency: settings.currency,
-    countOutcome: metrics.countOutcome,
-  };
+  const { currency } = settings;
+  const { countOutcome } = metrics;
+  const stock = { lane, pool, directory, watermarks, stockLevel, currency, countOutcome };
   const described = {
     method: 'PUT',
     headers: CHANGE_HEADERS,

@@ -23,7 +23,7 @@ export interface FaultSchema {
   readonly minLength?: number;
   readonly maxLength?: number;
   readonly pattern?: string;
-  readonly enum?: readonly JsonValue[];
+  readonly enum?: readonly string[];
   readonly 'x-expected'?: string;
 }
 
@@ -143,13 +143,13 @@ function isObject(value: JsonValue): value is { readonly [key: string]: JsonValu
 }
 
 function isWithin(schema: FaultSchema, value: JsonValue): boolean {
-  if (schema.enum !== undefined && !schema.enum.includes(value)) return false;
+  if (schema.enum !== undefined) return typeof value === 'string' && schema.enum.includes(value);
   if (typeof value === 'number') {
     const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = schema;
     return value >= minimum && value <= maximum;
   }
   if (typeof value !== 'string') return true;
-  const length = [...value].length;
+  const length = Array.from(value).length;
   const { minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern } = schema;
   if (length < minLength || length > maxLength) return false;
   return pattern === undefined || new RegExp(pattern, 'u').test(value);
@@ -193,7 +193,7 @@ function show(value: JsonValue): string {
   if (Array.isArray(value)) return 'an array';
   if (isObject(value)) return 'an object';
   const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
-  const cut = [...text].slice(0, SHOWN_CHARACTERS_MAX).join('');
+  const cut = Array.from(text).slice(0, SHOWN_CHARACTERS_MAX).join('');
   return cut.length < text.length ? `${cut}... (${text.length} characters)` : cut;
 }
 

@@ -109,6 +109,18 @@ describe('reserve', () => {
     expect(nothing.outcome).toBe('insufficient');
   });
 
+  it('takes what a partial cart can have beside a warehouse that lacks the SKU', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 5 });
+    const both = reserve(newId(), { [`${sku}@Z`]: 1, [`${sku}@A`]: 1 }, { partial: true });
+    expect(await t.submit(both)).toMatchObject({
+      outcome: 'created',
+      shortages: [{ line: 0, available: 0 }],
+    });
+    const nowhere = reserve(newId(), { [`${sku}@Z`]: 1 }, { partial: true });
+    expect((await t.submit(nowhere)).outcome).toBe('unknown_warehouse');
+  });
+
   it('answers a repeat with the reservation as it now is, and another body with a refusal', async () => {
     const sku = newSku();
     await t.receive({ [`${sku}@A`]: 5 });

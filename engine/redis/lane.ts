@@ -116,16 +116,39 @@ export function createLane(options: LaneOptions): RunningLane {
     return refuse('store_unavailable', `Redis: ${error.message}`, UNAVAILABLE_RETRY_MS);
   };
 
+  /** Every item is answered once, whatever fails: the batch, its decoding, or a callback. */
   const send = (script: 'submit' | 'settle') => async (items: readonly Waiting[]) => {
     const started = now();
-    const payload = encoder.encode(items.map((item) => item.operation));
-    const reply = await call(script, limits.holdAgeSMax, payload);
+    const reply = await callBatch(script, items);
     hooks.onBatch(script, items.length, now() - started);
-    if ('outcome' in reply) {
-      for (const item of items) item.done(reply);
-      return;
+    for (const item of items) {
+      const answer = 'outcome' in reply ? reply : answerOf(reply);
+      try {
+        item.done(answer);
+      } catch (error) {
+        hooks.onStoreError(error as Error);
+      }
     }
-    for (const item of items) item.done(readAnswer(reply.reader, reply.stamp));
+  };
+
+  const callBatch = async (
+    script: 'submit' | 'settle',
+    items: readonly Waiting[],
+  ): Promise<Reply | LaneRefusal> => {
+    try {
+      const payload = encoder.encode(items.map((item) => item.operation));
+      return await call(script, limits.holdAgeSMax, payload);
+    } catch (error) {
+      return refuseError(error as Error);
+    }
+  };
+
+  const answerOf = ({ reader, stamp }: Reply): OperationAnswer => {
+    try {
+      return readAnswer(reader, stamp);
+    } catch (error) {
+      return refuseError(error as Error);
+    }
   };
 
   const batchLimits = {

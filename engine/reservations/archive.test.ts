@@ -10,13 +10,13 @@ const ROW: ArchivedRow = {
   created_s: 1_000,
   deadline_s: 1_600,
   commit_fingerprint: 0,
+  closed_by: null,
   operations: [Buffer.alloc(8, 1)],
   line: 0,
   sku_id: 'A',
   warehouse_id: 'X',
   pool: 'shared',
   requested: 5,
-  shipped: 0,
   units: 2,
 };
 
@@ -61,7 +61,13 @@ describe('toRecord', () => {
       createdS: 1_000,
     });
     const closed = { ...ROW, status: 'closed', units: 0, commit_fingerprint: 9 } as const;
-    expect(toRecord([closed])).toMatchObject({ closedBy: 'cancel', commitFingerprint: 9 });
-    expect(toRecord([closed, { ...closed, shipped: 1 }])).toMatchObject({ closedBy: 'ship' });
+    expect(toRecord([{ ...closed, closed_by: 'cancel' }])).toEqual({
+      state: 'closed',
+      fingerprint: FINGERPRINT,
+      createdS: 1_000,
+      commitFingerprint: 9,
+      closedBy: 'cancel',
+      operations: ROW.operations,
+    });
   });
 });

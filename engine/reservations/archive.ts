@@ -63,7 +63,7 @@ const SELECT_NEWEST = `
     ORDER BY created_epoch DESC, created_seq DESC LIMIT 1
   )
   SELECT n.status, n.version, n.fingerprint, n.created_s, n.deadline_s, n.commit_fingerprint,
-         n.operations, l.line, l.sku_id, l.warehouse_id, l.pool, l.requested, l.shipped,
+         n.closed_by, n.operations, l.line, l.sku_id, l.warehouse_id, l.pool, l.requested,
          CASE n.status WHEN 'held' THEN l.reserved ELSE l.allocated END AS units
   FROM newest n
   LEFT JOIN reservation_lines l USING (reservation_id, created_epoch, created_seq)
@@ -77,13 +77,13 @@ export interface ArchivedRow {
   readonly created_s: number;
   readonly deadline_s: number | null;
   readonly commit_fingerprint: number;
+  readonly closed_by: 'cancel' | 'ship' | null;
   readonly operations: readonly Buffer[];
   readonly line: number | null;
   readonly sku_id: string;
   readonly warehouse_id: string;
   readonly pool: string;
   readonly requested: number;
-  readonly shipped: number;
   readonly units: number;
 }
 
@@ -104,9 +104,7 @@ export function toRecord(rows: readonly ArchivedRow[]): ReservationRecord | unde
       return { state: 'committed', ...created, version, operations, commitFingerprint, lines };
     }
     case 'closed': {
-      // Where some units were shipped and others cancelled, the last verb is taken to be the ship:
-      // a repeat of the cancel is then told that the reservation is closed.
-      const closedBy = rows.some((row) => row.shipped > 0) ? 'ship' : 'cancel';
+      const closedBy = first.closed_by ?? 'ship';
       return { state: 'closed', ...created, commitFingerprint, closedBy, operations };
     }
     case 'released':

@@ -72,7 +72,8 @@ function judgeUnknown(
           : { ...result, shortages: unknown };
       assure(id, answer, wanted, deps, done);
     },
-    (error: unknown) => done(unavailable(id, `The warehouses cannot be looked up: ${error}`)),
+    (error: unknown) =>
+      done(unavailable(id, `The warehouses cannot be looked up: ${String(error)}`)),
   );
 }
 

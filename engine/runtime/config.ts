@@ -39,6 +39,11 @@ const SETTINGS = z.object({
   HOLDFAST_BATCH_LINES: count(1, 8_000, 4_000),
   /** Admission: beyond this wait a request is refused at once. */
   HOLDFAST_QUEUE_WAIT_MS: count(1, 60_000, 500),
+  /** Of a unit cost that comes without its currency, ISO 4217. */
+  HOLDFAST_CURRENCY: z
+    .string()
+    .regex(/^[A-Z]{3}$/)
+    .default('EUR'),
   HOLDFAST_SWEEP_MS: count(10, 60_000, 100),
 });
 
@@ -61,6 +66,7 @@ export type Config = Readonly<{
   batchOperationsMax: number;
   batchLinesMax: number;
   queueWaitMsMax: number;
+  currency: string;
   sweepMs: number;
 }>;
 
@@ -101,6 +107,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     batchOperationsMax: s.HOLDFAST_BATCH_OPERATIONS,
     batchLinesMax: s.HOLDFAST_BATCH_LINES,
     queueWaitMsMax: s.HOLDFAST_QUEUE_WAIT_MS,
+    currency: s.HOLDFAST_CURRENCY,
     sweepMs: s.HOLDFAST_SWEEP_MS,
   });
 }

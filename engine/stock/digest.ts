@@ -3,8 +3,8 @@
  *
  * Two 32-bit lanes of multiply-xor with MurmurHash3's finish over both: the construction of cyrb53
  * (bryc, public domain), with all 64 bits kept. It guards a client against its own mistake, not
- * against an attacker: who forges a digest gets its own reservation back. SHA-256 would cost three
- * to four times as much on each reserve (README.md has the measurement).
+ * against an attacker: who forges a digest gets its own reservation back. SHA-256 costs two to nine
+ * times as much on each reserve (engine/reservations/README.md).
  */
 
 interface Lanes {

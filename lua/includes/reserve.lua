@@ -280,7 +280,8 @@ local function reserve(flags, generation, bucket, id, pos)
   local lines
   lines, pos = read_lines(pos, count)
   local unknown, lacking = find_unknown(lines)
-  if unknown then
+  -- What a partial cart cannot have at one warehouse does not keep it from having the rest.
+  if unknown and not (partial and unknown == OUTCOME.unknown_warehouse) then
     answer_short(unknown, lacking)
     return pos
   end
@@ -300,7 +301,7 @@ local function reserve(flags, generation, bucket, id, pos)
   end
   if #takes == 0 or (#short > 0 and not partial) then
     give_back(takes, 0)
-    answer_short(OUTCOME.insufficient, short)
+    if unknown then answer_short(unknown, lacking) else answer_short(OUTCOME.insufficient, short) end
     return pos
   end
   answer_record(OUTCOME.created, false, hold_takes(at, fingerprint, ttl, attributes, lines, takes), short)

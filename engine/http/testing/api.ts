@@ -1,10 +1,10 @@
 /** What the API tests share: short names for calls, and waiting for what the system does by itself. */
 import { expect } from 'vitest';
-import type { OutcomeName } from '../domain/outcome.ts';
-import { OUTCOMES } from '../domain/outcome.ts';
-import type { TestAnswer, TestEngine } from '../testing/engine.ts';
-import { compileBody } from './schema.ts';
-import { problemAnswer, reservationAnswer } from './schema-answers.ts';
+import type { OutcomeName } from '../../domain/outcome.ts';
+import { OUTCOMES } from '../../domain/outcome.ts';
+import type { TestAnswer, TestEngine } from '../../testing/engine.ts';
+import { compileBody } from '../schema.ts';
+import { problemAnswer, reservationAnswer } from '../schema-answers.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
