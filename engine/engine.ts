@@ -8,7 +8,7 @@ import { IdMaker } from './domain/reservation-id.ts';
 import { createPool, type Pool } from './postgres/pool.ts';
 import { readRegistryRow } from './postgres/registry-row.ts';
 import { connectRedis, whenReady } from './redis/connect.ts';
-import { createLane } from './redis/lane.ts';
+import { createLane, type RunningLane } from './redis/lane.ts';
 import { createWatermarks, type RunningWatermarks } from './redis/watermarks.ts';
 import { createArchive } from './reservations/archive.ts';
 import type { ReservationDeps } from './reservations/deps.ts';
@@ -64,24 +64,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     waitMsMax: config.durabilityWaitMs,
     readRegistry: () => readRegistryRow(pool, LANE),
   });
-  const lane = createLane({
-    redis,
-    number: LANE,
-    limits: {
-      batchOperationsMax: config.batchOperationsMax,
-      batchLinesMax: config.batchLinesMax,
-      queueWaitMsMax: config.queueWaitMsMax,
-      holdAgeSMax: config.holdAgeMaxS,
-    },
-    hooks: {
-      onBatch: metrics.onBatch,
-      onFenced: (reason) => {
-        metrics.onFenced(reason);
-        options.onFenced?.();
-      },
-      onStoreError: onError,
-    },
-  });
+  const lane = laneOf(options, redis, onError);
   metrics.gauge('holdfast_lane_queued', 'Operations that wait for the lane.', [], lane.queued);
   metrics.gauge('holdfast_durability_waits', 'Answers that wait for their level.', [], () =>
     watermarks.waiting(),
@@ -121,6 +104,31 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await pool.end();
     },
   };
+}
+
+function laneOf(
+  { config, metrics, onFenced }: EngineOptions,
+  redis: Redis,
+  onStoreError: (error: Error) => void,
+): RunningLane {
+  return createLane({
+    redis,
+    number: LANE,
+    limits: {
+      batchOperationsMax: config.batchOperationsMax,
+      batchLinesMax: config.batchLinesMax,
+      queueWaitMsMax: config.queueWaitMsMax,
+      holdAgeSMax: config.holdAgeMaxS,
+    },
+    hooks: {
+      onBatch: metrics.onBatch,
+      onFenced: (reason) => {
+        metrics.onFenced(reason);
+        onFenced?.();
+      },
+      onStoreError,
+    },
+  });
 }
 
 function policyOf(config: Config): ReservationPolicy {

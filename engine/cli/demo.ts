@@ -100,9 +100,8 @@ async function perform(
 ): Promise<FinishedDemo | undefined> {
   const { log, seed, shoppers, units, seconds, dir } = command;
   const port = command.port ?? ((await isFree(PORT_PREFERRED)) ? PORT_PREFERRED : 0);
-  const options: DemoOptions = {
-    ...{ log, seed, shoppers, units, port, directory: dir, arrivalMs: seconds * 1_000 },
-  };
+  const arrivalMs = seconds * 1_000;
+  const options: DemoOptions = { log, seed, shoppers, units, port, directory: dir, arrivalMs };
   try {
     return await runDemo(options, createScreen(process.stderr, process.env), signal);
   } catch (error) {

@@ -56,12 +56,12 @@ export async function startStackWithProgress(
 
 /** The text of one line for a log file; undefined for what only a live display is for. */
 export function progressLine({ step, state, detail }: Progress): string | undefined {
+  if (state === 'detail') return undefined;
   if (state === 'done') return `${TITLES[step]}: ${detail}`;
   if (state === 'skipped') return `${TITLES[step]}: skipped: ${detail}`;
   // The error that follows says the rest.
   if (state === 'failed') return `${TITLES[step]}: failed: ${detail.split('\n')[0]}`;
-  // What is downloaded jar by jar would drown the rest.
-  return step === 'install' || detail === 'starting' ? `${TITLES[step]}: ${detail} ...` : undefined;
+  return `${TITLES[step]}: ${detail} ...`;
 }
 
 function printLines(): OnProgress {
@@ -90,7 +90,7 @@ function createStep(step: ProgressStep): Step {
   const show = () => {
     if (wrapper === undefined || latest === undefined) return;
     const { state, detail } = latest;
-    if (state === 'working') wrapper.output = detail;
+    if (state === 'working' || state === 'detail') wrapper.output = detail;
     if (state === 'done') wrapper.title = `${title}: ${detail}`;
     if (state === 'skipped') wrapper.skip(`${title}: ${detail}`);
     if (state === 'failed') reject(new Error(`${title}: ${detail}`));

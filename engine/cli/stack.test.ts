@@ -56,7 +56,7 @@ describe('progressLine', () => {
       'Redis: redis://h/0',
     );
     expect(
-      progressLine({ step: 'kafka', state: 'working', detail: 'downloaded a.jar (1 MB)' }),
+      progressLine({ step: 'kafka', state: 'detail', detail: 'downloaded a.jar (1 MB)' }),
     ).toBeUndefined();
   });
 });

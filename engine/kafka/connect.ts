@@ -23,6 +23,7 @@ const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5 };
 const MESSAGE_BYTES_MAX = 32 * 1024 * 1024;
 /** What PostgreSQL may be behind, after a restore from a backup for instance. */
 const RETENTION_MS = 7 * 86_400_000;
+const CONNECTION_NAMESPACES: ReadonlySet<string> = new Set(['Connection', 'BrokerPool']);
 const READY_POLL_MS = 100;
 const READY_TIMEOUT_MS = 30_000;
 
@@ -33,9 +34,10 @@ export function connectKafka({ brokers, clientId, onLog }: KafkaConnection): Kaf
     connectionTimeout: CONNECT_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     retry: RETRY,
-    // Below that it tells of every reconnection in five lines.
     logLevel: logLevel.WARN,
     logCreator: () => (entry: LogEntry) => {
+      // Each try to reach a broker that is away; whoever wanted it is told, and tells it once.
+      if (CONNECTION_NAMESPACES.has(entry.namespace)) return;
       const { message, timestamp: _, logger: __, ...details } = entry.log;
       onLog(entry.level === logLevel.ERROR ? 'error' : 'warn', message, details);
     },

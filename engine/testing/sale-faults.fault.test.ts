@@ -74,6 +74,6 @@ describe.each(['embedded', 'kafka'] as const)(
       }
       const audit = await runAudit({ redis: engine.redis, pool: engine.serving.engine.pool });
       expect(audit.differences).toEqual([]);
-    });
+    }, TEST_MS_MAX);
   },
 );

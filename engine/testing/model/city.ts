@@ -1,0 +1,228 @@
+/**
+ * A real Holdfast for the model test: two engines over one Redis and one PostgreSQL, with
+ * persister and recovery. Starting it takes seconds, so runs share it, each with a shop of its own
+ * (SKUs, ids and keys with its prefix); after a run that left something wrong in the stores the
+ * next one gets a new city, because it would be found again.
+ */
+
+import { runAudit } from '../../../reconciler/audit/audit.ts';
+import type { AuditReport } from '../../../reconciler/audit/report.ts';
+import type { Serving } from '../../cli/roles.ts';
+import { laneKeys } from '../../redis/keys.ts';
+import { isRefusal } from '../../redis/lane-port.ts';
+import { LogFold } from '../auditor/fold.ts';
+import { startTestEngine, type TestEngine } from '../engine.ts';
+import type { AofCopy } from '../servers.ts';
+import type { Ask, Reply } from './ask.ts';
+import { requestOf } from './request.ts';
+import { type Balance, DAY_S, HOLD_AGE_MAX_S } from './shop.ts';
+
+const KEYS = laneKeys(0);
+const RECOVERY_MS_MAX = 30_000;
+const POLL_MS = 5;
+const EXPIRE_MAX = 1_000;
+/** Time of day, lane time, at which a city begins: far from midnight, see shop.ts. */
+const NOON_S = DAY_S / 2;
+/** Answers that decided nothing: the same again is right. */
+const AGAIN: ReadonlySet<string> = new Set(['fenced', 'overloaded', 'store_unavailable']);
+
+export interface City {
+  readonly engine: TestEngine;
+  /** Two engines. */
+  readonly servings: readonly [Serving, Serving];
+  /** Follows the log from its first entry, faster than it is trimmed. */
+  readonly fold: LogFold;
+  send(ask: Ask, engine: number): Promise<Reply>;
+  /** `SKU@WAREHOUSE` and its balances, of every cell of the SKUs. */
+  balances(skus: readonly string[], engine: number): Promise<Map<string, Balance>>;
+  audit(): Promise<AuditReport>;
+  /** Moves lane time, gives what is due back, and lets every engine see it. */
+  pass(seconds: number): Promise<void>;
+  nowS(): Promise<number>;
+  /** Brings the fold to the end of the log. */
+  followLog(): Promise<void>;
+  copyTail(): Promise<void>;
+  /** Kills Redis and puts the older copy back, once PostgreSQL has everything. */
+  loseTail(): Promise<void>;
+  restart(): Promise<void>;
+  /** An empty Redis, once PostgreSQL has everything. */
+  empty(): Promise<void>;
+  whenPersisted(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startCity(): Promise<City> {
+  const engine = await startTestEngine({
+    settings: {
+      HOLDFAST_HOLD_AGE_MAX: String(HOLD_AGE_MAX_S),
+      // The machine may be slow; what is measured here is not its speed.
+      HOLDFAST_QUEUE_WAIT_MS: '30000',
+      HOLDFAST_DURABILITY_WAIT_MS: '30000',
+    },
+  });
+  const servings = [engine.serving, await engine.startAnother()] as const;
+  const { redis } = engine;
+  const fold = new LogFold();
+  let last = '-';
+  let copy: AofCopy | undefined;
+
+  async function followLog(): Promise<void> {
+    const found = await redis.callBuffer('XRANGE', KEYS.log, last, '+');
+    for (const [id, fields] of found as [Buffer, Buffer[]][]) {
+      fold.applyBytes(fields[1] ?? Buffer.alloc(0), `entry ${id}`);
+      last = `(${id}`;
+    }
+  }
+
+  async function whenPersisted(): Promise<void> {
+    await followLog();
+    const { epoch = 0, seq = 0 } = fold.position ?? {};
+    await until('PostgreSQL has everything', async () => {
+      const { rows } = await engine.serving.engine.pool.query<{ reached: boolean }>(
+        'SELECT (epoch, seq) >= ($1::bigint, $2::bigint) AS reached FROM positions WHERE lane = 0',
+        [epoch, seq],
+      );
+      return rows[0]?.reached === true;
+    });
+  }
+
+  /** Every engine is answered by an open lane. */
+  async function whenOpen(): Promise<void> {
+    for (const { engine: each } of servings) {
+      await until('the lane is open', async () => {
+        const answer = await each.lane.availability([]);
+        return !isRefusal(answer);
+      });
+    }
+    await followLog();
+  }
+
+  async function expireAll(): Promise<void> {
+    await until('nothing is due', async () => {
+      const answer = await engine.serving.engine.lane.expire(EXPIRE_MAX);
+      return !isRefusal(answer) && !answer.more && answer.expired === 0;
+    });
+  }
+
+  async function pass(seconds: number): Promise<void> {
+    await followLog();
+    await engine.passSeconds(seconds);
+    await expireAll();
+    await whenOpen();
+  }
+
+  async function nowS(): Promise<number> {
+    const answer = await engine.serving.engine.lane.availability([]);
+    if (isRefusal(answer)) throw new Error(`the lane is closed: ${answer.detail}`);
+    return Math.floor(answer.stamp.timeMs / 1000);
+  }
+
+  await whenOpen();
+  const sinceMidnight = (await nowS()) % DAY_S;
+  await pass(DAY_S + NOON_S - sinceMidnight);
+  return {
+    ...{ engine, servings, fold, pass, nowS, followLog, whenPersisted },
+    async send(ask, index) {
+      const { method, path, body, headers } = requestOf(ask);
+      const url = servings[index % servings.length]?.url ?? engine.url;
+      const deadline = performance.now() + RECOVERY_MS_MAX;
+      for (;;) {
+        const reply = await call(url + path, method, body, headers);
+        if (!AGAIN.has(reply.code ?? '') || performance.now() > deadline) return reply;
+        await sleep(POLL_MS);
+      }
+    },
+    async balances(skus, index) {
+      const url = servings[index % servings.length]?.url ?? engine.url;
+      const path = `${url}/api/v1/inventory/availability`;
+      const { body } = await call(path, 'POST', { sku_ids: skus }, {});
+      return readBalances(body);
+    },
+    async audit() {
+      return runAudit({ redis, pool: engine.serving.engine.pool });
+    },
+    async copyTail() {
+      copy = await engine.server.copyAof();
+    },
+    async loseTail() {
+      await whenPersisted();
+      const older = copy ?? (await engine.server.copyAof());
+      copy = undefined;
+      await engine.server.kill('SIGKILL');
+      await engine.server.restoreAof(older);
+      await engine.server.start();
+      await whenOpen();
+    },
+    async restart() {
+      await whenPersisted();
+      copy = undefined;
+      await engine.server.restart();
+      await whenOpen();
+    },
+    async empty() {
+      await whenPersisted();
+      copy = undefined;
+      await redis.flushall();
+      await whenOpen();
+    },
+    close: () => engine.close(),
+  };
+}
+
+async function call(
+  url: string,
+  method: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>>,
+): Promise<Reply> {
+  const response = await fetch(url, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const parsed = (await response.json()) as Record<string, unknown>;
+  return {
+    status: response.status,
+    code: typeof parsed.code === 'string' ? parsed.code : undefined,
+    replayed: response.headers.get('idempotent-replayed') === 'true',
+    body: parsed,
+  };
+}
+
+interface ShownSku {
+  readonly sku_id: string;
+  readonly warehouses: readonly {
+    readonly warehouse_id: string;
+    readonly available_qty: number;
+    readonly reserved_qty: number;
+    readonly allocated_qty: number;
+  }[];
+}
+
+function readBalances(body: Readonly<Record<string, unknown>>): Map<string, Balance> {
+  const balances = new Map<string, Balance>();
+  for (const { sku_id: sku, warehouses } of body.skus as readonly ShownSku[]) {
+    for (const cell of warehouses) {
+      balances.set(`${sku}@${cell.warehouse_id}`, {
+        available: cell.available_qty,
+        reserved: cell.reserved_qty,
+        allocated: cell.allocated_qty,
+      });
+    }
+  }
+  return balances;
+}
+
+async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + RECOVERY_MS_MAX;
+  for (;;) {
+    // While Redis is away its clients throw: that is not the end of the wait.
+    if (await isTrue().catch(() => false)) return;
+    if (performance.now() > deadline) throw new Error(`not in ${RECOVERY_MS_MAX} ms: ${what}`);
+    await sleep(POLL_MS);
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

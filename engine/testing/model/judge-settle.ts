@@ -1,0 +1,135 @@
+/** What a commit, release, cancel or ship must come to. */
+import type { NamedUnits, Reply, SettleAsk } from './ask.ts';
+import type { Booking, HeldUnits, Shop } from './shop.ts';
+import { Disagreement, must, mustShow } from './shop.ts';
+
+/** The lines as a set: same place, one line; those that insist on a warehouse first. */
+function merge(lines: readonly NamedUnits[]): NamedUnits[] {
+  const merged = new Map<string, NamedUnits>();
+  for (const line of lines) {
+    const place = `${line.warehouse === undefined ? 1 : 0} ${line.sku} ${line.warehouse ?? ''}`;
+    const before = merged.get(place)?.quantity ?? 0;
+    merged.set(place, { ...line, quantity: before + line.quantity });
+  }
+  return [...merged.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, line]) => line);
+}
+
+const VERB_NEEDS = {
+  commit: 'held',
+  release: 'held',
+  cancel: 'committed',
+  ship: 'committed',
+} as const;
+
+export function judgeSettle(shop: Shop, ask: SettleAsk, reply: Reply): void {
+  const lines = ask.lines === undefined ? undefined : merge(ask.lines);
+  const named = lines === undefined ? 'all' : JSON.stringify(lines);
+  const isKeyed = lines !== undefined && ask.verb !== 'commit';
+  if (isKeyed && ask.key === undefined) {
+    must(reply, 400, 'idempotency_key_required');
+    return;
+  }
+  const booking = shop.bookings.get(ask.id);
+  if (booking === undefined) {
+    must(reply, 404, 'not_found');
+    return;
+  }
+  const key = isKeyed ? ask.key : undefined;
+  const before = key === undefined ? undefined : booking.settled.get(key);
+  const remembersKeys = booking.state !== 'released' && booking.state !== 'expired';
+  if (before !== undefined && remembersKeys) {
+    if (before === `${ask.verb} ${named}`) {
+      must(reply, 200, undefined, true);
+      mustShow(booking, reply);
+    } else must(reply, 422, 'exists_with_different_payload');
+    return;
+  }
+  if (booking.state !== VERB_NEEDS[ask.verb]) {
+    judgeLate(booking, ask, named, reply);
+    return;
+  }
+  const takes = take(booking.units, lines);
+  if (takes === undefined) {
+    must(reply, 422, 'exceeds_reservation');
+    return;
+  }
+  must(reply, 200, undefined);
+  apply(shop, booking, ask, takes);
+  if (ask.verb === 'commit') booking.committedAs = named;
+  if (key !== undefined) booking.settled.set(key, `${ask.verb} ${named}`);
+  // A record that was only in the archive is written anew, and remembered from today on.
+  if (!shop.remembers(booking.day)) booking.day = shop.day;
+  mustShow(booking, reply);
+}
+
+/** Another settlement has won, or this one was asked before. */
+function judgeLate(booking: Booking, ask: SettleAsk, named: string, reply: Reply): void {
+  const isReplay =
+    (ask.verb === 'commit' && booking.committedAs === named) ||
+    (ask.verb === 'release' && booking.state === 'released') ||
+    (ask.lines === undefined && ask.verb === booking.closedBy);
+  if (isReplay) {
+    must(reply, 200, undefined, true);
+    mustShow(booking, reply);
+    return;
+  }
+  const code = {
+    held: 'not_committed',
+    committed: 'already_committed',
+    released: 'already_released',
+    expired: 'expired',
+    closed: 'already_closed',
+  }[booking.state];
+  must(reply, 409, code);
+}
+
+interface Take {
+  readonly held: HeldUnits;
+  readonly units: number;
+}
+
+/** Units by placement, in their order; undefined: more than there is. */
+function take(
+  placed: readonly HeldUnits[],
+  lines: readonly NamedUnits[] | undefined,
+): Take[] | undefined {
+  const takes = placed.map((held) => ({ held, units: lines === undefined ? held.units : 0 }));
+  for (const { sku, warehouse, quantity } of lines ?? []) {
+    let left = quantity;
+    for (const each of takes) {
+      const { held } = each;
+      if (held.sku !== sku || (warehouse !== undefined && held.warehouse !== warehouse)) continue;
+      const units = Math.min(left, held.units - each.units);
+      each.units += units;
+      left -= units;
+    }
+    if (left > 0) return undefined;
+  }
+  return takes;
+}
+
+function apply(shop: Shop, booking: Booking, ask: SettleAsk, takes: readonly Take[]): void {
+  for (const { held, units } of takes) {
+    const { verb } = ask;
+    if (verb === 'commit') {
+      shop.move(held, 'reserved', 'allocated', units);
+      shop.move(held, 'reserved', 'available', held.units - units);
+      held.units = units;
+      continue;
+    }
+    if (verb === 'release') shop.move(held, 'reserved', 'available', units);
+    else shop.move(held, 'allocated', verb === 'cancel' ? 'available' : undefined, units);
+    held.units -= units;
+  }
+  booking.units = booking.units.filter((held) => held.units > 0);
+  if (ask.verb === 'commit') booking.state = 'committed';
+  else if (booking.units.length === 0) end(booking, ask.verb);
+}
+
+function end(booking: Booking, verb: 'release' | 'cancel' | 'ship'): void {
+  booking.state = verb === 'release' ? 'released' : 'closed';
+  if (verb !== 'release') booking.closedBy = verb;
+  if (booking.state === 'closed' && booking.committedAs === undefined) {
+    throw new Disagreement('it was closed and never committed');
+  }
+}

@@ -1,0 +1,304 @@
+/** Bugs in what stands around the scripts: engine, relay, persister, recovery. */
+import type { Mutant } from './mutant.ts';
+
+const CONSUME = ['persister/consume.test.ts', 'persister/consume.prop.test.ts'];
+const APPLY = ['persister/apply.int.test.ts'];
+const RECOVER = ['reconciler/recover.int.test.ts'];
+
+const PERSISTER: readonly Mutant[] = [
+  {
+    name: 'accept-a-lower-term',
+    breaks: 'I2, I5: what a zombie wrote behind the fence is applied',
+    file: 'persister/consume.ts',
+    edits: [
+      {
+        find: "  if (record.term < position.term) return 'void';\n",
+        replace: "  if (record.term < 0) return 'void';\n",
+      },
+    ],
+    tests: CONSUME,
+  },
+  {
+    name: 'a-fence-without-effect',
+    breaks: 'I2, I5: a fence passes by, and the lower term goes on behind it',
+    file: 'persister/consume.ts',
+    edits: [
+      {
+        find: '    term: Math.max(position.term, record.term),',
+        replace:
+          '    term: entry === undefined ? position.term : Math.max(position.term, record.term),',
+      },
+    ],
+    tests: CONSUME,
+  },
+  {
+    name: 'apply-a-duplicate-entry',
+    breaks: 'I3: an entry that the relay sent twice is applied twice',
+    file: 'persister/consume.ts',
+    edits: [
+      {
+        find: "  if (comparePlaces(entry.key, position) <= 0) return 'repeat';\n",
+        replace: '  if (comparePlaces(entry.key, position) <= 0) return entry;\n',
+      },
+    ],
+    tests: CONSUME,
+  },
+  {
+    name: 'apply-a-fork',
+    breaks: 'I4: an entry of another history is applied, because its number fits',
+    file: 'persister/consume.ts',
+    edits: [
+      {
+        find: '  if (!isSameEntry(entry.predecessor, position)) {\n',
+        replace:
+          '  if (!isSameEntry(entry.predecessor, { ...position, nonce: entry.predecessor.nonce })) {\n',
+      },
+    ],
+    tests: CONSUME,
+  },
+  {
+    name: 'skip-a-gap-in-the-log',
+    breaks: 'I2: a record that is missing, which may have been a fence, is not missed',
+    file: 'persister/consume.ts',
+    edits: [
+      {
+        find: "  if (form === 'kafka' && record.offset !== position.offset) {",
+        replace: "  if (form === 'kafka' && record.offset < position.offset) {",
+      },
+    ],
+    tests: CONSUME,
+  },
+  {
+    name: 'forget-the-position-row',
+    breaks: 'I3: rows are written whether or not the position is still where it was read',
+    file: 'persister/apply.ts',
+    edits: [
+      {
+        find: '      if (!(await this.#movePosition(client, step))) {\n',
+        replace:
+          '      if (!(await this.#movePosition(client, step)) && step.parked !== undefined) {\n',
+      },
+    ],
+    tests: APPLY,
+  },
+  {
+    name: 'position-stands-still',
+    breaks: 'I3: the position row is not moved with the rows, so they would be applied again',
+    file: 'persister/sql/position.sql',
+    edits: [
+      {
+        find: 'epoch = $8, seq = $9',
+        replace: 'epoch = least(epoch, $8), seq = least(seq, $9)',
+      },
+    ],
+    tests: APPLY,
+  },
+  {
+    name: 'position-of-any-term',
+    breaks: 'I2: a persister of an older term moves the position of a newer one',
+    file: 'persister/sql/position.sql',
+    edits: [{ find: 'term = $2', replace: 'term >= $2' }],
+    tests: APPLY,
+  },
+  {
+    name: 'drop-a-change-of-an-entry',
+    breaks: 'I4: the last change of an entry does not reach PostgreSQL',
+    file: 'persister/batch.ts',
+    edits: [
+      {
+        find: '    for (const change of entry.changes) apply(now, change);\n',
+        replace:
+          '    for (const change of entry.changes.slice(0, Math.max(1, entry.changes.length - 1))) {\n      apply(now, change);\n    }\n',
+      },
+    ],
+    tests: ['persister/batch.prop.test.ts', ...APPLY],
+  },
+  {
+    name: 'ledger-without-what-a-partial-commit-frees',
+    breaks: 'I4: the units that a partial commit frees are in no movement',
+    file: 'persister/batch.ts',
+    edits: [
+      {
+        find: '    if (!change.retaken) move(now, freed, at, line, step.freed);\n',
+        replace:
+          '    if (!change.retaken && step.allocated === 0) move(now, freed, at, line, step.freed);\n',
+      },
+    ],
+    tests: ['persister/batch.prop.test.ts', ...APPLY],
+  },
+];
+
+const WAITING: readonly Mutant[] = [
+  {
+    name: 'watermark-compared-across-epochs',
+    breaks: 'I2: a mark of the next epoch acknowledges what the recovery dropped',
+    file: 'engine/redis/watermarks.ts',
+    edits: [
+      {
+        find: '      if (epoch === mark.epoch && seq <= mark.seq) wait.done(true);\n      else if (epoch < mark.epoch || wait.until <= time) wait.done(false);\n',
+        replace:
+          '      if (epoch < mark.epoch || (epoch === mark.epoch && seq <= mark.seq)) wait.done(true);\n      else if (wait.until <= time) wait.done(false);\n',
+      },
+    ],
+    tests: ['engine/redis/watermarks.int.test.ts'],
+  },
+  {
+    name: 'acknowledge-before-it-is-logged',
+    breaks: 'I2: a level that was missed in time is reported as reached',
+    file: 'engine/reservations/assurance.ts',
+    edits: [
+      {
+        find: '      if (reached) done(decided);\n',
+        replace: "      if (reached || level === 'logged') done(decided);\n",
+      },
+    ],
+    tests: ['engine/reservations/assurance.test.ts'],
+  },
+  {
+    name: 'show-a-commit-before-it-is-logged',
+    breaks: 'I2: a look-up or a retry says "committed" of what may still be lost',
+    file: 'engine/reservations/assurance.ts',
+    edits: [
+      {
+        find: '  return showsCommitted ? stronger(usual, policy.levels.commit) : usual;\n',
+        replace:
+          "  return showsCommitted && usual !== 'memory' ? stronger(usual, policy.levels.commit) : usual;\n",
+      },
+    ],
+    tests: ['engine/reservations/assurance.test.ts'],
+  },
+  {
+    name: 'final-no-without-a-sign-of-life',
+    breaks: 'I2: a node that was replaced says that a committed order is not known',
+    file: 'engine/reservations/assurance.ts',
+    edits: [
+      {
+        find: '      if (alive) done(decided);\n',
+        replace: '      if (alive || !alive) done(decided);\n',
+      },
+    ],
+    tests: ['engine/reservations/assurance.test.ts'],
+  },
+  {
+    name: 'sign-of-life-from-before',
+    breaks: 'I2: a look at the registry that began before the reply counts as one after it',
+    file: 'engine/redis/watermarks.ts',
+    edits: [
+      {
+        find: "        for (const { stamp, done } of askers) done(state === 'open' && term === stamp.epoch);\n",
+        replace:
+          "        for (const { stamp, done } of [...askers, ...asking.splice(0)]) {\n          done(state === 'open' && term === stamp.epoch);\n        }\n",
+      },
+    ],
+    tests: ['engine/redis/watermarks.int.test.ts'],
+  },
+  {
+    name: 'take-a-retry-for-a-fresh-request',
+    breaks: 'I3: the id of an Idempotency-Key is not looked for before it is used',
+    file: 'engine/reservations/identity.ts',
+    edits: [
+      {
+        find: "  return { kind: 'identified', packed, text, fresh: false };",
+        replace: "  return { kind: 'identified', packed, text, fresh: true };",
+      },
+    ],
+    tests: ['engine/reservations/identity.test.ts'],
+  },
+];
+
+const RECOVERY: readonly Mutant[] = [
+  {
+    name: 'recovery-without-lineage-check',
+    breaks: 'I1, I5: a fork is taken for a Redis that is level, and goes on selling',
+    file: 'reconciler/lineage.ts',
+    edits: [
+      {
+        find: "  if (await source.isApplied(top)) return { kind: 'nothing' };\n",
+        replace: "  if (top.seq >= 0) return { kind: 'nothing' };\n",
+      },
+    ],
+    tests: ['reconciler/lineage.prop.test.ts'],
+  },
+  {
+    name: 'lineage-without-nonces',
+    breaks: 'I4: a fork of the same length is taken for the history of PostgreSQL',
+    file: 'engine/log/place.ts',
+    edits: [
+      {
+        find: ' && a.nonce.equals(b.nonce);',
+        replace: ' && a.nonce.length === b.nonce.length;',
+      },
+    ],
+    tests: ['reconciler/lineage.prop.test.ts'],
+  },
+  {
+    name: 'rebuild-over-a-postgres-that-is-behind',
+    breaks: 'I2: entries that only Redis has are dropped, because PostgreSQL lacks them',
+    file: 'reconciler/lineage.ts',
+    edits: [
+      {
+        find: "  return { kind: (await source.isApplied(base)) ? 'fork' : 'behind', base };\n",
+        replace: "  return { kind: base.seq >= 0 ? 'fork' : 'behind', base };\n",
+      },
+    ],
+    tests: ['reconciler/lineage.prop.test.ts'],
+  },
+  {
+    name: 'copy-the-newer-rows-over-a-fork',
+    breaks: 'I1: holds of a fork stay, and their units come back when they expire',
+    file: 'reconciler/copy-back.ts',
+    edits: [
+      {
+        find: "  if (lineage === 'fork') {\n",
+        replace: "  if (lineage === 'fork' && before.seq === 0) {\n",
+      },
+      {
+        find: '  if (!(await isApplied(deps.pool, deps.lane, before))) {\n',
+        replace:
+          '  if (before.seq > head.seq && !(await isApplied(deps.pool, deps.lane, before))) {\n',
+      },
+    ],
+    tests: RECOVER,
+  },
+  {
+    name: 'trust-a-copy-that-died-half-way',
+    breaks: 'I2: an empty Redis is given the newest rows only',
+    file: 'reconciler/copy-back.ts',
+    edits: [{ find: '  if (before.seq === 0) {\n', replace: '  if (before.seq < 0) {\n' }],
+    tests: RECOVER,
+  },
+  {
+    name: 'one-number-for-two-recoveries',
+    breaks: 'I8: two recoveries that saw the same registry both take the next term',
+    file: 'reconciler/registry.ts',
+    edits: [
+      {
+        find: "UPDATE lanes SET term = $4, state = 'recovering', updated_at = clock_timestamp()\n       WHERE lane = $1 AND term = $2 AND state = $3",
+        replace:
+          "UPDATE lanes SET term = $4, state = 'recovering', updated_at = clock_timestamp()\n       WHERE lane = $1 AND term >= $2 AND length($3) > 0",
+      },
+    ],
+    tests: ['reconciler/registry.int.test.ts'],
+  },
+  {
+    name: 'open-over-a-position-that-moved',
+    breaks: 'I4: the lane opens over another head than the one that was copied',
+    file: 'reconciler/registry.ts',
+    edits: [{ find: 'AND seq = $5', replace: 'AND seq >= $5' }],
+    tests: ['reconciler/registry.int.test.ts'],
+  },
+  {
+    name: 'overlook-a-restart',
+    breaks: 'I2: a Redis that came back without its tail is not recovered',
+    file: 'reconciler/detect.ts',
+    edits: [
+      {
+        find: "  if (!tail.replidMatches) return 'replid';\n",
+        replace: "  if (!tail.replidMatches && tail.halfDone) return 'replid';\n",
+      },
+    ],
+    tests: ['reconciler/detect-alone.test.ts'],
+  },
+];
+
+export const HOST_MUTANTS: readonly Mutant[] = [...PERSISTER, ...WAITING, ...RECOVERY];

@@ -1,0 +1,6 @@
+/** The table of planted bugs; `mutants.test.ts` checks that each fits the sources as they are. */
+import { HOST_MUTANTS } from './host-mutants.ts';
+import type { Mutant } from './mutant.ts';
+import { SCRIPT_MUTANTS } from './script-mutants.ts';
+
+export const MUTANTS: readonly Mutant[] = [...SCRIPT_MUTANTS, ...HOST_MUTANTS];
