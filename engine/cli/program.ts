@@ -6,6 +6,7 @@ import { packageRoot } from '../../deploy/local/paths.ts';
 import { ConfigError } from '../runtime/config.ts';
 import { CommandError, EXIT } from './api.ts';
 import { auditCommand } from './audit.ts';
+import { benchCommand } from './bench.ts';
 import { demoCommand } from './demo.ts';
 import { entryCommand } from './entry.ts';
 import { importCommand } from './import.ts';
@@ -36,6 +37,7 @@ export function createProgram(): Command {
     auditCommand(),
     entryCommand(),
     demoCommand(),
+    benchCommand(),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of allCommands(program)) command.exitOverride();

@@ -15,7 +15,9 @@ local clock = redis.call('TIME')
 local wall = clock[1] * 1000 + math.floor(clock[2] / 1000)
 if not meta[1] then
   meta[4], meta[5], meta[6], meta[7] = '0', '0', string.rep('\0', 8), '0'
-  redis.call('HSET', KEYS[1], 'schema', ARGV[2], 'epoch', '0', 'seq', '0', 'nonce', meta[6], 'offset', '0')
+  -- An empty node has no records of days past, which `drop` need not look for.
+  redis.call('HSET', KEYS[1], 'schema', ARGV[2], 'epoch', '0', 'seq', '0', 'nonce', meta[6], 'offset', '0',
+    'dropped', math.floor(wall / 86400000) - 3)
 end
 local time = tonumber(meta[7])
 -- An open lane's time runs on; a node that restarted or was promoted stood still since its last entry.

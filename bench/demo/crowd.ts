@@ -1,0 +1,79 @@
+/** Who comes to the flash sale, and when: the crowd of bench/load in the measures of the demo. Pure. */
+import { planSale, type SaleModel, type ShopperPlan } from '../load/shoppers.ts';
+
+/** Abandoned carts come back while the crowd still waits: whole seconds, as deadlines are. */
+export const HOLD_TTL_S = 4;
+const BURST_SHARE = 0.4;
+const BURST_MS_MAX = 2_000;
+const THINK_MEDIAN_MS = 700;
+/** Well within the TTL: who thinks longer has abandoned the cart. */
+const THINK_MS_MAX = 2_000;
+const COME_BACK_SHARE = 0.1;
+const COME_BACK_EVERY_MS = 1_000;
+
+export interface SaleSize {
+  readonly seed: string;
+  readonly shoppers: number;
+  /** All first visits come within it, times the pace. */
+  readonly arrivalMs: number;
+}
+
+/** `pace` (pace.ts) slows down what shoppers do; what they think and how long a hold lives stays. */
+export function planFlashSale(size: SaleSize, pace: number): readonly ShopperPlan[] {
+  return planSale(modelOf(size, pace));
+}
+
+/** When, since the sale's start, the last abandoned hold is usually gone, and its unit sold. */
+export function usualLengthMs({ arrivalMs }: SaleSize, pace: number): number {
+  return arrivalMs * pace + HOLD_TTL_S * 1_000 + THINK_MS_MAX;
+}
+
+function modelOf({ seed, shoppers, arrivalMs }: SaleSize, pace: number): SaleModel {
+  return {
+    seed,
+    shoppers,
+    durationMs: arrivalMs * pace,
+    holdTtlMs: HOLD_TTL_S * 1_000,
+    burstShare: BURST_SHARE,
+    burstMs: Math.min(BURST_MS_MAX, arrivalMs / 2) * pace,
+    thinkMedianMs: THINK_MEDIAN_MS,
+    thinkMaxMs: THINK_MS_MAX,
+    comeBackShare: COME_BACK_SHARE,
+    comeBackEveryMs: COME_BACK_EVERY_MS * pace,
+  };
+}
+
+/** Requests a second when the doors open: the burst, and those who were sold out and come back. */
+export function peakPerS({ shoppers, arrivalMs }: SaleSize): number {
+  const burst = (shoppers * BURST_SHARE) / (Math.min(BURST_MS_MAX, arrivalMs / 2) / 1_000);
+  const comeBacks = (shoppers * COME_BACK_SHARE) / (COME_BACK_EVERY_MS / 1_000);
+  return burst + comeBacks;
+}
+
+const LATE_WITHIN_MS = 500;
+const LATE_PER_UNIT = 2;
+const LATE_MAX = 10_000;
+
+/**
+ * Those who heard that there is something left after all: they want one unit each, and take it. They come only
+ * where the machine was so slow that holds expired under their shoppers' hands.
+ */
+export function planLateShoppers(seed: string, unitsLeft: number): readonly ShopperPlan[] {
+  const model: SaleModel = {
+    seed,
+    shoppers: Math.min(LATE_MAX, unitsLeft * LATE_PER_UNIT),
+    durationMs: LATE_WITHIN_MS,
+    holdTtlMs: HOLD_TTL_S * 1_000,
+    burstShare: 1,
+    burstMs: LATE_WITHIN_MS,
+    thinkMedianMs: 100,
+    thinkMaxMs: 200,
+    abandonShare: 0,
+    releaseShare: 0,
+    changeShare: 0,
+    twoUnitsShare: 0,
+    duplicateShare: 0,
+    comeBackShare: 0,
+  };
+  return planSale(model);
+}

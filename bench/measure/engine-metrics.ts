@@ -1,0 +1,103 @@
+/** What an engine says of itself at /metrics: CPU, memory, batches, outcomes. */
+
+export interface EngineReading {
+  /** User and system time of the process, us. */
+  readonly cpuUs: number;
+  readonly rssBytes: number;
+  /** Operations by batch size: cumulative counts by upper bound, as Prometheus has them. */
+  readonly batches: Histogram;
+  /** By `operation outcome`. */
+  readonly outcomes: ReadonlyMap<string, number>;
+}
+
+export interface Histogram {
+  readonly count: number;
+  readonly sum: number;
+  /** By upper bound, ascending; not cumulative. */
+  readonly buckets: readonly { readonly upTo: number; readonly count: number }[];
+}
+
+export async function readEngine(url: string): Promise<EngineReading> {
+  const response = await fetch(`${url}/metrics`);
+  if (!response.ok) throw new Error(`${url}/metrics answers ${response.status}`);
+  return parseEngine(await response.text());
+}
+
+interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+export function parseEngine(text: string): EngineReading {
+  const samples = parseSamples(text);
+  const one = (name: string): number => samples.get(name)?.[0]?.value ?? Number.NaN;
+  const batch = 'holdfast_lane_batch_operations';
+  const total = (name: string): number =>
+    (samples.get(name) ?? []).reduce((sum, { value }) => sum + value, 0);
+  return {
+    cpuUs: one('process_cpu_seconds_total') * 1e6,
+    rssBytes: one('process_resident_memory_bytes'),
+    batches: {
+      count: total(`${batch}_count`),
+      sum: total(`${batch}_sum`),
+      buckets: uncumulated(samples.get(`${batch}_bucket`) ?? []),
+    },
+    outcomes: new Map(
+      (samples.get('holdfast_outcomes_total') ?? []).map(({ labels, value }) => [
+        `${labels.operation} ${labels.outcome}`,
+        value,
+      ]),
+    ),
+  };
+}
+
+function parseSamples(text: string): Map<string, Sample[]> {
+  const samples = new Map<string, Sample[]>();
+  for (const line of text.split('\n')) {
+    const [, name, labels = '', value] = /^([a-z_:]+)(?:\{(.*)\})? (\S+)/i.exec(line) ?? [];
+    if (name === undefined || line.startsWith('#')) continue;
+    const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, text]) => [key, text]);
+    const list = samples.get(name) ?? [];
+    list.push({ labels: Object.fromEntries(pairs), value: Number(value) });
+    samples.set(name, list);
+  }
+  return samples;
+}
+
+function uncumulated(samples: readonly Sample[]): Histogram['buckets'] {
+  const byBound = new Map<number, number>();
+  for (const { labels, value } of samples) {
+    const bound = labels.le === '+Inf' ? Number.POSITIVE_INFINITY : Number(labels.le);
+    byBound.set(bound, (byBound.get(bound) ?? 0) + value);
+  }
+  let below = 0;
+  return [...byBound]
+    .sort(([a], [b]) => a - b)
+    .map(([upTo, cumulative]) => {
+      const count = cumulative - below;
+      below = cumulative;
+      return { upTo, count };
+    });
+}
+
+/** What came between two readings. */
+export function batchesBetween(before: Histogram, after: Histogram): Histogram {
+  const known = new Map(before.buckets.map(({ upTo, count }) => [upTo, count]));
+  return {
+    count: after.count - before.count,
+    sum: after.sum - before.sum,
+    buckets: after.buckets.map(({ upTo, count }) => ({
+      upTo,
+      count: count - (known.get(upTo) ?? 0),
+    })),
+  };
+}
+
+export function outcomesBetween(
+  before: EngineReading,
+  after: EngineReading,
+): ReadonlyMap<string, number> {
+  return new Map(
+    [...after.outcomes].map(([name, count]) => [name, count - (before.outcomes.get(name) ?? 0)]),
+  );
+}

@@ -1,0 +1,91 @@
+/** Runs scenarios on servers of its own, and judges what they measured. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startStack } from '../deploy/local/stack.ts';
+import { createPool } from '../engine/postgres/pool.ts';
+import { connectRedis, whenReady } from '../engine/redis/connect.ts';
+import { migrate } from '../persister/migrate.ts';
+import { hotSkuBudgets, laneBudgets } from './budgets.ts';
+import { readEnvironment } from './environment.ts';
+import type { BenchReport } from './report.ts';
+import { runHotSku } from './scenarios/hot-sku.ts';
+import { runLaneScenario } from './scenarios/lane.ts';
+
+export const SCENARIOS = ['lane', 'hot-sku'] as const;
+export type ScenarioName = (typeof SCENARIOS)[number];
+
+export interface BenchOptions {
+  readonly scenarios: readonly ScenarioName[];
+  /** Short phases: to see that it works, not to compare. */
+  readonly quick: boolean;
+  readonly onProgress: (what: string) => void;
+}
+
+const FULL = { reservations: 300_000, rounds: 5, seconds: 10, warmUpSeconds: 5 };
+const QUICK = { reservations: 50_000, rounds: 3, seconds: 3, warmUpSeconds: 2 };
+const CONNECTIONS = 256;
+/** The design's: p99 at 40,000 a second. */
+const OPEN_RATE = 40_000;
+/** An emptied Redis of some hundred megabytes answers late. */
+const COMMAND_MS_MAX = 60_000;
+const READY_MS_MAX = 10_000;
+
+export async function runBench(options: BenchOptions): Promise<BenchReport> {
+  const directory = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
+  const { REDIS_URL: _r, DATABASE_URL: _d, KAFKA_BROKERS: _k, ...env } = process.env;
+  options.onProgress('starting Redis and PostgreSQL');
+  // Servers of its own, whatever the environment names: the bench empties them.
+  const stack = await startStack({ directory, env, log: 'embedded' });
+  try {
+    return await runOn(stack.redisUrl, stack.databaseUrl, options);
+  } finally {
+    await stack.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function runOn(
+  redisUrl: string,
+  databaseUrl: string,
+  { scenarios, quick, onProgress }: BenchOptions,
+): Promise<BenchReport> {
+  const redis = connectRedis(
+    { url: redisUrl, name: 'holdfast-bench', onError: () => undefined },
+    { commandTimeout: COMMAND_MS_MAX },
+  );
+  const pool = createPool({
+    url: databaseUrl,
+    applicationName: 'holdfast-bench',
+    connectionsMax: 2,
+    onIdleError: () => undefined,
+  });
+  try {
+    await whenReady(redis, READY_MS_MAX);
+    await migrate(pool);
+    const environment = await readEnvironment(redis, pool);
+    const size = quick ? QUICK : FULL;
+    const lane = scenarios.includes('lane')
+      ? await runLaneScenario(redis, { ...size, onProgress })
+      : undefined;
+    const stores = { REDIS_URL: redisUrl, DATABASE_URL: databaseUrl, KAFKA_BROKERS: '' };
+    const load = { ...size, connections: CONNECTIONS, rate: OPEN_RATE, onProgress };
+    const hotSku = scenarios.includes('hot-sku') ? await runHotSku(redis, stores, load) : undefined;
+    const budgets = [
+      ...(lane === undefined ? [] : laneBudgets(lane)),
+      ...(hotSku === undefined ? [] : hotSkuBudgets(hotSku)),
+    ];
+    const isAudited = hotSku === undefined || hotSku.audit.ok;
+    return {
+      environment,
+      quick,
+      ...(lane !== undefined && { lane }),
+      ...(hotSku !== undefined && { hot_sku: hotSku }),
+      budgets,
+      ok: isAudited && budgets.every(({ isThreshold, isMet }) => isMet || !isThreshold),
+    };
+  } finally {
+    redis.disconnect();
+    await pool.end();
+  }
+}
