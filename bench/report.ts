@@ -21,7 +21,8 @@ export function renderReport(report: BenchReport): string {
   if (report.lane !== undefined) parts.push(renderLane(report.lane));
   if (report.hot_sku !== undefined) parts.push(renderHotSku(report.hot_sku));
   parts.push(renderBudgets(report.budgets));
-  for (const profile of missedProfiles(report)) parts.push(profile);
+  const profiles = renderProfiles(report);
+  if (profiles !== undefined) parts.push(profiles);
   return `${parts.join('\n\n')}\n`;
 }
 
@@ -103,23 +104,27 @@ function renderBudgets(rows: readonly BudgetRow[]): string {
   return `Budgets (design, section 12), and ratios within this run\n${table(['', 'measured', 'budget', ''], lines)}`;
 }
 
-/** Where a budget of Redis CPU is missed: where the time goes. */
-function missedProfiles({ lane, hot_sku: hotSku, budgets }: BenchReport): string[] {
-  const missed = (part: string): boolean =>
+/** Where a budget of Redis CPU is missed: where the time goes, a column for each case. */
+function renderProfiles({ lane, hot_sku: hotSku, budgets }: BenchReport): string | undefined {
+  const isMissed = (part: string): boolean =>
     budgets.some(({ what, isMet }) => !isMet && what.includes(part));
-  const lanes = (lane?.lanes ?? [])
-    .filter(({ case: { name } }) => missed(name))
-    .map(({ case: { name }, profile }) => renderProfile(name, profile));
-  const hot =
-    hotSku !== undefined && missed('over HTTP')
-      ? [renderProfile(hotSku.closed.name, hotSku.closed.profile)]
-      : [];
-  return [...lanes, ...hot];
-}
-
-function renderProfile(name: string, profile: Phase['profile']): string {
-  const rows = profile.map(({ what, us: cost }) => [what, us(cost)]);
-  return `Where Redis spends it, us a reservation: ${name}\n${table(['', ''], rows)}`;
+  const cases = [
+    ...(lane?.lanes ?? []).map((each) => ({ name: each.case.name, profile: each.profile })),
+    ...(hotSku === undefined ? [] : [{ name: 'over HTTP', profile: hotSku.closed.profile }]),
+  ].filter(({ name }) => isMissed(name));
+  if (cases.length === 0) return undefined;
+  const whats = new Set(cases.flatMap(({ profile }) => profile.map(({ what }) => what)));
+  const rows = [...whats].map((what) => [
+    what,
+    ...cases.map(({ profile }) => {
+      const cost = profile.find((each) => each.what === what)?.us;
+      return cost === undefined ? '' : cost.toFixed(2);
+    }),
+  ]);
+  return [
+    'A budget is missed, so: where Redis spends it, us a reservation by the clock (not by CPU)',
+    table(['', ...cases.map(({ name }) => name)], rows),
+  ].join('\n');
 }
 
 function us(value: number): string {

@@ -213,9 +213,11 @@ function toSuspect(row: SuspectRow): Suspect {
 
 function markCells(cells: readonly CellRow[], suspects: readonly Suspect[]): readonly CellRow[] {
   if (suspects.length === 0) return cells;
-  const causes = new Map(
-    suspects.map((each) => [`${each.sku} ${each.warehouse} ${each.pool}`, each.cause]),
-  );
+  const causes = new Map<string, string>();
+  for (const { sku, warehouse, pool, cause } of suspects) {
+    const name = `${sku} ${warehouse} ${pool}`;
+    if (!causes.has(name)) causes.set(name, cause);
+  }
   return cells.map((cell) => ({
     ...cell,
     suspect: cell.suspect ?? causes.get(`${cell.sku} ${cell.warehouse} ${cell.pool}`),

@@ -83,7 +83,10 @@ export class CopyWriter {
 
   /** timestamptz */
   timestamp(ms: number): void {
-    this.bigint((ms - EPOCH_MS) * 1000);
+    const at = this.#reserve(12);
+    this.#view.setInt32(at, 8);
+    // Microseconds of a far date are beyond 2^53.
+    this.#view.setBigInt64(at + 4, BigInt(ms - EPOCH_MS) * 1000n);
   }
 
   text(value: string | undefined): void {

@@ -78,8 +78,10 @@ const NO_METRICS: PersisterMetrics = {
 export interface Persister {
   /** At most one batch. Throws when a store failed; calling again is always safe. */
   runOnce(): Promise<Did>;
-  /** Until the signal; does not throw. */
+  /** Until the signal, then closes; does not throw. */
   run(signal: AbortSignal): Promise<void>;
+  /** Gives the connection back to the pool; for who calls `runOnce`. */
+  close(): Promise<void>;
 }
 
 export function createPersister(options: PersisterOptions): Persister {
@@ -143,6 +145,10 @@ class LanePersister implements Persister {
         await pause(retryInMs, signal);
       }
     }
+    await this.close();
+  }
+
+  async close(): Promise<void> {
     await this.#forget();
     this.#applier.close();
     await Promise.all([this.#marks.settled(), this.#trims.settled()]);

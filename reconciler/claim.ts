@@ -20,6 +20,8 @@ export interface RecoveryLimits {
   readonly pollMs: number;
   /** How long PostgreSQL's position may stand still before a wait for it gives up. */
   readonly stalledMs: number;
+  /** How often the registry is read within a long step; the scripts check the claim each time. */
+  readonly keepMs: number;
   /** A sign of life in the registry, so that nobody takes over from a recovery that works. */
   readonly touchMs: number;
 }
@@ -28,6 +30,7 @@ export const RECOVERY_LIMITS: RecoveryLimits = {
   entriesMax: 256,
   pollMs: 10,
   stalledMs: 30_000,
+  keepMs: 100,
   touchMs: 1_000,
 };
 
@@ -61,6 +64,7 @@ export class Claim {
   readonly #deps: RecoveryDeps;
   readonly #signal: AbortSignal;
   #touchedMs = performance.now();
+  #keptMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: RecoveryDeps, term: number, replid: string, signal: AbortSignal) {
     this.#deps = deps;
@@ -85,10 +89,17 @@ export class Claim {
     );
   }
 
-  /** Checks that the recovery may go on at all; called before and within everything that is long. */
+  /** For every turn of what is long: `keep` now and then, and the signal always. */
+  async stay(): Promise<void> {
+    this.#signal.throwIfAborted();
+    if (performance.now() - this.#keptMs >= this.#deps.limits.keepMs) await this.keep();
+  }
+
+  /** Checks that the recovery may go on at all, and shows that it is alive. */
   async keep(): Promise<RegistryRow> {
     this.#signal.throwIfAborted();
     const { lane, limits, registry } = this.#deps;
+    this.#keptMs = performance.now();
     if (performance.now() - this.#touchedMs >= limits.touchMs) {
       await registry.touch(lane, this.term);
       this.#touchedMs = performance.now();

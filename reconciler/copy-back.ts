@@ -7,6 +7,7 @@
  */
 import type { EntryKey } from '../engine/events/entry.ts';
 import { isSameEntry, showPlace } from '../engine/log/place.ts';
+import type { RecoveryReply } from '../engine/redis/lane-state.ts';
 import type { Claim, RecoveryDeps } from './claim.ts';
 import { isApplied } from './drain.ts';
 import type { Lineage } from './lineage.ts';
@@ -50,7 +51,7 @@ export async function planCopy(
 /** Drops all of the lane but its meta; the first call forgets meta's position. */
 export async function wipe(deps: RecoveryDeps, claim: Claim): Promise<{ readonly calls: number }> {
   for (let calls = 1; ; calls++) {
-    await claim.keep();
+    await claim.stay();
     const { reply, more } = await deps.state.wipe(claim.term, claim.replid);
     claim.require(reply);
     deps.crashPoint('recovery.in_wipe');
@@ -67,13 +68,22 @@ export async function copyRows(
   const { lane, pool, state } = deps;
   const newerThan = plan.what === 'newer' ? plan.than : undefined;
   const copied = { products: 0, cells: 0, records: 0 };
-  for await (const chunk of readRows(pool, { lane, head, newerThan })) {
-    await claim.keep();
-    claim.require(await state.restore(claim.term, claim.replid, chunk));
+  // PostgreSQL reads the next chunk while Redis writes this one.
+  let writing: Promise<RecoveryReply> = Promise.resolve('done');
+  const written = async () => {
+    claim.require(await writing);
     deps.crashPoint('recovery.in_copy');
+  };
+  for await (const chunk of readRows(pool, { lane, head, newerThan })) {
+    await claim.stay();
+    await written();
+    writing = state.restore(claim.term, claim.replid, chunk);
+    // Whoever awaits it sees the error; until then it must not count as unhandled.
+    writing.catch(() => undefined);
     copied.products += chunk.products.length;
     copied.cells += chunk.cells.length;
     copied.records += chunk.records.length;
   }
+  await written();
   return copied;
 }

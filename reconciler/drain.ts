@@ -47,7 +47,7 @@ export async function relayTail(
   let place: Place = tail.after;
   let count = 0;
   for (;;) {
-    await claim.keep();
+    await claim.stay();
     const { entries } = await readTail(deps, claim, place);
     const last = entries.at(-1);
     if (last === undefined) return count;

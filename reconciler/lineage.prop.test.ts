@@ -193,7 +193,7 @@ describe('traceLineage', () => {
           for (const node of world.nodes) await compareWithModel(node, world.applied, piece);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 

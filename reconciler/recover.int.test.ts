@@ -256,6 +256,31 @@ describe.each(LOGS)('over the $name log', ({ start }) => {
     await expectLevel(stack);
   };
 
+  it('drops all of a fork also when Redis restarts in the middle of dropping it', async () => {
+    await inBusiness();
+    let truth = {};
+    await loseTail(stack, async () => {
+      await trade(connectLane(stack.redis), 'truth', 4);
+      await log.bringToPostgres();
+      truth = await dumpRedis(stack.redis);
+    });
+    await believeOpen(stack);
+    await trade(connectLane(stack.redis), 'fork', 8);
+    // Keys of the fork that no copy would overwrite, enough for several pieces.
+    const pipeline = stack.redis.pipeline();
+    for (let i = 0; i < 10_000; i++) pipeline.hset(`${KEYS.prefix}hold:1:${i}`, 'id', 'fork');
+    await pipeline.exec();
+    await restart(stack);
+    const dies = (point: string) => {
+      if (point === 'recovery.in_wipe') throw new Error('died');
+    };
+    await expect(recovered({ crashPoint: dies })).rejects.toThrow('died');
+    expect((await stack.redis.keys(`${KEYS.prefix}hold:1:*`)).length).toBeGreaterThan(1_000);
+    await restart(stack);
+    await recovered();
+    expect(await dumpRedis(stack.redis)).toEqual(truth);
+  });
+
   it('lets no time pass for holds while the lane is closed', async () => {
     await inBusiness();
     const { timeMs } = await stack.state.tail({ epoch: 0, seq: 0 }, 1);

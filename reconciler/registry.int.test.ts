@@ -1,7 +1,4 @@
 /** The registry on a real PostgreSQL: compare-and-set under contention, roles, promotions. */
-import { execFileSync } from 'node:child_process';
-import { appendFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { NEVER } from '../engine/events/entry.ts';
 import { startPostgres } from '../engine/testing/servers.ts';
@@ -10,6 +7,7 @@ import { Journal } from './journal.ts';
 import { Registry } from './registry.ts';
 import { packTerm, showTerm } from './term.ts';
 import { type Database, migratedDatabase, openPool } from './testing/database.ts';
+import { copyStandby, promote } from './testing/promotion.ts';
 
 const LANE = 0;
 let database: Database;
@@ -156,23 +154,17 @@ describe('the timeline', () => {
 
   it('rises with a standby that is promoted behind: no number is given twice', async () => {
     const postgres = await startPostgres();
-    const cluster = realpathSync(join(postgres.directory, 'cluster'));
-    const behind = join(postgres.directory, 'behind');
     let pool = openPool(postgres.url);
     await migrate(pool);
     await pool.end();
 
     // The standby has seen the first recovery, and not the second.
     const first = await termOf(postgres.url);
-    await postgres.stop();
-    copyCluster(cluster, behind);
-    await postgres.start();
+    const standby = await copyStandby(postgres);
     const lost = await termOf(postgres.url);
     expect([showTerm(first), showTerm(lost)]).toEqual(['1.1', '1.2']);
 
-    await postgres.stop();
-    promote(cluster, behind);
-    await postgres.start();
+    await promote(postgres, standby);
     pool = openPool(postgres.url);
     const promoted = new Registry(pool);
     const seen = await promoted.read(LANE);
@@ -194,17 +186,4 @@ async function termOf(url: string): Promise<number> {
   const term = await own.nextTerm(await own.read(LANE));
   await pool.end();
   return term ?? 0;
-}
-
-/** The older cluster takes the place of the newer, and ends its recovery on a timeline of its own. */
-function promote(cluster: string, behind: string): void {
-  rmSync(cluster, { recursive: true });
-  copyCluster(behind, cluster);
-  appendFileSync(join(cluster, 'postgresql.auto.conf'), `restore_command = 'false'\n`);
-  writeFileSync(join(cluster, 'recovery.signal'), '');
-}
-
-/** With its owner, who is not us when we are root. */
-function copyCluster(from: string, to: string): void {
-  execFileSync('cp', ['-a', from, to]);
 }

@@ -1,6 +1,10 @@
 /** Reservations of PostgreSQL as records of Redis, with the lines that still have units. */
-import { asSku, type CellField, cellField } from '../engine/domain/ids.ts';
-import type { ReservationLine, ReservationRecord } from '../engine/domain/reservation.ts';
+import { asSku, cellField } from '../engine/domain/ids.ts';
+import type {
+  Placement,
+  ReservationLine,
+  ReservationRecord,
+} from '../engine/domain/reservation.ts';
 import { packId } from '../engine/domain/reservation-id.ts';
 import { encodeHold } from '../engine/events/hold-codec.ts';
 import type { PoolClient } from '../engine/postgres/pool.ts';
@@ -16,8 +20,6 @@ import {
 
 interface ReservationSql {
   readonly reservation_id: string;
-  readonly created_epoch: number;
-  readonly created_seq: number;
   readonly generation: number;
   readonly status: ReservationRecord['state'];
   readonly version: number;
@@ -27,6 +29,8 @@ interface ReservationSql {
   readonly commit_fingerprint: number;
   readonly closed_by: 'cancel' | 'ship' | null;
   readonly operations: readonly Buffer[];
+  /** Placements that still have units, in the order of the cart (see parseLines); null: none. */
+  readonly lines: string | null;
 }
 
 /** Only the newest of each id; of those that are not held, only generations that Redis looks at. */
@@ -38,8 +42,15 @@ export async function* readReservations(
 ): AsyncGenerator<RestoreChunk> {
   const rows = fetchRows<ReservationSql>(
     client,
-    `SELECT reservation_id, created_epoch, created_seq, generation, status, version, fingerprint,
-            created_s, deadline_s, commit_fingerprint, closed_by, operations
+    `SELECT reservation_id, generation, status, version, fingerprint, created_s, deadline_s,
+            commit_fingerprint, closed_by, operations,
+            (SELECT string_agg(
+                      concat_ws(' ', line, sku_id, warehouse_id, pool, requested,
+                                reserved + allocated),
+                      ',' ORDER BY line, placement)
+             FROM reservation_lines l
+             WHERE l.reservation_id = r.reservation_id AND l.created_epoch = r.created_epoch
+               AND l.created_seq = r.created_seq AND l.reserved + l.allocated > 0) AS lines
      FROM reservations r
      WHERE lane = $1 AND ${changedAfter('epoch', 'seq')}
        AND (status = 'held' OR generation >= $4)
@@ -51,16 +62,15 @@ export async function* readReservations(
     limits.rowsMax,
   );
   for await (const chunk of rows) {
-    const lines = await readLines(client, chunk);
-    const records = chunk.map((row) => toRecord(row, lines.get(keyOf(row)) ?? []));
-    for (const piece of cutByBytes(records, limits.bytesMax)) {
+    for (const piece of cutByBytes(chunk.map(toRecord), limits.bytesMax)) {
       yield { ...EMPTY_CHUNK, records: piece };
     }
   }
 }
 
-function toRecord(row: ReservationSql, lines: readonly ReservationLine[]): RecordRow {
+function toRecord(row: ReservationSql): RecordRow {
   const { fingerprint, version, operations } = row;
+  const lines = parseLines(row.lines ?? '');
   const base = { fingerprint, createdS: row.created_s };
   const address = { id: packId(row.reservation_id), generation: row.generation };
   switch (row.status) {
@@ -93,61 +103,28 @@ function toRecord(row: ReservationSql, lines: readonly ReservationLine[]): Recor
   }
 }
 
-interface LineSql {
-  readonly reservation_id: string;
-  readonly created_epoch: number;
-  readonly created_seq: number;
-  readonly line: number;
-  readonly sku_id: string;
-  readonly warehouse_id: string;
-  readonly pool: string;
-  readonly requested: number;
-  /** A hold has reserved units, a committed one allocated ones, never both. */
-  readonly units: number;
-}
-
-/** Lines with units that are still reserved or allocated, in the order of the cart. */
-async function readLines(
-  client: PoolClient,
-  of: readonly ReservationSql[],
-): Promise<ReadonlyMap<string, ReservationLine[]>> {
-  const live = of.filter((row) => row.status === 'held' || row.status === 'committed');
-  const byReservation = new Map<string, ReservationLine[]>();
-  if (live.length === 0) return byReservation;
-  const { rows } = await client.query<LineSql>(
-    `SELECT l.reservation_id, l.created_epoch, l.created_seq, l.line, l.sku_id, l.warehouse_id,
-            l.pool, l.requested, l.reserved + l.allocated AS units
-     FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (id, epoch, seq)
-     JOIN reservation_lines l
-       ON l.reservation_id = k.id AND l.created_epoch = k.epoch AND l.created_seq = k.seq
-     WHERE l.reserved + l.allocated > 0
-     ORDER BY l.reservation_id, l.created_epoch, l.created_seq, l.line, l.placement`,
-    [
-      live.map((row) => row.reservation_id),
-      live.map((row) => row.created_epoch),
-      live.map((row) => row.created_seq),
-    ],
-  );
-  for (const row of rows) addPlacement(byReservation, row);
-  return byReservation;
-}
-
-function addPlacement(byReservation: Map<string, ReservationLine[]>, row: LineSql): void {
-  const lines = byReservation.get(keyOf(row)) ?? [];
-  byReservation.set(keyOf(row), lines);
-  const field: CellField = cellField(row.warehouse_id, row.pool);
-  const placement = { field, quantity: row.units };
-  const last = lines.at(-1);
-  if (last?.line === row.line && last.sku === row.sku_id) {
-    lines[lines.length - 1] = { ...last, placements: [...last.placements, placement] };
-    return;
+/**
+ * `line sku warehouse pool requested units`, one for each placement, with commas between: no id may
+ * have a space or a comma. A hold has reserved units, a committed one allocated ones, never both.
+ */
+function parseLines(text: string): ReservationLine[] {
+  const lines: (ReservationLine & { placements: Placement[] })[] = [];
+  if (text === '') return lines;
+  for (const placed of text.split(',')) {
+    const [line, sku = '', warehouse = '', pool = '', requested, units] = placed.split(' ');
+    const placement = { field: cellField(warehouse, pool), quantity: Number(units) };
+    const last = lines.at(-1);
+    if (last?.line === Number(line) && last.sku === sku) last.placements.push(placement);
+    else {
+      lines.push({
+        line: Number(line),
+        sku: asSku(sku),
+        requested: Number(requested),
+        placements: [placement],
+      });
+    }
   }
-  const { line, requested } = row;
-  lines.push({ line, sku: asSku(row.sku_id), requested, placements: [placement] });
-}
-
-function keyOf(row: Pick<ReservationSql, 'reservation_id' | 'created_epoch' | 'created_seq'>) {
-  return `${row.reservation_id} ${row.created_epoch} ${row.created_seq}`;
+  return lines;
 }
 
 function* cutByBytes(records: readonly RecordRow[], bytesMax: number): Generator<RecordRow[]> {

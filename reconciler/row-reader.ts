@@ -34,7 +34,10 @@ export function placeOf(wanted: RowsWanted): readonly [number, number, number] {
   return [wanted.lane, wanted.newerThan?.epoch ?? -1, wanted.newerThan?.seq ?? -1];
 }
 
-/** The rows of a query, a bounded number at a time, inside of the transaction that is open. */
+/**
+ * The rows of a query, a bounded number at a time, inside of the transaction that is open. The next
+ * piece is on its way while the reader works on this one.
+ */
 export async function* fetchRows<Row extends object>(
   client: PoolClient,
   query: string,
@@ -42,10 +45,18 @@ export async function* fetchRows<Row extends object>(
   rowsMax: number,
 ): AsyncGenerator<readonly Row[]> {
   await client.query(`DECLARE piece NO SCROLL CURSOR FOR ${query}`, [...values]);
-  for (;;) {
-    const { rows } = await client.query<Row>(`FETCH ${rowsMax} FROM piece`);
+  const fetch = () => {
+    const fetching = client.query<Row>(`FETCH ${rowsMax} FROM piece`);
+    // A reader that stops early never sees it; it must not count as unhandled then.
+    fetching.catch(() => undefined);
+    return fetching;
+  };
+  for (let fetching = fetch(); ; ) {
+    const { rows } = await fetching;
+    const isLast = rows.length < rowsMax;
+    if (!isLast) fetching = fetch();
     if (rows.length > 0) yield rows;
-    if (rows.length < rowsMax) break;
+    if (isLast) break;
   }
   await client.query('CLOSE piece');
 }

@@ -15,6 +15,7 @@ import {
   POSTGRES_VERSION_MIN,
   REDIS_VERSION_MIN,
 } from './find-programs.ts';
+import type { OnProgress } from './progress.ts';
 
 export type Program = 'redis' | 'postgres' | 'java' | 'maven';
 
@@ -108,13 +109,13 @@ export function howToInstall(missing: readonly Program[]): string {
 export async function installPrograms(
   needed: readonly Program[],
   env: NodeJS.ProcessEnv,
-  onDetail: (detail: string) => void,
+  onProgress: OnProgress,
 ): Promise<void> {
   const missing = missingPrograms(needed, env);
   const plan = planInstall(missing, inspectMachine(env));
   if (plan.kind === 'nothing') return;
   if (plan.kind === 'ask') throw new MissingProgramsError(missing, plan.message);
-  const failure = await installWithApt(missing, plan.prefix, env, onDetail);
+  const failure = await installWithApt(missing, plan.prefix, env, onProgress);
   const stillMissing = missingPrograms(missing, env);
   if (stillMissing.length === 0) return;
   const reason = failure ?? 'apt-get installed its packages, but their versions are too old';
@@ -135,17 +136,18 @@ async function installWithApt(
   missing: readonly Program[],
   prefix: readonly string[],
   env: NodeJS.ProcessEnv,
-  onDetail: (detail: string) => void,
+  onProgress: OnProgress,
 ): Promise<string | undefined> {
+  const tell = (detail: string) => onProgress({ step: 'install', state: 'working', detail });
   // Package scripts must not ask questions; sudo passes no environment on, `env` does.
   const apt = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...APT_OPTIONS];
-  onDetail('apt-get update');
+  tell('apt-get update');
   // A list that cannot be renewed may still name what we need: the install decides.
-  const updateFailure = await run([...apt, 'update'], env, onDetail);
+  const updateFailure = await run([...apt, 'update'], env, onProgress);
   const packages = missing.map((program) => availablePackage(DEBIAN_PACKAGES[program], env));
-  onDetail(`apt-get install ${packages.join(' ')}`);
+  tell(`apt-get install ${packages.join(' ')}`);
   const install = [...apt, 'install', '--no-install-recommends', ...packages];
-  const installFailure = await run(install, env, onDetail);
+  const installFailure = await run(install, env, onProgress);
   return installFailure === undefined
     ? undefined
     : [updateFailure, installFailure].filter((failure) => failure !== undefined).join('\n');
@@ -165,14 +167,14 @@ function availablePackage(names: readonly string[], env: NodeJS.ProcessEnv): str
 function run(
   [command = '', ...args]: readonly string[],
   env: NodeJS.ProcessEnv,
-  onDetail: (detail: string) => void,
+  onProgress: OnProgress,
 ): Promise<string | undefined> {
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const onText = (text: string) => {
     output += text;
     const line = text.trim().split('\n').at(-1);
-    if (line !== undefined && line !== '') onDetail(line);
+    if (line) onProgress({ step: 'install', state: 'detail', detail: line });
   };
   child.stdout.setEncoding('utf8').on('data', onText);
   child.stderr.setEncoding('utf8').on('data', onText);

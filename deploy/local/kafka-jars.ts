@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs
 import { dirname, join } from 'node:path';
 import { findMaven } from './find-programs.ts';
 import { cacheDirectory, packageRoot } from './paths.ts';
+import type { OnProgress } from './progress.ts';
 
 /** A slow line needs minutes for 43 MB; a hanging one must not hold the start for ever. */
 const DOWNLOAD_TIMEOUT_MS = 600_000;
@@ -23,21 +24,23 @@ export function hasKafkaJars(env: NodeJS.ProcessEnv): boolean {
   return existsSync(kafkaJarsDirectory(env));
 }
 
-/** Copies the jars when they are not there yet; `onDetail` hears of each one that arrives. */
+/** Copies the jars when they are not there yet. */
 export async function fetchKafkaJars(
   env: NodeJS.ProcessEnv,
-  onDetail: (detail: string) => void,
+  onProgress: OnProgress,
 ): Promise<string> {
   const directory = kafkaJarsDirectory(env);
   if (existsSync(directory)) return directory;
   const maven = findMaven(env);
   if (maven === undefined)
     throw new Error('Kafka is fetched with Maven, and there is no mvn in PATH');
+  const detail = 'fetching it with Maven, once for this user (43 MB)';
+  onProgress({ step: 'kafka', state: 'working', detail });
   // Renamed when complete: a download that broke off is never taken for the jars.
   const draft = `${directory}.${process.pid}`;
   mkdirSync(dirname(directory), { recursive: true });
   try {
-    await runMaven(maven, draft, env, onDetail);
+    await runMaven(maven, draft, env, onProgress);
     if (!existsSync(directory)) renameSync(draft, directory);
   } finally {
     rmSync(draft, { recursive: true, force: true });
@@ -61,7 +64,7 @@ function runMaven(
   maven: string,
   directory: string,
   env: NodeJS.ProcessEnv,
-  onDetail: (detail: string) => void,
+  onProgress: OnProgress,
 ): Promise<void> {
   const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime'];
   const args = ['-B', '-f', pomPath(), ...goal, `-DoutputDirectory=${directory}`];
@@ -72,7 +75,8 @@ function runMaven(
     output += text;
     for (const line of text.split('\n')) {
       const jar = downloadedJar(line);
-      if (jar !== undefined) onDetail(jar);
+      if (jar === undefined) continue;
+      onProgress({ step: 'kafka', state: 'detail', detail: `downloaded ${jar}` });
     }
   };
   child.stdout.setEncoding('utf8').on('data', onText);

@@ -1,23 +1,20 @@
 /** Run before the tests: installs the programs that they start, and fetches Kafka's jars. */
 import { installPrograms, MissingProgramsError } from './install.ts';
 import { fetchKafkaJars, hasKafkaJars } from './kafka-jars.ts';
+import type { OnProgress } from './progress.ts';
+import { neededPrograms } from './stack.ts';
 
-const say = (text: string) => process.stderr.write(`holdfast: ${text}\n`);
+const onProgress: OnProgress = ({ step, state, detail }) => {
+  if (state !== 'detail') process.stderr.write(`holdfast: ${step}: ${detail}\n`);
+};
 
 try {
-  const { env } = process;
-  const hasJars = hasKafkaJars(env);
-  await installPrograms(
-    hasJars ? ['redis', 'postgres', 'java'] : ['redis', 'postgres', 'java', 'maven'],
-    env,
-    say,
-  );
-  if (!hasJars) {
-    say('fetching Kafka with Maven, once for this user (43 MB) ...');
-    await fetchKafkaJars(env, (jar) => say(`downloaded ${jar}`));
-  }
+  // The tests start their own servers, whatever REDIS_URL and its sisters name.
+  const needed = neededPrograms({}, 'kafka', hasKafkaJars(process.env));
+  await installPrograms(needed, process.env, onProgress);
+  await fetchKafkaJars(process.env, onProgress);
 } catch (error) {
   if (!(error instanceof MissingProgramsError)) throw error;
-  say(error.message);
+  process.stderr.write(`holdfast: ${error.message}\n`);
   process.exitCode = 1;
 }

@@ -22,7 +22,7 @@ const SECOND_START_MS_MAX = 10_000;
 const KAFKA_TEST_TIMEOUT_MS = 240_000;
 const GONE_TIMEOUT_MS = 10_000;
 
-const cleanups: Array<() => Promise<unknown> | unknown> = [];
+const cleanups: Array<() => unknown> = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });

@@ -130,10 +130,8 @@ export function neededPrograms(
 /** Returns why Kafka cannot be had, where the choice of log allows for that. */
 async function install(start: Start): Promise<string | undefined> {
   const needed = neededPrograms(start.env, start.log, hasKafkaJars(start.env));
-  const onDetail = (detail: string) =>
-    start.onProgress({ step: 'install', state: 'working', detail });
   try {
-    await installPrograms(needed, start.env, onDetail);
+    await installPrograms(needed, start.env, start.onProgress);
     start.onProgress({ step: 'install', state: 'done', detail: 'all programs are installed' });
     return undefined;
   } catch (error) {
@@ -168,9 +166,7 @@ async function whyEmbedded(
   if (obstacle !== undefined) return `Kafka cannot be had here: ${obstacle}`;
   if (fromEnvironment('KAFKA_BROKERS', start.env) !== undefined) return undefined;
   try {
-    await fetchKafkaJars(start.env, (jar) =>
-      start.onProgress({ step: 'kafka', state: 'working', detail: `downloaded ${jar}` }),
-    );
+    await fetchKafkaJars(start.env, start.onProgress);
     return undefined;
   } catch (error) {
     if (start.log === 'kafka') throw error;
@@ -240,7 +236,7 @@ async function stopStarted(start: Start, servers: readonly RunningServer[]): Pro
   const owner = start.keepRunning ? null : start.self;
   await Promise.all(
     startedServers(start, servers).map(async (server) => {
-      start.onProgress({ step: server.name, state: 'working', detail: 'stopping' });
+      start.onProgress({ step: server.name, state: 'detail', detail: 'stopping' });
       await takeDown(server, owner);
       start.onProgress({ step: server.name, state: 'done', detail: 'stopped' });
     }),

@@ -4,8 +4,9 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connectKafka, createProducer, ensureTopic, topicRisks } from '../kafka/connect.ts';
 import { startKafka, testKafka } from '../testing/servers.ts';
 import type { ConsumerPosition, LogRecord, LogSource } from './event-log.ts';
-import { createKafkaFencedLog, createKafkaWriter, type LogWriter } from './kafka-log.ts';
+import { createKafkaFencedLog, createKafkaWriter } from './kafka-log.ts';
 import { createKafkaSource } from './kafka-source.ts';
+import type { LogWriter } from './log-writer.ts';
 
 const LIMITS = { recordsMax: 100, bytesMax: 1 << 20, waitMs: 250 };
 const READ_MS_MAX = 30_000;

@@ -5,18 +5,7 @@
 import type { Producer } from 'kafkajs';
 import { createProducer, type Kafka } from '../kafka/connect.ts';
 import type { FencedLog } from './event-log.ts';
-
-export interface LogWriter {
-  /**
-   * Appends the entries under the term, in order and without any other record between them;
-   * resolves with the offset of the first when every replica that counts has them. Rejects when
-   * that is not known: they may have landed, or may land later.
-   */
-  append(lane: number, term: number, entries: readonly Buffer[]): Promise<bigint>;
-  /** Appends a bare fence. */
-  fence(lane: number, term: number): Promise<void>;
-  close(): Promise<void>;
-}
+import { cutByBytes, type LogWriter } from './log-writer.ts';
 
 export interface KafkaWriterOptions {
   readonly kafka: Kafka;
@@ -31,8 +20,6 @@ export const FENCE_KIND = 'fence';
 /** All in-sync replicas. */
 const ACKS_ALL = -1;
 const PRODUCE_TIMEOUT_MS = 5_000;
-/** All records of one append are one batch of Kafka's, which the topic bounds. */
-export const APPEND_BYTES_MAX = 1024 * 1024;
 
 export function createKafkaWriter({ kafka, topic }: KafkaWriterOptions): LogWriter {
   const producer = createProducer(kafka);
@@ -85,21 +72,4 @@ export function createKafkaFencedLog(writer: LogWriter): FencedLog {
       }
     },
   };
-}
-
-/** Pieces of at most APPEND_BYTES_MAX; something bigger is a piece of its own. */
-export function* cutByBytes<T>(items: readonly T[], bytesOf: (item: T) => number): Generator<T[]> {
-  let piece: T[] = [];
-  let bytes = 0;
-  for (const item of items) {
-    const size = bytesOf(item);
-    if (piece.length > 0 && bytes + size > APPEND_BYTES_MAX) {
-      yield piece;
-      piece = [];
-      bytes = 0;
-    }
-    piece.push(item);
-    bytes += size;
-  }
-  if (piece.length > 0) yield piece;
 }

@@ -16,8 +16,8 @@ const UNREACHABLE_MS = 60_000;
 interface Subject {
   readonly marks: RunningWatermarks;
   /** What `wait` is told. */
-  wait(level: DurabilityLevel, epoch: number, seq: number): Promise<boolean>;
-  confirm(epoch: number): Promise<boolean>;
+  readonly wait: (level: DurabilityLevel, epoch: number, seq: number) => Promise<boolean>;
+  readonly confirm: (epoch: number) => Promise<boolean>;
 }
 
 let server: TestRedis;

@@ -12,8 +12,9 @@ import {
   type TestStack,
 } from '../../persister/testing/stack.ts';
 import { connectKafka, ensureTopic } from '../kafka/connect.ts';
-import { createKafkaFencedLog, createKafkaWriter, type LogWriter } from '../log/kafka-log.ts';
+import { createKafkaFencedLog, createKafkaWriter } from '../log/kafka-log.ts';
 import { createKafkaSource } from '../log/kafka-source.ts';
+import type { LogWriter } from '../log/log-writer.ts';
 import { readPosition } from '../postgres/position.ts';
 import { KEYS } from '../redis/testing/test-lane.ts';
 import { testKafka } from '../testing/servers.ts';

@@ -16,8 +16,8 @@
 import type { BaseLogger } from 'pino';
 import { DecodeError } from '../events/bytes.ts';
 import { decodeEntry } from '../events/entry-codec.ts';
-import { cutByBytes, type LogWriter } from '../log/kafka-log.ts';
 import { Latest } from '../log/latest.ts';
+import { cutByBytes, type LogWriter } from '../log/log-writer.ts';
 import { Backoff, pause } from '../log/pause.ts';
 import { comparePlaces, isSameEntry, type Place, showPlace } from '../log/place.ts';
 import { trimAll } from '../log/trim.ts';

@@ -139,7 +139,12 @@ describe('stores that agree', () => {
   it('agree when the stream lost a tail that PostgreSQL has', async () => {
     const story = tell();
     const kept = story.written.length;
-    story.reserve('a', [['TEA EU-1', 1]]).write().commit('a').write().opened(EPOCH + 1);
+    story
+      .reserve('a', [['TEA EU-1', 1]])
+      .write()
+      .commit('a')
+      .write()
+      .opened(EPOCH + 1);
     story.reserve('b', [['TEA EU-1', 1]]).write();
     await world.tellRedis(story);
     await world.tellPostgres(story);

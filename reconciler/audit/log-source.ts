@@ -44,8 +44,8 @@ function readPlace(id: string): Place {
 }
 
 const READ_LIMITS = { recordsMax: 1000, bytesMax: 4_194_304, waitMs: 500 };
-/** So many empty answers one after another are the end of the log. */
-const EMPTY_READS_MAX = 6;
+/** The log must have what PostgreSQL applied; a group may take seconds to be let in. */
+const IDLE_MS_MAX = 20_000;
 
 /** Valid records of a log from its beginning until it has shown `until`, or ends. */
 export async function* loggedEntries(source: LogSource, until: Place): AsyncGenerator<LogItem> {
@@ -53,10 +53,10 @@ export async function* loggedEntries(source: LogSource, until: Place): AsyncGene
     ...{ epoch: 0, seq: 0, nonce: Buffer.alloc(8), term: 0, offset: 0n },
   };
   let last: Place = { epoch: 0, seq: 0 };
-  let empty = 0;
-  while (!(reaches(last, until) && until.seq > 0) && empty < EMPTY_READS_MAX) {
+  let heardMs = performance.now();
+  while (!reaches(last, until) && performance.now() - heardMs < IDLE_MS_MAX) {
     const records = await source.read(position, READ_LIMITS);
-    empty = records.length === 0 ? empty + 1 : 0;
+    if (records.length > 0) heardMs = performance.now();
     for (const { term, offset, entry } of records) {
       const isVoid = term < position.term;
       position = { ...position, term: Math.max(term, position.term), offset: offset + 1n };

@@ -122,8 +122,12 @@ async function auditPiece(
 /** No script looks at it any more, and `drop` will take it. */
 function isForgotten({ id, generation, record }: ReadRecord, today: number): boolean {
   if (record.state === 'held') return false;
-  const daysBack = placeOf(id).day === undefined ? DAYS_BACK - 1 : DAYS_BACK;
-  return generation < today - daysBack;
+  return generation < oldestDay(id, today);
+}
+
+/** The first day in which a script still looks for the id. */
+function oldestDay(id: string, today: number): number {
+  return today - (placeOf(id).day === undefined ? DAYS_BACK - 1 : DAYS_BACK);
 }
 
 function checkBucket(view: LaneView, { id, generation, bucket }: ReadRecord): void {
@@ -185,21 +189,23 @@ async function findLost(view: LaneView, piece: readonly RecordAt[]): Promise<voi
     return { id, generation, bucket: placeOf(id).bucket };
   });
   const { records, look } = await readPlaces(view, places);
-  const today = Math.floor(look.meta.timeMs / DAY_MS);
-  const lost = places.filter((_, i) => records[i] === undefined).map(({ id }) => id);
+  const lost = places.filter((_, i) => records[i] === undefined);
   if (lost.length === 0) return;
-  const reservations = await snapshot.reservations(lost);
-  const operations = await snapshot.operations(lost);
-  for (const { id, generation } of piece.filter((at) => lost.includes(at.id))) {
-    // Dropped meanwhile, or before; a hold is never that old.
+  const today = Math.floor(look.meta.timeMs / DAY_MS);
+  const ids = lost.map(({ id }) => id);
+  const reservations = await snapshot.reservations(ids);
+  const operations = await snapshot.operations(ids);
+  for (const { id, generation } of lost) {
     const expected = expectedAfter(reservations.get(id) ?? [], tail, id, generation);
-    if (generation < today - DAYS_BACK && expected?.state !== 'held') continue;
+    if (generation < oldestDay(id, today) && expected?.state !== 'held') continue;
     const operation = operations.get(id);
+    // Of an id that was used again only the newest must be there.
+    const [newest] = reservations.get(id) ?? [];
     const found =
-      expected === undefined
-        ? compareOperation(id, undefined, operation)
-        : expected.generation === generation
-          ? compareReservation(id, undefined, expected)
+      newest?.generation === generation && expected?.generation === generation
+        ? compareReservation(id, undefined, expected)
+        : operation?.generation === generation
+          ? compareOperation(id, undefined, operation)
           : [];
     for (const each of found) findings.add(each);
   }

@@ -16,6 +16,8 @@ export interface TestLog {
   readonly fencedLog: FencedLog;
   /** Brings all that stands in Redis to PostgreSQL, as relay and persister do in time. */
   bringToPostgres(): Promise<void>;
+  /** For processes of their own. */
+  readonly kafka?: { readonly brokers: readonly string[]; readonly topic: string };
   end(): Promise<void>;
 }
 

@@ -28,8 +28,9 @@ export interface Stack {
   end(): Promise<void>;
 }
 
-export async function startStack(): Promise<Stack> {
-  const [server, database] = await Promise.all([startRedis(), migratedDatabase()]);
+/** On a database of its own, unless it is given one. */
+export async function startStack(given?: Database): Promise<Stack> {
+  const [server, database] = await Promise.all([startRedis(), given ?? migratedDatabase()]);
   const redis = connectRedis({ url: server.url, name: 'test', onError: () => undefined });
   await whenReady(redis, 5_000);
   return {

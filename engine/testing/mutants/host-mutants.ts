@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 
 const CONSUME = ['persister/consume.test.ts', 'persister/consume.prop.test.ts'];
 const APPLY = ['persister/apply.int.test.ts'];
+const RELAY = ['engine/relay/relay.int.test.ts'];
 const RECOVER = ['reconciler/recover.int.test.ts'];
 
 const PERSISTER: readonly Mutant[] = [
@@ -125,6 +126,69 @@ const PERSISTER: readonly Mutant[] = [
       },
     ],
     tests: ['persister/batch.prop.test.ts', ...APPLY],
+  },
+];
+
+const LOG: readonly Mutant[] = [
+  {
+    name: 'mark-before-commit',
+    breaks: 'I2: "persisted" is published while PostgreSQL may still say no',
+    file: 'persister/persister.ts',
+    edits: [
+      {
+        find: '    const applied = await applying;\n',
+        replace: '    this.#mark(to);\n    const applied = await applying;\n',
+      },
+    ],
+    tests: ['persister/before-commit.int.test.ts'],
+  },
+  {
+    name: 'persister-trims-before-commit',
+    breaks: 'I2: the stream loses what PostgreSQL may still refuse',
+    file: 'persister/persister.ts',
+    edits: [
+      {
+        find: '    const applied = await applying;\n',
+        replace: '    this.#trim(to);\n    const applied = await applying;\n',
+      },
+    ],
+    tests: ['persister/before-commit.int.test.ts'],
+  },
+  {
+    name: 'relay-a-closed-lane',
+    breaks: "I2: the tail of a closed lane goes out before recovery's lineage check",
+    file: 'engine/relay/relay.ts',
+    edits: [
+      {
+        find: '  if (!tail.open) return "the lane is closed: its tail is recovery\'s";\n',
+        replace: '',
+      },
+    ],
+    tests: RELAY,
+  },
+  {
+    name: 'logged-before-it-is-proven',
+    breaks: 'I2: a record counts as logged though a fence may stand before it',
+    file: 'engine/relay/relay.ts',
+    edits: [
+      {
+        find: '    if (anchor !== undefined || next === undefined) return;\n',
+        replace: '    if ((anchor ?? 0n) < 0n || next === undefined) return;\n',
+      },
+    ],
+    tests: RELAY,
+  },
+  {
+    name: 'relay-any-stream',
+    breaks: 'I4: a stream that does not continue what PostgreSQL has stops every consumer',
+    file: 'engine/relay/relay.ts',
+    edits: [
+      {
+        find: '    if (first === undefined || continues(position, first)) {\n',
+        replace: '    if (first === undefined || continues(position, first) || first.seq > 0) {\n',
+      },
+    ],
+    tests: RELAY,
   },
 ];
 
@@ -284,7 +348,7 @@ const RECOVERY: readonly Mutant[] = [
     name: 'open-over-a-position-that-moved',
     breaks: 'I4: the lane opens over another head than the one that was copied',
     file: 'reconciler/registry.ts',
-    edits: [{ find: 'AND seq = $5', replace: 'AND seq >= $5' }],
+    edits: [{ find: 'AND nonce = $6', replace: 'AND (nonce = $6 OR seq = $5)' }],
     tests: ['reconciler/registry.int.test.ts'],
   },
   {
@@ -301,4 +365,4 @@ const RECOVERY: readonly Mutant[] = [
   },
 ];
 
-export const HOST_MUTANTS: readonly Mutant[] = [...PERSISTER, ...WAITING, ...RECOVERY];
+export const HOST_MUTANTS: readonly Mutant[] = [...PERSISTER, ...LOG, ...WAITING, ...RECOVERY];

@@ -39,7 +39,8 @@ export async function runTests(
     [
       'node_modules/vitest/vitest.mjs',
       'run',
-      ...['--root', directory],
+      '--root',
+      directory,
       '--reporter=json',
       `--outputFile=${report}`,
       ...(options.bail ? ['--bail=1'] : []),

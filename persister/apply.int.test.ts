@@ -1,0 +1,358 @@
+/** The transaction on a real PostgreSQL. */
+import * as fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { asReservation, asSku } from '../engine/domain/ids.ts';
+import type { Entry } from '../engine/events/entry.ts';
+import { readPosition } from '../engine/postgres/position.ts';
+import { Applier } from './apply.ts';
+import { foldBatch } from './batch.ts';
+import { applyEntries } from './testing/apply-entries.ts';
+import { type MigratedDatabase, migratedDatabase, openPool } from './testing/database.ts';
+import { history, play } from './testing/random-history.ts';
+import {
+  cellsOfLane,
+  readCells,
+  readLedger,
+  readReservations,
+  reservationsOfLane,
+} from './testing/rows-of.ts';
+import { at, SimulatedLane } from './testing/simulated-lane.ts';
+
+let database: MigratedDatabase;
+
+beforeAll(async () => {
+  database = await migratedDatabase();
+});
+afterAll(() => database.end());
+beforeEach(emptyTables);
+
+const SKU = asSku('HOT-1');
+const CELL = { sku: SKU, field: at('W1'), quantity: 1 };
+
+/** A lane with 10 units of one SKU, and its first entries. */
+function stockedLane(attributes = ''): { lane: SimulatedLane; entries: Entry[] } {
+  const lane = new SimulatedLane({ attributes });
+  const entries = [lane.open(1)];
+  lane.define(SKU);
+  lane.moveStock('first', 'receive', [{ ...CELL, quantity: 10 }]);
+  entries.push(lane.batch());
+  return { lane, entries };
+}
+
+it('comes to the state of any lane, however its history is cut into batches', async () => {
+  const property = fc
+    .asyncProperty(
+      history,
+      fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
+      async (happenings, sizes) => {
+        const lane = new SimulatedLane();
+        const entries = play(lane, happenings);
+        const applied = await applyEntries(database.pool, entries, sizes);
+        expect(applied).toEqual(applied.map(() => ({ outcome: 'applied', suspects: [] })));
+        expect(await readCells(database.pool)).toEqual(cellsOfLane(lane));
+        const balances = Object.entries(cellsOfLane(lane)).map(([name, row]) => [
+          name,
+          row.slice(0, 3),
+        ]);
+        expect(await readLedger(database.pool)).toEqual(Object.fromEntries(balances));
+        expect(await readReservations(database.pool)).toEqual(reservationsOfLane(lane));
+        expect(await readPosition(database.pool, 0)).toMatchObject({
+          ...lane.last,
+          timeMs: entries.at(-1)?.timeMs,
+        });
+        const { rows } = await database.pool.query('SELECT count(*) AS n FROM entries');
+        expect(rows).toEqual([{ n: entries.length }]);
+      },
+    )
+    .beforeEach(emptyTables);
+  await fc.assert(property, { numRuns: 40 });
+});
+
+/** Faster than a database each; the ledger refuses it unless its triggers are off. */
+async function emptyTables(): Promise<void> {
+  await database.pool.query(`
+    SET session_replication_role = replica;
+    TRUNCATE entries, inventory, reservations, reservation_lines, operations, stock_movements, products;
+    SET session_replication_role = DEFAULT;
+    UPDATE positions SET term = 0, epoch = 0, seq = 0, nonce = '\\x0000000000000000',
+      log_offset = 0, time_ms = 0, parked = NULL`);
+}
+
+describe('whoever was overtaken', () => {
+  it('finds no row and changes nothing', async () => {
+    const { lane, entries } = stockedLane();
+    const from = await readPosition(database.pool, 0);
+    await applyEntries(database.pool, entries);
+    lane.reserve(asReservation('r1'), [CELL]);
+    const batch = foldBatch([...entries, lane.batch()]);
+    const applier = new Applier({ pool: database.pool, lane: 0 });
+    const step = { from, to: { ...from, ...lane.last }, timeMs: 1, parked: undefined, batch };
+    const applied = await applier.apply({ ...step, encoded: applier.encode(batch) });
+    applier.close();
+    expect(applied).toEqual({ outcome: 'overtaken' });
+    expect(await readReservations(database.pool)).toEqual({});
+    expect(await readPosition(database.pool, 0)).toMatchObject({ epoch: 1, seq: 2 });
+  });
+
+  it.each(['term', 'epoch', 'seq', 'log_offset'])('also when only %s differs', async (column) => {
+    const { entries } = stockedLane();
+    const from = await readPosition(database.pool, 0);
+    await database.pool.query(`UPDATE positions SET ${column} = ${column} + 1`);
+    const batch = foldBatch(entries);
+    const applier = new Applier({ pool: database.pool, lane: 0 });
+    const step = { from, to: { ...from, seq: 2 }, timeMs: 1, parked: undefined, batch };
+    expect(await applier.apply({ ...step, encoded: applier.encode(batch) })).toEqual({
+      outcome: 'overtaken',
+    });
+    applier.close();
+  });
+
+  it('waits for the one who is at it, and then finds no row', async () => {
+    const { entries } = stockedLane();
+    const from = await readPosition(database.pool, 0);
+    const pools = [openPool(database.url), openPool(database.url)];
+    const outcomes = await Promise.all(
+      pools.map(async (pool) => {
+        const applier = new Applier({ pool, lane: 0 });
+        const batch = foldBatch(entries);
+        const to = { ...from, epoch: 1, seq: 2 };
+        const step = { from, to, timeMs: 1, parked: undefined, batch };
+        const { outcome } = await applier.apply({ ...step, encoded: applier.encode(batch) });
+        applier.close();
+        await pool.end();
+        return outcome;
+      }),
+    );
+    expect(outcomes.toSorted()).toEqual(['applied', 'overtaken']);
+    expect(await readCells(database.pool)).toEqual({ 'HOT-1 W1': [10, 0, 0, 1] });
+  });
+});
+
+describe('what cannot be true is applied and marked', () => {
+  async function suspectOf(): Promise<string | null | undefined> {
+    const { rows } = await database.pool.query<{ suspect: string | null }>(
+      'SELECT suspect FROM inventory',
+    );
+    return rows[0]?.suspect;
+  }
+
+  it('a balance that PostgreSQL did not have', async () => {
+    const { lane, entries } = stockedLane();
+    await applyEntries(database.pool, entries);
+    await database.pool.query('UPDATE inventory SET available_qty = 7');
+    lane.reserve(asReservation('r1'), [CELL]);
+    const [applied] = await applyEntries(database.pool, [lane.batch()]);
+    const cause = 'balances were 7/0/0, the batch to 1-3 started from 10/0/0';
+    expect(applied).toEqual({
+      outcome: 'applied',
+      suspects: [{ sku: 'HOT-1', warehouse: 'W1', pool: 'shared', cause }],
+    });
+    expect(await readCells(database.pool)).toEqual({ 'HOT-1 W1': [9, 1, 0, 2] });
+    expect(await suspectOf()).toBe(cause);
+    // Only the first cause is kept, and told.
+    await database.pool.query('UPDATE inventory SET available_qty = 3');
+    lane.commit(asReservation('r1'));
+    expect(await applyEntries(database.pool, [lane.batch()])).toEqual([
+      { outcome: 'applied', suspects: [] },
+    ]);
+    expect(await suspectOf()).toBe(cause);
+  });
+
+  it('a balance that changed between two entries of a batch', async () => {
+    const { lane, entries } = stockedLane();
+    const cell = lane.cells.get('HOT-1 W1');
+    if (cell !== undefined) cell.available = 4;
+    lane.reserve(asReservation('r1'), [CELL]);
+    await applyEntries(database.pool, [...entries, lane.batch()]);
+    expect(await suspectOf()).toBe('available is off by -6 at 1-3');
+  });
+
+  it('a negative balance', async () => {
+    const { lane, entries } = stockedLane();
+    lane.moveStock('loss', 'adjust', [{ ...CELL, quantity: -12 }]);
+    await applyEntries(database.pool, [...entries, lane.batch()]);
+    expect(await suspectOf()).toBe('balances are -2/0/0 at 1-3');
+    expect(await readLedger(database.pool)).toEqual({ 'HOT-1 W1': [-2, 0, 0] });
+  });
+
+  it('a settlement of a reservation that PostgreSQL never had', async () => {
+    const { lane, entries } = stockedLane();
+    lane.reserve(asReservation('r1'), [CELL]);
+    lane.batch();
+    await applyEntries(database.pool, entries);
+    lane.commit(asReservation('r1'));
+    await applyEntries(database.pool, [lane.batch()]);
+    expect(await suspectOf()).toBe('reservation r1 was not known');
+    expect(await readReservations(database.pool)).toMatchObject({ r1: { state: 'committed' } });
+  });
+
+  it('a line that gives back more than it had', async () => {
+    const { lane, entries } = stockedLane();
+    lane.reserve(asReservation('r1'), [CELL]);
+    await applyEntries(database.pool, [...entries, lane.batch()]);
+    const placement = lane.reservations.get(asReservation('r1'))?.placements[0];
+    if (placement !== undefined) placement.units = 3;
+    lane.release(asReservation('r1'));
+    await applyEntries(database.pool, [lane.batch()]);
+    expect(await suspectOf()).toBe('line 0 of reservation r1 has -2 reserved, 0 allocated');
+  });
+});
+
+describe('a commit that takes the units of a lost hold again', () => {
+  const id = asReservation('order-1');
+
+  it('makes the reservation where PostgreSQL never had it', async () => {
+    const { lane, entries } = stockedLane();
+    lane.retake(id, [{ ...CELL, quantity: 4 }]);
+    await applyEntries(database.pool, [...entries, lane.batch()], [1]);
+    expect(await readReservations(database.pool)).toEqual(reservationsOfLane(lane));
+    expect(await readReservations(database.pool)).toMatchObject({
+      'order-1': { state: 'committed', lines: ['0 HOT-1 W1/shared 4'] },
+    });
+  });
+
+  it.each([1, 9])(
+    'revives the newest row of an expired hold, %i entries at a time',
+    async (size) => {
+      const { lane, entries } = stockedLane();
+      lane.reserve(id, [{ ...CELL, quantity: 4 }]);
+      entries.push(lane.batch());
+      lane.expire(id);
+      entries.push(lane.batch());
+      lane.timeMs += 5_000;
+      lane.retake(id, [{ ...CELL, quantity: 3 }]);
+      entries.push(lane.batch());
+      await applyEntries(database.pool, entries, [size]);
+      const { rows } = await database.pool.query(
+        `SELECT status, deadline_s, created_s, requested, allocated, released
+       FROM reservations JOIN reservation_lines USING (reservation_id, created_epoch, created_seq)`,
+      );
+      const createdS = Math.floor(lane.timeMs / 1_000);
+      expect(rows).toEqual([
+        {
+          status: 'committed',
+          deadline_s: null,
+          created_s: createdS,
+          requested: 3,
+          allocated: 3,
+          released: 4,
+        },
+      ]);
+    },
+  );
+});
+
+it('settles the newest row when a client used an id again', async () => {
+  const { lane, entries } = stockedLane();
+  const id = asReservation('order-1');
+  lane.reserve(id, [CELL]);
+  entries.push(lane.batch());
+  lane.release(id);
+  entries.push(lane.batch());
+  // The idempotency window is over, and Redis has forgotten it.
+  lane.reservations.delete(id);
+  lane.timeMs += 3 * 86_400_000;
+  lane.reserve(id, [{ ...CELL, quantity: 2 }]);
+  entries.push(lane.batch());
+  lane.commit(id);
+  entries.push(lane.batch());
+  await applyEntries(database.pool, entries, [1]);
+  const { rows } = await database.pool.query(
+    'SELECT status, created_seq, generation FROM reservations ORDER BY created_seq',
+  );
+  expect(rows).toEqual([
+    { status: 'released', created_seq: 3, generation: 20_778 },
+    { status: 'committed', created_seq: 5, generation: 20_781 },
+  ]);
+});
+
+describe('the ledger', () => {
+  it('says who, what for and at what cost', async () => {
+    const { lane, entries } = stockedLane(
+      '{"order_id":"o-1","customer_id":"c-1","channel":"web","actor":"api"}',
+    );
+    lane.moveStock(
+      'second',
+      'receive',
+      [{ ...CELL, quantity: 5 }],
+      '{"reason":"delivery","reference_type":"purchase_order","reference_id":"PO-7","actor":"ann","lines":[{"unit_cost":"12.50","currency":"EUR"}]}',
+    );
+    lane.moveStock(
+      'third',
+      'adjust',
+      [{ ...CELL, quantity: -2 }],
+      '{"reason":"broken \\u0000 in \\u2603"}',
+    );
+    lane.reserve(asReservation('r1'), [CELL]);
+    await applyEntries(database.pool, [...entries, lane.batch()]);
+    const { rows } = await database.pool.query(
+      `SELECT movement_id, movement_type, source_location, source_warehouse, dest_location,
+              dest_warehouse, quantity, reason, reference_type, reference_id, unit_cost, currency, actor
+       FROM movements WHERE seq = 3 ORDER BY idx`,
+    );
+    expect(rows).toMatchObject([
+      {
+        movement_id: '0-1-3-0',
+        movement_type: 'receive',
+        source_location: 'supplier',
+        source_warehouse: null,
+        dest_location: 'available',
+        dest_warehouse: 'W1',
+        quantity: 5,
+        reason: 'delivery',
+        reference_type: 'purchase_order',
+        reference_id: 'PO-7',
+        unit_cost: '12.50',
+        currency: 'EUR',
+        actor: 'ann',
+      },
+      {
+        movement_id: '0-1-3-1',
+        movement_type: 'adjust',
+        source_location: 'available',
+        source_warehouse: 'W1',
+        dest_location: 'loss',
+        dest_warehouse: null,
+        quantity: 2,
+        reason: 'broken \ufffd in \u2603',
+        reference_type: 'operation',
+        unit_cost: null,
+      },
+      {
+        movement_id: '0-1-3-2',
+        movement_type: 'reserve',
+        source_location: 'available',
+        dest_location: 'reserved',
+        reference_type: 'reservation',
+        reference_id: 'r1',
+        actor: 'api',
+      },
+    ]);
+    const { rows: reservations } = await database.pool.query(
+      'SELECT order_id, customer_id, channel, actor FROM reservations',
+    );
+    expect(reservations).toEqual([
+      { order_id: 'o-1', customer_id: 'c-1', channel: 'web', actor: 'api' },
+    ]);
+  });
+
+  it('is immutable, and has a partition for each month that was met, and the next', async () => {
+    const { entries } = stockedLane();
+    await applyEntries(database.pool, entries);
+    const refusal = /stock_movements_2026_11 is immutable/;
+    const tables = 'stock_movements_2026_11';
+    await expect(database.pool.query('UPDATE stock_movements SET quantity = 1')).rejects.toThrow(
+      refusal,
+    );
+    await expect(database.pool.query('DELETE FROM stock_movements')).rejects.toThrow(refusal);
+    await expect(database.pool.query(`TRUNCATE ${tables}`)).rejects.toThrow(refusal);
+    await expect(database.pool.query('TRUNCATE stock_movements')).rejects.toThrow(/is immutable/);
+    const { rows } = await database.pool.query<{ name: string }>(
+      `SELECT inhrelid::regclass::text AS name FROM pg_inherits
+       WHERE inhparent = 'stock_movements'::regclass ORDER BY 1`,
+    );
+    expect(rows.map(({ name }) => name)).toEqual(
+      expect.arrayContaining([tables, 'stock_movements_2026_12']),
+    );
+  });
+});

@@ -1,0 +1,70 @@
+/**
+ * Until COMMIT nothing is said and nothing is trimmed: another transaction holds the position row,
+ * so the persister's first statement waits, for as long as the test likes.
+ */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createRedisLogSource } from '../engine/log/redis-log.ts';
+import { KEYS } from '../engine/redis/testing/test-lane.ts';
+import { createPersister } from './persister.ts';
+import { sell, startStack, stockOf, type TestStack } from './testing/stack.ts';
+
+const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+let stack: TestStack;
+beforeEach(async () => {
+  stack = await startStack();
+});
+afterEach(() => stack.end());
+
+async function isWaitingForTheRow(): Promise<boolean> {
+  const { rowCount } = await stack.database.pool.query(
+    `SELECT FROM pg_stat_activity
+     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%UPDATE positions%'`,
+  );
+  return rowCount === 1;
+}
+
+it('marks and trims what PostgreSQL has committed, and nothing before', async () => {
+  const { pool } = stack.database;
+  await stack.receive(stockOf(100));
+  await sell(stack, 20);
+  const written = await stack.redis.xlen(KEYS.log);
+  const blocker = await pool.connect();
+  await blocker.query('BEGIN');
+  await blocker.query('SELECT FROM positions FOR UPDATE');
+
+  const source = createRedisLogSource(stack.state);
+  const said: string[] = [];
+  const persister = createPersister({
+    pool,
+    lane: 0,
+    source,
+    form: 'stream',
+    log: SILENT,
+    state: {
+      mark: async (level, at) => {
+        said.push(level);
+        await stack.state.mark(level, at);
+      },
+      trim: async (persisted, marginMs) => {
+        said.push('trim');
+        return await stack.state.trim(persisted, marginMs);
+      },
+    },
+    limits: { trimEveryMs: 0, trimMarginMs: 0 },
+  });
+  const applying = persister.runOnce();
+  try {
+    await expect.poll(isWaitingForTheRow).toBe(true);
+    expect(said).toEqual([]);
+    expect(await stack.redis.xlen(KEYS.log)).toBe(written);
+  } finally {
+    await blocker.query('COMMIT');
+    blocker.release();
+  }
+  expect(await applying).toMatchObject({ did: 'applied' });
+  await expect.poll(() => new Set(said)).toEqual(new Set(['logged', 'persisted', 'trim']));
+  await expect.poll(() => stack.redis.xlen(KEYS.log)).toBe(1);
+  await persister.close();
+  await source.close();
+});

@@ -1,0 +1,56 @@
+/** A recovery that ends at any of its points, by an error, is made good by the next one. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Registry } from './registry.ts';
+import { dumpPostgres, dumpRedis } from './testing/dump.ts';
+import { LOGS } from './testing/logs.ts';
+import { breakFor, RECOVERY_POINTS, sellOne } from './testing/quick-faults.ts';
+import { expectOpen, recoverOnce, recoveryDeps, type TestLog } from './testing/recovering.ts';
+import { connectLane, LANE, type Stack, startStack, trade } from './testing/stack.ts';
+
+const TIMES = 10;
+
+describe.each(LOGS)('over the $name log', ({ start }) => {
+  let stack: Stack;
+  let log: TestLog;
+
+  beforeAll(async () => {
+    stack = await startStack();
+    log = await start(stack);
+    await recoverOnce(recoveryDeps(stack, log));
+    await trade(connectLane(stack.redis), 'first', 16);
+    await log.bringToPostgres();
+  });
+  afterEach(async () => {
+    // After a failure, so that it is told once.
+    await recoverOnce(recoveryDeps(stack, log)).catch(() => undefined);
+  });
+  afterAll(async () => {
+    await log.end();
+    await stack.end();
+  });
+
+  it.each(RECOVERY_POINTS)('an error at %s', async (point) => {
+    for (let time = 0; time < TIMES; time++) {
+      await breakFor(stack, point);
+      let passed = 0;
+      const crashPoint = (name: string) => {
+        // Where a point is passed several times, each time is met in turn.
+        if (name === point && passed++ === time % 2) throw new Error('crash');
+      };
+      const first = await recoverOnce(recoveryDeps(stack, log, { crashPoint })).catch(
+        () => 'crash',
+      );
+      // A single piece is all there was, and the point was passed once.
+      const wentThrough = typeof first !== 'string';
+      if (wentThrough) expect([first.outcome, passed, time % 2]).toEqual(['opened', 1, 1]);
+      const isOpen = wentThrough || point === 'recovery.after_open';
+      if (!isOpen) {
+        await expect(sellOne(stack)).rejects.toThrow(/fenced/);
+        expect((await recoverOnce(recoveryDeps(stack, log))).outcome).toBe('opened');
+      }
+      expect(await dumpRedis(stack.redis)).toEqual(await dumpPostgres(stack.database.pool));
+      expect((await new Registry(stack.database.pool).read(LANE)).state).toBe('open');
+    }
+    await expectOpen(stack, log);
+  });
+});

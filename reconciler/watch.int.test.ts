@@ -1,0 +1,213 @@
+/** Watchers on a real Redis and a real PostgreSQL: alone, several, and with the stores away. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { waitFor } from '../deploy/local/deadline.ts';
+import { Registry } from './registry.ts';
+import { connected, restart } from './testing/forge.ts';
+import { startEmbedded } from './testing/logs.ts';
+import { expectOpen, recoverOnce, recoveryDeps, type TestLog } from './testing/recovering.ts';
+import { connectLane, KEYS, LANE, type Stack, startStack, trade } from './testing/stack.ts';
+import { takeTurn } from './turn.ts';
+import { backoffMs, LaneWatcher, WATCH_LIMITS, type WatchDeps, type WatchReport } from './watch.ts';
+
+const PATIENCE_MS = 20_000;
+let stack: Stack;
+let log: TestLog;
+
+beforeEach(async () => {
+  stack = await startStack();
+  log = await startEmbedded(stack);
+});
+afterEach(async () => {
+  await log.end();
+  await stack.end();
+});
+
+const never = () => new AbortController().signal;
+
+interface Watched {
+  readonly watcher: LaneWatcher;
+  readonly reports: WatchReport[];
+  readonly errors: unknown[];
+}
+
+function watch(more: Partial<WatchDeps> = {}): Watched {
+  const reports: WatchReport[] = [];
+  const errors: unknown[] = [];
+  const watcher = new LaneWatcher({
+    ...recoveryDeps(stack, log),
+    watch: WATCH_LIMITS,
+    onReport: (report) => void reports.push(report),
+    onError: (error) => void errors.push(error),
+    ...more,
+  });
+  return { watcher, reports, errors };
+}
+
+/** Runs watchers while `act` does; they have ended when it resolves. */
+async function watching(watched: readonly Watched[], act: () => Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const running = watched.map(({ watcher }) => watcher.run(stop.signal));
+  try {
+    await act();
+  } finally {
+    stop.abort();
+    await Promise.all(running);
+  }
+}
+
+async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
+  const reached = await waitFor(async () => (await isSo()) || undefined, PATIENCE_MS);
+  if (reached === undefined) throw new Error(`${what} did not come to be`);
+}
+
+const isOpen = async (): Promise<boolean> => {
+  const tail = await stack.state.tail({ epoch: 0, seq: 0 }, 1).catch(() => undefined);
+  return tail?.open === true && tail.replidMatches && !tail.halfDone;
+};
+
+describe('runOnce', () => {
+  it('opens a new lane, then finds it open', async () => {
+    const { watcher } = watch();
+    const report = await watcher.runOnce(never());
+    expect(report).toMatchObject({ kind: 'recovery', report: { outcome: 'opened' } });
+    const term = report.kind === 'recovery' ? report.report.term : undefined;
+    expect(await watcher.runOnce(never())).toEqual({ kind: 'open', term });
+  });
+
+  it('waits while another has the turn, and shows life', async () => {
+    const turn = await takeTurn(stack.database.pool, LANE);
+    expect(turn.isOurs).toBe(true);
+    const { watcher } = watch();
+    expect(await watcher.runOnce(never())).toEqual({ kind: 'waiting', cause: 'no_meta' });
+    expect((await new Registry(stack.database.pool).read(LANE)).term).toBe(0);
+    await turn.end();
+    expect((await watcher.runOnce(never())).kind).toBe('recovery');
+  });
+
+  it('takes over from one that has the turn and shows no life', async () => {
+    const turn = await takeTurn(stack.database.pool, LANE);
+    const limits = { ...WATCH_LIMITS, takeOverMs: 60 };
+    const { watcher } = watch({ watch: limits });
+    await until('taking over', async () => (await watcher.runOnce(never())).kind === 'recovery');
+    await turn.end();
+    await expectOpen(stack, log);
+  });
+
+  it('leaves a parked lane alone until somebody unparks it', async () => {
+    const { watcher } = watch();
+    await watcher.runOnce(never());
+    await stack.state.claim(2 ** 32 + 50);
+    const parked = await watcher.runOnce(never());
+    expect(parked).toMatchObject({ kind: 'recovery', report: { outcome: 'parked' } });
+    for (let i = 0; i < 3; i++) {
+      expect(await watcher.runOnce(never())).toMatchObject({
+        kind: 'parked',
+        reason: expect.stringMatching(/^parked: .*unpark/),
+      });
+    }
+    await stack.redis.flushall();
+    await new Registry(stack.database.pool).unpark(LANE);
+    expect(await watcher.runOnce(never())).toMatchObject({ report: { outcome: 'opened' } });
+  });
+
+  it('reports what the persister has stopped at, and does not recover over it', async () => {
+    const { watcher } = watch();
+    await stack.database.pool.query(`UPDATE positions SET parked = 'entry 3-1 cannot be read'`);
+    const expected = { kind: 'parked', reason: 'entry 3-1 cannot be read' };
+    expect(await watcher.runOnce(never())).toEqual(expected);
+  });
+
+  it('gives the turn back when a recovery fails', async () => {
+    const failing = { ...log.fencedLog, fence: () => Promise.reject(new Error('no log')) };
+    const { watcher } = watch({ log: failing });
+    for (let i = 0; i < 3; i++) await expect(watcher.runOnce(never())).rejects.toThrow('no log');
+    const turn = await takeTurn(stack.database.pool, LANE);
+    expect(turn.isOurs).toBe(true);
+    await turn.end();
+  });
+});
+
+describe('run', () => {
+  it('recovers whatever happens while it watches, and tells each', async () => {
+    const watched = watch();
+    await watching([watched], async () => {
+      await until('the lane open', isOpen);
+      await trade(connectLane(stack.redis), 'first', 8);
+      await stack.redis.flushall();
+      await until('open after being emptied', isOpen);
+      await restart(stack);
+      await until('open after a restart', isOpen);
+      await stack.redis.hset(KEYS.meta, 'state', 'closed');
+      await until('open after being closed', isOpen);
+    });
+    const causes = watched.reports.flatMap((each) =>
+      each.kind === 'recovery' && each.report.outcome === 'opened' ? [each.report.cause] : [],
+    );
+    expect(causes).toEqual(['no_meta', 'no_meta', 'replid', 'closed']);
+    // Told once for each time that it became so, however often it was seen.
+    const kinds = watched.reports.map((each) => each.kind);
+    expect(kinds.filter((kind) => kind === 'open')).toHaveLength(4);
+    await expectOpen(stack, log);
+  });
+
+  it('several watch at once, and one recovers', async () => {
+    const watched = [watch(), watch(), watch(), watch()];
+    await watching(watched, async () => {
+      await until('the lane open', isOpen);
+      for (let i = 0; i < 5; i++) {
+        await stack.redis.flushall();
+        await until('open again', isOpen);
+      }
+    });
+    const opened = watched
+      .flatMap(({ reports }) => reports)
+      .filter((each) => each.kind === 'recovery' && each.report.outcome === 'opened');
+    expect(opened).toHaveLength(6);
+    // No number was burnt: nobody disturbed the one who had the turn.
+    expect((await new Registry(stack.database.pool).read(LANE)).term).toBe(2 ** 32 + 6);
+    await expectOpen(stack, log);
+  });
+
+  it('stays while Redis is away, and recovers when it is back', async () => {
+    const watched = watch({ watch: { ...WATCH_LIMITS, backoffMsMax: 100 } });
+    await watching([watched], async () => {
+      await until('the lane open', isOpen);
+      await stack.server.kill();
+      await until('an error told', () => watched.errors.length > 2);
+      await stack.server.start();
+      await connected(stack);
+      await until('the lane open again', isOpen);
+    });
+    await expectOpen(stack, log);
+  });
+
+  it('looks at once when it is woken, and not more often than it may', async () => {
+    const idle = { ...WATCH_LIMITS, pollMs: 60_000, wakeMs: 10 };
+    const watched = watch({ watch: idle });
+    await watching([watched], async () => {
+      await until('the lane open', isOpen);
+      await stack.redis.flushall();
+      watched.watcher.wake();
+      await until('open again', isOpen);
+    });
+    await expectOpen(stack, log);
+  });
+
+  it('ends with the signal, also out of a pause', async () => {
+    const { watcher } = watch({ watch: { ...WATCH_LIMITS, pollMs: 60_000 } });
+    const stop = new AbortController();
+    const running = watcher.run(stop.signal);
+    await until('the lane open', isOpen);
+    stop.abort();
+    await running;
+    const burnt = await recoverOnce(recoveryDeps(stack, log)).catch((error: unknown) => error);
+    expect(String(burnt)).toMatch(/needs no recovery/);
+  });
+});
+
+describe('backoffMs', () => {
+  it('doubles from the poll to the bound', () => {
+    const pauses = [0, 1, 2, 3, 4, 5, 50].map((failures) => backoffMs(WATCH_LIMITS, failures));
+    expect(pauses).toEqual([100, 200, 400, 800, 1_600, 2_000, 2_000]);
+  });
+});
