@@ -39,11 +39,16 @@ describe('planLateShoppers', () => {
 
 describe('pace', () => {
   it('is 1 where the machine is fast, and bounded where it is slow', () => {
-    const peak = peakPerS({ ...size, shoppers: 20_000 });
-    expect(peak).toBe(6_000);
-    expect(paceOf(1_000_000, peak)).toBe(1);
-    expect(paceOf(8_000, peak)).toBe(1.5);
-    expect(paceOf(0, peak)).toBe(3);
+    expect(paceOf(1_000_000, 6_000)).toBe(1);
+    expect(paceOf(8_000, 6_000)).toBe(1.25);
+    expect(paceOf(0, 6_000)).toBe(2);
+  });
+
+  it('knows the peak of the crowd', () => {
+    const plans = planFlashSale(size, 1);
+    const firstSecond = plans.filter(({ arriveAtMs }) => arriveAtMs < 250).length * 4;
+    expect(peakPerS(size) / firstSecond).toBeGreaterThan(0.8);
+    expect(peakPerS(size) / firstSecond).toBeLessThan(1.25);
   });
 
   it('counts the answers to callers who do not wait', async () => {

@@ -3,8 +3,11 @@ import { planSale, type SaleModel, type ShopperPlan } from '../load/shoppers.ts'
 
 /** Abandoned carts come back while the crowd still waits: whole seconds, as deadlines are. */
 export const HOLD_TTL_S = 4;
-const BURST_SHARE = 0.4;
-const BURST_MS_MAX = 2_000;
+/** Part of the shoppers who wait for the doors, and part of the time within which they come. */
+const BURST_SHARE = 0.2;
+const BURST_TIME_SHARE = 0.25;
+/** How much denser than on average the others come at first: theirs falls off exponentially (bench/load). */
+const FIRST_DENSITY = 4.1;
 const THINK_MEDIAN_MS = 700;
 /** Well within the TTL: who thinks longer has abandoned the cart. */
 const THINK_MS_MAX = 2_000;
@@ -35,7 +38,7 @@ function modelOf({ seed, shoppers, arrivalMs }: SaleSize, pace: number): SaleMod
     durationMs: arrivalMs * pace,
     holdTtlMs: HOLD_TTL_S * 1_000,
     burstShare: BURST_SHARE,
-    burstMs: Math.min(BURST_MS_MAX, arrivalMs / 2) * pace,
+    burstMs: arrivalMs * pace * BURST_TIME_SHARE,
     thinkMedianMs: THINK_MEDIAN_MS,
     thinkMaxMs: THINK_MS_MAX,
     comeBackShare: COME_BACK_SHARE,
@@ -43,11 +46,11 @@ function modelOf({ seed, shoppers, arrivalMs }: SaleSize, pace: number): SaleMod
   };
 }
 
-/** Requests a second when the doors open: the burst, and those who were sold out and come back. */
+/** Reserves a second when the doors open; many of those who come later were there before. */
 export function peakPerS({ shoppers, arrivalMs }: SaleSize): number {
-  const burst = (shoppers * BURST_SHARE) / (Math.min(BURST_MS_MAX, arrivalMs / 2) / 1_000);
-  const comeBacks = (shoppers * COME_BACK_SHARE) / (COME_BACK_EVERY_MS / 1_000);
-  return burst + comeBacks;
+  const waiting = BURST_SHARE / BURST_TIME_SHARE;
+  const trickling = (1 - BURST_SHARE) * FIRST_DENSITY;
+  return (shoppers * (waiting + trickling)) / (arrivalMs / 1_000);
 }
 
 const LATE_WITHIN_MS = 500;

@@ -1,6 +1,6 @@
 /** Lays out what the demo shows: a frame for a terminal, one line for a log file. Pure. */
-import type { LatencySummary } from '../load/latency.ts';
 import { bar, count, ink, type Line, milliseconds, sparkline } from './ink.ts';
+import type { Percentiles } from './meter.ts';
 import type { OrdersTally } from './orders.ts';
 import { lagEntries, type SaleView, type View } from './view.ts';
 
@@ -121,8 +121,8 @@ function traffic({ traffic: { requestsPerS, history, reserve, commit } }: View):
   ];
 }
 
-function percentiles(summary: LatencySummary | undefined): Line {
-  if (summary === undefined || summary.count === 0) return [ink('-'.padEnd(28), 'dim')];
+function percentiles(summary: Percentiles | undefined): Line {
+  if (summary === undefined) return [ink('-'.padEnd(28), 'dim')];
   const of = (name: string, ms: number): Line => [
     ink(`${name} `, 'dim'),
     ink(milliseconds(ms).padEnd(11)),
@@ -178,7 +178,7 @@ export function oneLine(view: View): string {
   return parts.join(' | ');
 }
 
-function oneLatency(summary: LatencySummary | undefined): string {
-  if (summary === undefined || summary.count === 0) return '';
+function oneLatency(summary: Percentiles | undefined): string {
+  if (summary === undefined) return '';
   return `, reserve p50 ${milliseconds(summary.p50Ms)} p99 ${milliseconds(summary.p99Ms)}`;
 }

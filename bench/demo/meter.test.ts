@@ -8,12 +8,15 @@ describe('Meter', () => {
     meter.answered('reserve', 5);
     meter.restart();
     nowMs = 1_000;
-    meter.answered('reserve', 10);
+    for (let ms = 100; ms >= 1; ms -= 1) meter.answered('reserve', ms);
     meter.answered('commit', 20);
     nowMs = 2_000;
     const first = meter.takeWindow();
-    expect(first.requestsPerS).toBe(1);
-    expect(first.latencies.reserve?.count).toBe(1);
+    expect(first.requestsPerS).toBe(50.5);
+    expect(first.latencies).toEqual({
+      reserve: { p50Ms: 50, p99Ms: 99 },
+      commit: { p50Ms: 20, p99Ms: 20 },
+    });
     nowMs = 3_000;
     expect(meter.takeWindow()).toEqual({ requestsPerS: 0, latencies: {} });
     expect(meter.summaries().commit).toMatchObject({ count: 1, maxMs: 20 });

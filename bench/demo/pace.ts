@@ -36,9 +36,9 @@ export async function measureCapacity(
 }
 
 /** Part of the capacity that the crowd's peak may take: commits, the log and PostgreSQL need the rest. */
-const PEAK_SHARE = 0.5;
+const PEAK_SHARE = 0.6;
 /** A crowd that is slower still would be no flash sale, and the demo has its time. */
-const PACE_MAX = 3;
+const PACE_MAX = 2;
 
 /** Times by which a crowd with such a peak must be slowed down; 1: it may come as it is. */
 export function paceOf(capacityPerS: number, peakPerS: number): number {

@@ -1,5 +1,5 @@
 /** What the demo shows at one moment: plain data, from which a frame or a line is laid out. */
-import type { LatencySummary } from '../load/latency.ts';
+import type { Percentiles } from './meter.ts';
 import type { OrdersTally } from './orders.ts';
 import type { Balances, Place, Rows } from './probe.ts';
 
@@ -21,8 +21,8 @@ export interface TrafficView {
   readonly requestsPerS: number;
   /** Of the last windows, the oldest first. */
   readonly history: readonly number[];
-  readonly reserve: LatencySummary | undefined;
-  readonly commit: LatencySummary | undefined;
+  readonly reserve: Percentiles | undefined;
+  readonly commit: Percentiles | undefined;
 }
 
 export interface View {

@@ -64,7 +64,7 @@ export function demoCommand(): Command {
     .option('--seed <text>', 'which crowd comes', 'holdfast')
     .option('--shoppers <number>', 'how many want it', whole(1, 200_000), 20_000)
     .option('--units <number>', 'how many there are', whole(1, 1_000_000), 1_000)
-    .option('--seconds <number>', 'within which the shoppers come', whole(1, 600), 8)
+    .option('--seconds <number>', 'within which the shoppers come', whole(1, 600), 12)
     .option('--dir <directory>', 'wiped at the start', join(defaultStackDirectory(), 'demo'))
     .addHelpText('after', HELP)
     .action(demo);

@@ -23,7 +23,7 @@ WITH target AS MATERIALIZED (
   UPDATE reservations r
   SET status = coalesce(t.status, r.status),
       version = t.version,
-      generation = CASE WHEN t.revived THEN t.generation ELSE r.generation END,
+      generation = t.generation,
       fingerprint = coalesce(t.fingerprint, r.fingerprint),
       created_s = coalesce(t.created_s, r.created_s),
       deadline_s = CASE WHEN t.revived THEN t.deadline_s ELSE coalesce(t.deadline_s, r.deadline_s) END,

@@ -136,6 +136,23 @@ describe('stores that agree', () => {
     expect(report.redis_position.seq).toBe(report.position.seq + 3);
   });
 
+  it('agree when Redis has dropped, or not yet, what nobody looks for any more', async () => {
+    const story = tell().tick(3 * 86_400_000);
+    story.reserve('new', [['TEA EU-1', 1]]).write();
+    const held = story.holds.get('held');
+    if (held === undefined) throw new Error('the story has no hold');
+    // As a lost tail leaves it: expired for PostgreSQL, and older than what recovery copies back.
+    story.expire('held').write();
+    await world.tellPostgres(story);
+    await world.tellRedis(story);
+    const stale = forgeRecord(recordOf({ ...held, state: 'held' }));
+    await world.redis.hset(holdKey('held', held.generation), 'held', stale);
+    await world.redis.hdel(holdKey('kept', held.generation), 'kept');
+    const report = await audit();
+    expect(shown(report)).toEqual([]);
+    expect(report.compared).toMatchObject({ holds: 1, reservations: 1, operations: 0 });
+  });
+
   it('agree when the stream lost a tail that PostgreSQL has', async () => {
     const story = tell();
     const kept = story.written.length;

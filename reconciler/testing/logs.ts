@@ -33,7 +33,12 @@ export async function startEmbedded(stack: Stack): Promise<TestLog> {
     fencedLog: createEmbeddedLog({ pool }),
     bringToPostgres: async () => {
       const persister = createPersister({
-        ...{ pool, lane: LANE, source, form: 'stream', state: stack.state, log: NO_LOG },
+        pool,
+        lane: LANE,
+        source,
+        form: 'stream',
+        state: stack.state,
+        log: NO_LOG,
         limits: { ...NEVER_TRIM, idleMs: 1, gatherMs: 0 },
       });
       try {
@@ -52,10 +57,19 @@ export async function startKafkaLog(stack: Stack): Promise<TestLog> {
   const { brokers, kafka, topic } = await ownTopic();
   const writer = createKafkaWriter({ kafka, topic });
   const source = createKafkaSource({
-    ...{ kafka, topic, lane: LANE, name: topic, onProblem: () => undefined },
+    kafka,
+    topic,
+    lane: LANE,
+    name: topic,
+    onProblem: () => undefined,
   });
   const persister = createPersister({
-    ...{ pool, lane: LANE, source, form: 'kafka', state: stack.state, log: NO_LOG },
+    pool,
+    lane: LANE,
+    source,
+    form: 'kafka',
+    state: stack.state,
+    log: NO_LOG,
     limits: { gatherMs: 0, standbyMs: 20 },
   });
   const stop = new AbortController();
@@ -65,7 +79,11 @@ export async function startKafkaLog(stack: Stack): Promise<TestLog> {
     fencedLog: createKafkaFencedLog(writer),
     bringToPostgres: async () => {
       const relay = createRelay({
-        ...{ pool, lane: LANE, state: stack.state, writer, log: NO_LOG },
+        pool,
+        lane: LANE,
+        state: stack.state,
+        writer,
+        log: NO_LOG,
         limits: { ...NEVER_TRIM, proveEveryMs: 0 },
       });
       await untilLevel(stack, async () => (await relay.runOnce()).did);

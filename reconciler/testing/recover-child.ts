@@ -28,15 +28,24 @@ async function main(target: ChildTarget): Promise<void> {
   const ignore = () => undefined;
   const redis = connectRedis({ url: target.redisUrl, name: 'recovery-child', onError: ignore });
   const pool = createPool({
-    ...{ url: target.databaseUrl, applicationName: 'recovery-child', connectionsMax: 4 },
+    url: target.databaseUrl,
+    applicationName: 'recovery-child',
+    connectionsMax: 4,
     onIdleError: ignore,
   });
   await whenReady(redis, 5_000);
   const watcher = new LaneWatcher({
-    ...{ lane: 0, state: laneScripts(redis, 0), log: logOf(target, pool), pool },
-    ...{ registry: new Registry(pool), random: randomBytes, limits: RECOVERY_LIMITS },
-    ...{ crashPoint: crashPointFrom(process.env), watch: WATCH_LIMITS },
-    ...{ onReport: ignore, onError: ignore },
+    lane: 0,
+    state: laneScripts(redis, 0),
+    log: logOf(target, pool),
+    pool,
+    registry: new Registry(pool),
+    random: randomBytes,
+    crashPoint: crashPointFrom(process.env),
+    limits: RECOVERY_LIMITS,
+    watch: WATCH_LIMITS,
+    onReport: ignore,
+    onError: ignore,
   });
   const report = await watcher.runOnce(new AbortController().signal);
   process.stdout.write(JSON.stringify(report));
@@ -46,7 +55,9 @@ async function main(target: ChildTarget): Promise<void> {
 function logOf({ kafka: where }: ChildTarget, pool: Pool): FencedLog {
   if (where === undefined) return createEmbeddedLog({ pool });
   const kafka = connectKafka({
-    ...{ brokers: where.brokers, clientId: 'recovery-child', onLog: () => undefined },
+    brokers: where.brokers,
+    clientId: 'recovery-child',
+    onLog: () => undefined,
   });
   return createKafkaFencedLog(createKafkaWriter({ kafka, topic: where.topic }));
 }

@@ -33,11 +33,13 @@ export function judgeReserve(shop: Shop, ask: ReserveAsk, reply: Reply): void {
     return;
   }
   const refusal = refusalOf(shop, lines);
-  if (refusal !== undefined) {
+  const verdict = verdictOf(shop, ask, lines);
+  // What a partial cart cannot have at an unknown warehouse does not keep it from having the rest.
+  const isServed = ask.partial && refusal === 'unknown_warehouse' && verdict === 'created';
+  if (refusal !== undefined && !isServed) {
     must(reply, 404, refusal);
     return;
   }
-  const verdict = refusesWhole(shop, ask, lines) ? 'insufficient' : verdictOf(shop, ask, lines);
   if (verdict === 'insufficient' || (verdict === 'either' && reply.code === 'insufficient')) {
     must(reply, 409, 'insufficient');
     return;
@@ -61,16 +63,6 @@ function refusalOf(shop: Shop, lines: readonly Item[]): string | undefined {
     warehouses.some((warehouse) => !shop.warehouses.has(warehouse)) &&
     warehouses.every((warehouse) => shop.balance(sku, warehouse) === undefined);
   return lines.some(isLost) ? 'unknown_warehouse' : undefined;
-}
-
-/**
- * A partial cart is refused whole when one of its lines names only warehouses where its SKU never
- * stood. The design would rather serve the other lines; the engine does not yet.
- */
-function refusesWhole(shop: Shop, ask: ReserveAsk, lines: readonly Item[]): boolean {
-  const neverStood = ({ sku, warehouses }: Item) =>
-    warehouses.length > 0 && warehouses.every((each) => shop.balance(sku, each) === undefined);
-  return ask.partial && lines.some(neverStood);
 }
 
 /** Units of the SKU at the places that the line may be served from. */

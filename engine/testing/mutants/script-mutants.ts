@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const LANE = 'engine/redis/lane.int.test.ts';
+const SETTLE = 'engine/redis/settle.int.test.ts';
 const BATCH = 'engine/redis/batch.int.test.ts';
 const FENCE = 'engine/redis/fence.int.test.ts';
 
@@ -122,14 +123,14 @@ const SETTLEMENTS: readonly Mutant[] = [
         replace: '    add_available(c, p.take)\n',
       },
     ],
-    tests: [LANE],
+    tests: [SETTLE],
   },
   {
     name: 'lose-the-tail-of-a-partial-commit',
     breaks: 'I4: what a partial commit does not take is freed from the hold, and given to nobody',
     file: 'lua/includes/settle.lua',
     edits: [{ find: '    add_available(c, freed)\n', replace: '' }],
-    tests: [LANE],
+    tests: [SETTLE],
   },
   {
     name: 'partial-commit-repeated-with-other-lines',
@@ -141,14 +142,14 @@ const SETTLEMENTS: readonly Mutant[] = [
         replace: '    if hold.number >= 0 then return answer_record(OUTCOME.committed',
       },
     ],
-    tests: [LANE],
+    tests: [SETTLE],
   },
   {
     name: 'commit-more-than-is-held',
     breaks: 'I1: a commit names more units than the hold has, and gets them',
     file: 'lua/includes/settle.lua',
     edits: [{ find: '    if left > 0 then return false end\n', replace: '' }],
-    tests: [LANE],
+    tests: [SETTLE],
   },
   {
     name: 'forget-the-operation-key',
@@ -160,7 +161,7 @@ const SETTLEMENTS: readonly Mutant[] = [
         replace: 'hold.operations = hold.operations end',
       },
     ],
-    tests: [LANE],
+    tests: [SETTLE],
   },
   {
     name: 'take-a-released-hold-again',

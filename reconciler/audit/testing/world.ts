@@ -74,7 +74,9 @@ async function clearPostgres(pool: Pool): Promise<void> {
 
 async function tellRedis(redis: Redis, story: Story): Promise<void> {
   const { epoch, seq, nonce } = story.last;
-  const meta = { state: 'open', term: epoch, epoch, seq, offset: 0, time: story.timeMs };
+  // The story's time goes on from where it ended, whatever the clock of the machine says.
+  const offset = story.timeMs - Date.now();
+  const meta = { state: 'open', term: epoch, epoch, seq, offset, time: story.timeMs };
   await redis.hset(KEYS.meta, { ...meta, nonce: Buffer.from(nonce, 'hex') });
   for (const [i, { id }] of story.entries.entries()) {
     await redis.xadd(KEYS.log, `${id.epoch}-${id.seq}`, 'e', story.written[i] ?? '');
