@@ -23,6 +23,8 @@ import { createDirectory } from './stock/directory.ts';
 const LANE = 0;
 const CONNECTIONS_MAX = 8;
 const STORE_WAIT_MS = 10_000;
+/** A store that is away fails every request: one line a second says so. */
+const WARNING_MS = 1_000;
 
 export interface Engine extends ReservationDeps {
   readonly config: Config;
@@ -45,9 +47,10 @@ export interface EngineOptions {
 /** Resolves when both stores answered; rejects when one does not within STORE_WAIT_MS. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { config, log, metrics } = options;
+  const warn = atMostEvery(WARNING_MS, (error: Error) => log.warn({ err: error }, 'redis'));
   const onError = (error: Error): void => {
     metrics.countStoreError('redis');
-    log.warn({ error: error.message }, 'redis');
+    warn(error);
   };
   const redis = connectRedis({ url: config.redisUrl, name: 'holdfast-engine', onError });
   const subscriber = connectRedis({ url: config.redisUrl, name: 'holdfast-marks', onError });
@@ -103,6 +106,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       redis.disconnect();
       await pool.end();
     },
+  };
+}
+
+function atMostEvery<T>(ms: number, act: (value: T) => void): (value: T) => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return (value) => {
+    if (performance.now() - last < ms) return;
+    last = performance.now();
+    act(value);
   };
 }
 

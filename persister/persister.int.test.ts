@@ -38,8 +38,14 @@ function persister(options: Partial<PersisterOptions> = {}): Persister {
   ends.push(() => source.close());
   const limits = { standbyMs: 20, idleMs: 20, ...options.limits };
   const made = createPersister({
-    ...{ pool: stack.database.pool, lane: 0, source, form: 'stream' },
-    ...{ state: stack.state, log: SILENT },
+    pool: stack.database.pool,
+    lane: 0,
+    source,
+    form: 'stream',
+    ...{
+      state: stack.state,
+      log: SILENT,
+    },
     ...options,
     limits,
   });
@@ -106,8 +112,13 @@ describe('what is sold on the lane', () => {
   it('is applied once by two persisters at a time', async () => {
     let overtaken = 0;
     const metrics = {
-      ...{ applied: () => undefined, suspects: () => undefined, gap: () => undefined },
-      ...{ parked: () => undefined, failed: () => undefined },
+      applied: () => undefined,
+      suspects: () => undefined,
+      gap: () => undefined,
+      ...{
+        parked: () => undefined,
+        failed: () => undefined,
+      },
       overtaken: () => {
         overtaken++;
       },

@@ -209,9 +209,17 @@ class LanePersister implements Persister {
     if (applied.outcome === 'overtaken') return this.#overtaken(from);
     this.#at = to;
     this.#metrics.applied({
-      ...{ events: batch.events, entries: batch.entries.length, records: gathered.records },
-      ...{ voided: gathered.voided, repeated: gathered.repeated },
-      ...{ durationMs: this.#now() - startedAt, position: to },
+      events: batch.events,
+      entries: batch.entries.length,
+      records: gathered.records,
+      ...{
+        voided: gathered.voided,
+        repeated: gathered.repeated,
+      },
+      ...{
+        durationMs: this.#now() - startedAt,
+        position: to,
+      },
     });
     this.#report(applied.suspects);
     this.#mark(to);

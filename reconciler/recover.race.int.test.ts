@@ -101,8 +101,7 @@ describe.each(LOGS)('two recoveries over the $name log', ({ start }) => {
         await expectLevel(stack);
       }
       // Every kind of call was a place to be overtaken at.
-      const always =
-        'registry.read registry.nextTerm registry.open state.tail state.claim state.open log.fence';
+      const always = 'registry.nextTerm registry.open state.tail state.claim state.open log.fence';
       expect([...new Set(calls)].sort()).toEqual(`${always} ${CALLS[fault]}`.split(' ').sort());
       await expectOpen(stack, log);
     },

@@ -193,6 +193,18 @@ describe('run', () => {
     await expectOpen(stack, log);
   });
 
+  it('tells once what it cannot see on this PostgreSQL', async () => {
+    class Limited extends Registry {
+      override async warning(): Promise<string> {
+        return 'no timeline';
+      }
+    }
+    const watched = watch({ registry: new Limited(stack.database.pool) });
+    await watching([watched], () => until('the lane open', isOpen));
+    expect(watched.reports[0]).toEqual({ kind: 'limited', reason: 'no timeline' });
+    expect(watched.reports.filter(({ kind }) => kind === 'limited')).toHaveLength(1);
+  });
+
   it('ends with the signal, also out of a pause', async () => {
     const { watcher } = watch({ watch: { ...WATCH_LIMITS, pollMs: 60_000 } });
     const stop = new AbortController();

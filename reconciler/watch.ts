@@ -38,7 +38,9 @@ export type WatchReport =
   | { readonly kind: 'parked'; readonly reason: string }
   /** Another watcher is at it. */
   | { readonly kind: 'waiting'; readonly cause: RecoveryCause }
-  | { readonly kind: 'recovery'; readonly report: RecoveryReport };
+  | { readonly kind: 'recovery'; readonly report: RecoveryReport }
+  /** Told once: something that recovery cannot see on this PostgreSQL. */
+  | { readonly kind: 'limited'; readonly reason: string };
 
 export interface WatchDeps extends RecoveryDeps {
   readonly watch: WatchLimits;
@@ -57,6 +59,7 @@ export class LaneWatcher {
   #stalled: { readonly mark: string; readonly sinceMs: number } | undefined;
   #awake: (() => void) | undefined;
   #isWoken = false;
+  #hasToldLimits = false;
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
@@ -95,6 +98,7 @@ export class LaneWatcher {
       let pauseMs = this.#deps.watch.pollMs;
       let leastMs = this.#deps.watch.wakeMs;
       try {
+        await this.#tellLimits();
         const report = await this.runOnce(signal);
         failures = 0;
         if (report.kind === 'recovery' || report.kind !== kind) this.#deps.onReport(report);
@@ -109,6 +113,13 @@ export class LaneWatcher {
       }
       await this.#pause(pauseMs, leastMs, signal);
     }
+  }
+
+  async #tellLimits(): Promise<void> {
+    if (this.#hasToldLimits) return;
+    const reason = await this.#deps.registry.warning();
+    this.#hasToldLimits = true;
+    if (reason !== undefined) this.#deps.onReport({ kind: 'limited', reason });
   }
 
   async #look(): Promise<

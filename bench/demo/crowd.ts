@@ -6,8 +6,6 @@ export const HOLD_TTL_S = 4;
 /** Part of the shoppers who wait for the doors, and part of the time within which they come. */
 const BURST_SHARE = 0.2;
 const BURST_TIME_SHARE = 0.25;
-/** How much denser than on average the others come at first: theirs falls off exponentially (bench/load). */
-const FIRST_DENSITY = 4.1;
 const THINK_MEDIAN_MS = 700;
 /** Well within the TTL: who thinks longer has abandoned the cart. */
 const THINK_MS_MAX = 2_000;
@@ -17,40 +15,28 @@ const COME_BACK_EVERY_MS = 1_000;
 export interface SaleSize {
   readonly seed: string;
   readonly shoppers: number;
-  /** All first visits come within it, times the pace. */
+  /** All first visits come within it. */
   readonly arrivalMs: number;
 }
 
-/** `pace` (pace.ts) slows down what shoppers do; what they think and how long a hold lives stays. */
-export function planFlashSale(size: SaleSize, pace: number): readonly ShopperPlan[] {
-  return planSale(modelOf(size, pace));
-}
-
-/** When, since the sale's start, the last abandoned hold is usually gone, and its unit sold. */
-export function usualLengthMs({ arrivalMs }: SaleSize, pace: number): number {
-  return arrivalMs * pace + HOLD_TTL_S * 1_000 + THINK_MS_MAX;
-}
-
-function modelOf({ seed, shoppers, arrivalMs }: SaleSize, pace: number): SaleModel {
-  return {
+export function planFlashSale({ seed, shoppers, arrivalMs }: SaleSize): readonly ShopperPlan[] {
+  return planSale({
     seed,
     shoppers,
-    durationMs: arrivalMs * pace,
+    durationMs: arrivalMs,
     holdTtlMs: HOLD_TTL_S * 1_000,
     burstShare: BURST_SHARE,
-    burstMs: arrivalMs * pace * BURST_TIME_SHARE,
+    burstMs: arrivalMs * BURST_TIME_SHARE,
     thinkMedianMs: THINK_MEDIAN_MS,
     thinkMaxMs: THINK_MS_MAX,
     comeBackShare: COME_BACK_SHARE,
-    comeBackEveryMs: COME_BACK_EVERY_MS * pace,
-  };
+    comeBackEveryMs: COME_BACK_EVERY_MS,
+  });
 }
 
-/** Reserves a second when the doors open; many of those who come later were there before. */
-export function peakPerS({ shoppers, arrivalMs }: SaleSize): number {
-  const waiting = BURST_SHARE / BURST_TIME_SHARE;
-  const trickling = (1 - BURST_SHARE) * FIRST_DENSITY;
-  return (shoppers * (waiting + trickling)) / (arrivalMs / 1_000);
+/** When, since the sale's start, the last abandoned hold is usually gone, and its unit sold. */
+export function usualLengthMs({ arrivalMs }: SaleSize): number {
+  return arrivalMs + HOLD_TTL_S * 1_000 + THINK_MS_MAX;
 }
 
 const LATE_WITHIN_MS = 500;

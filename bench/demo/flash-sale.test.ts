@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ShopperRequest } from '../load/shopper.ts';
 import type { ApiAnswer, ApiCall } from './api.ts';
 import { bestSeller, readAnswer, saleSender, spreadUnits } from './flash-sale.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 const answer = (status: number, code = '', body: unknown = {}): ApiAnswer => ({
   status,
@@ -85,14 +86,10 @@ describe('saleSender', () => {
     const calls: ApiCall[] = [];
     const counts = { replays: 0, firstVisits: 0 };
     const api = {
-      url: '',
       call: async (call: ApiCall) => {
         calls.push(call);
         return { ...answer(200, '', { reservation_id: 'r1' }), isReplay: calls.length === 2 };
       },
-      insist: async () => answer(200),
-      text: async () => '',
-      close: () => undefined,
     };
     const reserve: ShopperRequest = {
       ...base,
@@ -100,7 +97,7 @@ describe('saleSender', () => {
       quantity: 2,
       idempotencyKey: 's1:1:reserve',
     };
-    const send = saleSender(api, item, counts, 'late');
+    const send = saleSender({ api, item, counts, room: new WaitingRoom(1), wave: 'late' });
     await send(reserve, 1);
     await send({ ...reserve, sentAs: 'duplicate' }, 2);
     await send({ ...reserve, idempotencyKey: 's1:2:reserve' }, 3);
@@ -119,5 +116,31 @@ describe('saleSender', () => {
       ttl_seconds: 4,
     });
     expect(calls[3]?.body).toEqual({ reservation_id: 'r1' });
+  });
+
+  it('lets a reserve wait at the door, and never who has a hold', async () => {
+    const reserves: (number | undefined)[] = [];
+    const commits: (number | undefined)[] = [];
+    let answerFirst = (): void => undefined;
+    const call = ({ label, dueAtMs }: ApiCall): Promise<ApiAnswer> => {
+      (label === 'commit' ? commits : reserves).push(dueAtMs);
+      if (label === 'commit' || reserves.length > 1) return Promise.resolve(answer(200));
+      return new Promise((resolve) => {
+        answerFirst = () => resolve(answer(409, 'insufficient'));
+      });
+    };
+    const room = new WaitingRoom(1);
+    const counts = { replays: 0, firstVisits: 0 };
+    const send = saleSender({ api: { call }, item, counts, room, wave: 'sale' });
+    const reserve: ShopperRequest = { ...base, kind: 'reserve', quantity: 1, idempotencyKey: 'k' };
+    const first = send(reserve, 1);
+    const second = send(reserve, 2);
+    await send({ ...base, kind: 'commit', reservationId: 'r1', idempotencyKey: 'k' }, 3);
+    expect([reserves, commits]).toEqual([[1], [3]]);
+    answerFirst();
+    await Promise.all([first, second]);
+    expect(reserves).toHaveLength(2);
+    expect(reserves[1]).toBeGreaterThan(2);
+    expect(room.history.waited).toBe(1);
   });
 });

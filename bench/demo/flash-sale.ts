@@ -6,6 +6,7 @@ import type { OrderLine } from '../orders/parse.ts';
 import { WAREHOUSES } from '../orders/warehouses.ts';
 import { type Api, type ApiAnswer, type ApiCall, fieldOf, isUndecided } from './api.ts';
 import { HOLD_TTL_S } from './crowd.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 /**
  * The retailer's best seller as an edition of its own, so that the sale's units are not the orders'. The demo
@@ -49,15 +50,32 @@ export interface SaleCounts {
   firstVisits: number;
 }
 
-export function saleSender(
-  api: Api,
-  item: SaleItem,
-  counts: SaleCounts,
+export interface SenderOptions {
+  readonly api: Pick<Api, 'call'>;
+  readonly item: SaleItem;
+  readonly counts: SaleCounts;
+  readonly room: WaitingRoom;
   /** Shoppers of two waves have the same names; with it their keys differ. */
-  wave: string,
-): (request: ShopperRequest, dueAtMs: number) => Promise<ShopperAnswer> {
+  readonly wave: string;
+}
+
+type Send = (request: ShopperRequest, dueAtMs: number) => Promise<ShopperAnswer>;
+
+export function saleSender({ api, item, counts, room, wave }: SenderOptions): Send {
+  const reserve = async (call: ApiCall, dueAtMs: number): Promise<ApiAnswer> => {
+    const isFull = room.isFull;
+    await room.enter();
+    try {
+      // Who had to wait at the door is due when it opens: that wait is told apart.
+      return await api.call({ ...call, dueAtMs: isFull ? performance.now() : dueAtMs });
+    } finally {
+      room.leave();
+    }
+  };
   return async (request, dueAtMs) => {
-    const answer = await api.call({ ...callOf(request, item, wave), dueAtMs });
+    const call = callOf(request, item, wave);
+    const isReserve = request.kind === 'reserve';
+    const answer = await (isReserve ? reserve(call, dueAtMs) : api.call({ ...call, dueAtMs }));
     if (answer.isReplay) counts.replays += 1;
     const isFirst = request.sentAs === 'first' && request.idempotencyKey.endsWith(FIRST_VISIT);
     if (isFirst) counts.firstVisits += 1;

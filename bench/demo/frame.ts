@@ -71,8 +71,8 @@ function sale(view: SaleView, width: number): readonly Line[] {
     ),
     under(
       ink(
-        `${count(view.through)} shoppers are through, ${count(view.soldOutAnswers)} times "sold out", ` +
-          `${count(view.duplicates)} duplicates, ${count(view.retries)} retries`,
+        `${count(view.through)} shoppers are through, ${count(view.waiting)} wait at the door; ` +
+          `${count(view.soldOutAnswers)} times "sold out", ${count(view.duplicates)} duplicates`,
         'dim',
       ),
     ),

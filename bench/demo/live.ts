@@ -8,6 +8,7 @@ import type { OrdersTally } from './orders.ts';
 import type { Balances, Place, Probe, Rows } from './probe.ts';
 import type { Screen } from './screen.ts';
 import type { View } from './view.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 /** For rates and percentiles: long enough for a p99, short enough to be "now". */
 const WINDOW_MS = 1_000;
@@ -30,6 +31,7 @@ export class Live {
   phase = '';
   sale: (() => SaleTally) | undefined;
   orders: OrdersTally | undefined;
+  room: WaitingRoom | undefined;
   readonly #options: LiveOptions;
   readonly #stopping = new AbortController();
   #loops: Promise<unknown> = Promise.resolve();
@@ -121,8 +123,8 @@ export class Live {
         balances: this.#balances,
         soldOutAnswers: sale?.answers.sold_out ?? 0,
         duplicates: sale?.duplicates ?? 0,
-        retries: sale?.retries ?? 0,
         through,
+        waiting: this.room?.waiting ?? 0,
       },
       orders,
       traffic: {

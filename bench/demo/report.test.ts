@@ -77,7 +77,7 @@ const facts: DemoFacts = {
   opening: { warehouses: 4, products: 2_010, cells: 7_971, units: 119_959 },
   item: { skuId: 'FLASH-1', name: 'A CUP', units: 1_000 },
   shoppers: 20_000,
-  pace: 1,
+  waitingRoom: { waited: 0, longestMs: 0 },
   lateShoppers: 0,
   sale,
   replays: 200,

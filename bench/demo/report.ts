@@ -40,8 +40,9 @@ export interface SaleReport {
   readonly name: string;
   readonly units: number;
   readonly shoppers: number;
-  /** Times by which this machine needs the crowd to be slower: 1 is as it was asked for. */
-  readonly pace: number;
+  /** Requests to reserve that waited at the door (waiting-room.ts): only where the machine does not keep up. */
+  readonly waited_at_door: number;
+  readonly longest_wait_ms: number;
   /** Further shoppers who came in the end because something was left; 0 but on a machine that is too slow. */
   readonly late_shoppers: number;
   /** Units whose commit a shopper saw acknowledged. */
@@ -125,7 +126,7 @@ export interface DemoFacts {
   readonly shoppers: number;
   readonly sale: SaleTally;
   readonly replays: number;
-  readonly pace: number;
+  readonly waitingRoom: { readonly waited: number; readonly longestMs: number };
   readonly lateShoppers: number;
   readonly ledger: SaleLedger;
   readonly orders: OrdersTally;
@@ -175,7 +176,8 @@ function saleReport(facts: DemoFacts): SaleReport {
     name: item.name,
     units: item.units,
     shoppers,
-    pace: round(facts.pace, 2),
+    waited_at_door: facts.waitingRoom.waited,
+    longest_wait_ms: Math.round(facts.waitingRoom.longestMs),
     late_shoppers: facts.lateShoppers,
     sold: sale.unitsBought,
     sold_in_ledger: ledger.sold,

@@ -16,14 +16,14 @@ import type { Live } from './live.ts';
 import { type OrdersTally, playOrders } from './orders.ts';
 import type { Balances } from './probe.ts';
 import { addTallies } from './tally.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 export interface SellingOptions {
   readonly api: Api;
-  readonly live: Pick<Live, 'phase' | 'sale' | 'orders'>;
+  readonly live: Pick<Live, 'phase' | 'sale' | 'orders' | 'room'>;
   readonly steps: readonly ReplayStep[];
   readonly item: SaleItem;
   readonly size: SaleSize;
-  readonly pace: number;
   readonly readBalances: () => Promise<Balances | undefined>;
   readonly signal: AbortSignal;
 }
@@ -35,15 +35,17 @@ export interface Sold {
   readonly replays: number;
   /** Shoppers who came after the crowd, because something was left. */
   readonly lateShoppers: number;
+  /** How many had to wait at the door, and how long the last of them. */
+  readonly waitingRoom: WaitingRoom['history'];
 }
 
 /** How long orders are played before the sale and after it. */
 const LEAD_MS = 3_000;
 
 export async function sell(options: SellingOptions): Promise<Sold> {
-  const { api, live, steps, size, pace, signal } = options;
-  const crowd = planFlashSale(size, pace);
-  const durationMs = LEAD_MS + usualLengthMs(size, pace) + LEAD_MS;
+  const { api, live, steps, size, signal } = options;
+  const crowd = planFlashSale(size);
+  const durationMs = LEAD_MS + usualLengthMs(size) + LEAD_MS;
   live.phase = 'real orders';
   const orders = playOrders({ steps, durationMs, api, signal });
   live.orders = orders.tally;
@@ -54,6 +56,8 @@ export async function sell(options: SellingOptions): Promise<Sold> {
   return { ...sold, orders: await orders.done };
 }
 
+/** Reserves of the sale that are under way at once: half of the connections, so that who pays is never behind. */
+const INSIDE_MAX = 128;
 /** A machine that is slow beyond all measure must not keep the demo from its end. */
 const LATE_WAVES_MAX = 5;
 
@@ -63,7 +67,10 @@ async function holdSale(
 ): Promise<Omit<Sold, 'orders'>> {
   const { size } = options;
   const counts: SaleCounts = { replays: 0, firstVisits: 0 };
-  let tally = await runWave(options, counts, 'sale', crowd, undefined);
+  const room = new WaitingRoom(INSIDE_MAX);
+  options.live.room = room;
+  const doing = { ...options, counts, room };
+  let tally = await runWave(doing, 'sale', crowd, undefined);
   let lateShoppers = 0;
   for (let wave = 1; wave <= LATE_WAVES_MAX; wave += 1) {
     // Without a "sold out" nobody went away empty-handed, so nobody comes back.
@@ -71,14 +78,19 @@ async function holdSale(
     if (left === 0) break;
     const late = planLateShoppers(`${size.seed}/late-${wave}`, left);
     lateShoppers += late.length;
-    tally = await runWave(options, counts, `late-${wave}`, late, tally);
+    tally = await runWave(doing, `late-${wave}`, late, tally);
   }
-  return { sale: tally, replays: counts.replays, lateShoppers };
+  return { sale: tally, replays: counts.replays, lateShoppers, waitingRoom: room.history };
+}
+
+/** One sale under way. */
+interface Doing extends SellingOptions {
+  readonly counts: SaleCounts;
+  readonly room: WaitingRoom;
 }
 
 async function runWave(
-  { api, live, item, signal }: SellingOptions,
-  counts: SaleCounts,
+  { api, live, item, signal, counts, room }: Doing,
   wave: string,
   plans: readonly ShopperPlan[],
   before: SaleTally | undefined,
@@ -87,7 +99,7 @@ async function runWave(
   const firstVisits = counts.firstVisits + plans.length;
   const sale = runSale({
     plans,
-    send: saleSender(api, item, counts, wave),
+    send: saleSender({ api, item, counts, room, wave }),
     signal: AbortSignal.any([signal, closing.signal]),
   });
   const soFar = () => (before === undefined ? sale.tally : addTallies(before, sale.tally));

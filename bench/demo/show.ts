@@ -5,12 +5,11 @@
 import { auditTargets } from '../../engine/cli/audit.ts';
 import type { OrderLine } from '../orders/parse.ts';
 import type { Replay } from '../orders/replay.ts';
-import { peakPerS, type SaleSize } from './crowd.ts';
+import type { SaleSize } from './crowd.ts';
 import type { SaleItem } from './flash-sale.ts';
 import { readSaleLedger } from './ledger.ts';
 import { cpuBetween, describeMachine, readCpu } from './machine.ts';
 import { type Opening, openShop } from './opening.ts';
-import { measureCapacity, paceOf } from './pace.ts';
 import { type DemoFacts, type DemoReport, reportOf } from './report.ts';
 import type { Screen } from './screen.ts';
 import { type Sold, sell } from './selling.ts';
@@ -49,8 +48,7 @@ export async function putOnShow(show: ShowOptions): Promise<Shown> {
   try {
     const watch = new Stopwatch(show.signal, system.durationsMs);
     const opening = await watch.time('opening', () => stock(stage, script));
-    const pace = await watch.time('pace', () => findPace(stage, show));
-    const selling = await watch.time('selling', () => sellAndMeasure(stage, show, pace));
+    const selling = await watch.time('selling', () => sellAndMeasure(stage, show));
     const audited = await watch.time('audit', () => audit(stage, show));
     const { log, logReason, directory: stackDirectory } = system.stack;
     const report = reportOf({
@@ -60,7 +58,6 @@ export async function putOnShow(show: ShowOptions): Promise<Shown> {
       logReason,
       opening,
       item,
-      pace,
       invoices: script.replay.summary,
       ...selling,
       ...audited,
@@ -88,17 +85,11 @@ function stock({ api, live }: Stage, { lines, item }: Script): Promise<Opening> 
   });
 }
 
-async function findPace({ api, live }: Stage, { script, size }: ShowOptions): Promise<number> {
-  live.phase = 'measuring how fast the crowd may come';
-  return paceOf(await measureCapacity(api, script.item.skuId), peakPerS(size));
-}
-
 type Measured = Pick<DemoFacts, 'latencies' | 'lostRequests' | 'requestsPerSMax' | 'cpuS'>;
 
 async function sellAndMeasure(
   { api, meter, live, probe, watching }: Stage,
   { script: { item, replay }, size, signal }: ShowOptions,
-  pace: number,
 ): Promise<Sold & Measured> {
   // What came before was preparation.
   meter.restart();
@@ -106,7 +97,7 @@ async function sellAndMeasure(
   const before = await readCpu(watching, probe);
   const readBalances = () => probe.balances(watching, item.skuId);
   const { steps } = replay;
-  const sold = await sell({ api, live, steps, item, size, pace, signal, readBalances });
+  const sold = await sell({ api, live, steps, item, size, signal, readBalances });
   return {
     ...sold,
     latencies: meter.summaries(),

@@ -12,9 +12,10 @@ export interface SaleView {
   readonly balances: Balances | undefined;
   readonly soldOutAnswers: number;
   readonly duplicates: number;
-  readonly retries: number;
   /** Shoppers who are through. */
   readonly through: number;
+  /** Requests that wait at the door. */
+  readonly waiting: number;
 }
 
 export interface TrafficView {

@@ -1,6 +1,6 @@
 /** The end of the demo in plain words: what was sold, that nothing differs, and what to try now. Pure. */
 import { count, ink, type Line, milliseconds, render } from './ink.ts';
-import type { DemoReport } from './report.ts';
+import type { DemoReport, SaleReport } from './report.ts';
 
 const WIDTH = 200;
 const LABEL = 13;
@@ -51,7 +51,17 @@ function saleWords({ sale }: DemoReport): readonly Line[] {
         `${count(sale.duplicates)} sent twice on purpose, ${count(sale.retries)} retried; ` +
         `${count(sale.replayed)} answers said "done before"`,
     ),
+    ...doorWords(sale),
   ];
+}
+
+/** On a machine that keeps up there is nothing to say. */
+function doorWords({ waited_at_door: waited, longest_wait_ms: longestMs }: SaleReport): Line[] {
+  if (waited === 0) return [];
+  const said =
+    `${count(waited)} requests waited at the door until this machine had time, ` +
+    `the longest ${milliseconds(longestMs)}`;
+  return [row('', said)];
 }
 
 function orderWords({ orders }: DemoReport): readonly Line[] {

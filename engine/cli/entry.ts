@@ -11,7 +11,8 @@ Exit codes:  0 decoded  2 these bytes are no entry
 
 Examples:
   $ holdfast entry decode 0101000000...
-  $ redis-cli --raw XREVRANGE 'hf:{0}:log' + - COUNT 1 | tail -n 1 | base64 | holdfast entry decode -`;
+  $ redis-cli --raw XREVRANGE 'hf:{0}:log' + - COUNT 1 | tail -n +3 | head -c -1 | base64 | \\
+      holdfast entry decode -`;
 
 export function entryCommand(): Command {
   const entry = new Command('entry').description('entries of the log');

@@ -9,8 +9,8 @@ import { type ApiReply, CommandError, callApi, DEFAULT_URL, EXIT } from './api.t
 
 const HELP = `
 The file has a header line and the columns sku_id, warehouse_id, quantity and, optionally, unit_cost and
-currency. It is read and checked whole before anything is sent. It goes in pieces of ${1_000} lines, each all or
-nothing and under a key made from the file's content: the same file again changes nothing.
+currency. The whole file is read and checked first, then products are made (when asked for), then it goes in pieces of ${1_000} lines, each all or
+nothing and under a key made from the file's content: the same file again changes nothing. Warehouses must exist.
 
 Exit codes:
   0  imported (or, with --dry-run, importable)

@@ -68,6 +68,17 @@ function explain(error: unknown): number {
     process.stderr.write(`${error.message}\n`);
     return error instanceof CommandError ? error.exitCode : EXIT.usage;
   }
+  if (isUnreachable(error)) {
+    process.stderr.write(
+      `A store cannot be reached: ${error.message}. Check REDIS_URL, DATABASE_URL and KAFKA_BROKERS.\n`,
+    );
+    return EXIT.unavailable;
+  }
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   return 1;
+}
+
+function isUnreachable(error: unknown): error is Error {
+  const isRefused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
+  return isRefused || (error instanceof Error && /is not ready after/.test(error.message));
 }

@@ -8,11 +8,5 @@ export interface Cell {
   readonly version: number;
 }
 
-/** Units that a cell may count up to: exact in Lua, JavaScript and SQL with room to add. */
-export const CELL_UNITS_MAX = 1_000_000_000_000;
 /** Units that one line of a request may name. */
 export const QUANTITY_MAX = 1_000_000_000;
-
-export function onHand(cell: Cell): number {
-  return cell.available + cell.reserved + cell.allocated;
-}

@@ -13,14 +13,12 @@ export type ReservationId = Branded<string, 'ReservationId'>;
 export type CellField = Branded<string, 'CellField'>;
 
 export const ID_PATTERN = /^[A-Za-z0-9._:-]{1,64}$/;
-export const ID_LENGTH_MAX = 64;
 
 export function isId(text: string): boolean {
   return ID_PATTERN.test(text);
 }
 
 export const asSku = (text: string): Sku => text as Sku;
-export const asWarehouse = (text: string): WarehouseId => text as WarehouseId;
 export const asReservation = (text: string): ReservationId => text as ReservationId;
 
 export const SHARED_POOL = 'shared';

@@ -39,8 +39,17 @@ describe('vectors.json', () => {
     });
     const seen = new Set(entries.flatMap(({ changes }) => changes.map(({ type }) => type)));
     const types: Record<Change['type'], true> = {
-      ...{ reserved: true, committed: true, released: true, expired: true, extended: true },
-      ...{ cancelled: true, shipped: true, stock_moved: true, product_defined: true },
+      reserved: true,
+      committed: true,
+      released: true,
+      expired: true,
+      extended: true,
+      ...{
+        cancelled: true,
+        shipped: true,
+        stock_moved: true,
+        product_defined: true,
+      },
     };
     expect([...seen].sort()).toEqual(Object.keys(types).sort());
     expect(new Set(entries.map(({ kind }) => kind)).size).toBe(3);

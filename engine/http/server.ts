@@ -18,13 +18,10 @@ import type { UwsLoad } from './uws-load.ts';
 import { loadUws } from './uws-load.ts';
 
 export type {
-  HttpHooks,
-  HttpLimits,
   HttpServer,
   HttpServerOptions,
   TransportName,
 } from './port.ts';
-export { DEFAULT_HTTP_LIMITS } from './port.ts';
 
 /**
  * The transport that the environment forces: `HOLDFAST_HTTP=uws|node`, or undefined when it leaves

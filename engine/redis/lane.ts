@@ -113,7 +113,7 @@ export function createLane(options: LaneOptions): RunningLane {
 
   const refuseError = (error: Error): LaneRefusal => {
     hooks.onStoreError(error);
-    return refuse('store_unavailable', `Redis: ${error.message}`, UNAVAILABLE_RETRY_MS);
+    return refuse('store_unavailable', publicReason(error), UNAVAILABLE_RETRY_MS);
   };
 
   /** Every item is answered once, whatever fails: the batch, its decoding, or a callback. */
@@ -217,6 +217,14 @@ function weigh(operation: Operation): number {
     weight += fields.length === 0 ? OPEN_LINE_WEIGHT : fields.length;
   }
   return weight;
+}
+
+/** What a client may be told; the log has the rest. */
+function publicReason({ message }: Error): string {
+  if (/writeable|Connection is closed|ECONN/.test(message)) return 'Redis cannot be reached.';
+  if (/timed out/.test(message)) return 'Redis did not answer in time.';
+  if (/^OOM/.test(message)) return 'Redis is out of memory; it takes no more reserves for now.';
+  return 'Redis could not do it; the log of the engine says why.';
 }
 
 function refuse(

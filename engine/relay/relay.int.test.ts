@@ -125,7 +125,8 @@ describe('what is sold', () => {
     persist();
     let unproven = 0;
     const metrics = {
-      ...{ sent: () => undefined, failed: () => undefined },
+      sent: () => undefined,
+      failed: () => undefined,
       unproven: () => {
         unproven++;
       },

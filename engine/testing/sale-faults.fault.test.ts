@@ -53,27 +53,31 @@ const FAULTS: Record<string, (engine: TestEngine, tally: Tally) => Promise<void>
 describe.each(['embedded', 'kafka'] as const)(
   'a sale with the %s log goes on when Redis is',
   (log) => {
-    it.each(Object.keys(FAULTS))('%s', async (fault) => {
-      t = await startTestEngine({ log });
-      const engine = t;
-      await engine.stock({ 'HOT@A': UNITS });
-      const epoch = async () => Number((await engine.redis.hget(KEYS.meta, 'epoch')) ?? 0);
-      const before = await epoch();
-      const tally = newTally();
-      const sale = Array.from({ length: SHOPPERS }, (_, i) => shop(engine, i, tally));
-      await until('the sale is under way', () => tally.committed.size > 60);
-      await FAULTS[fault]?.(engine, tally);
-      await Promise.all(sale);
+    it.each(Object.keys(FAULTS))(
+      '%s',
+      async (fault) => {
+        t = await startTestEngine({ log });
+        const engine = t;
+        await engine.stock({ 'HOT@A': UNITS });
+        const epoch = async () => Number((await engine.redis.hget(KEYS.meta, 'epoch')) ?? 0);
+        const before = await epoch();
+        const tally = newTally();
+        const sale = Array.from({ length: SHOPPERS }, (_, i) => shop(engine, i, tally));
+        await until('the sale is under way', () => tally.committed.size > 60);
+        await FAULTS[fault]?.(engine, tally);
+        await Promise.all(sale);
 
-      expect(await epoch(), 'the lane opened at a new epoch').toBeGreaterThan(before);
-      expect(tally.outcomes.get('fenced') ?? 0, 'nobody was fenced').toBeGreaterThan(0);
-      expect(tally.committed.size).toBeLessThanOrEqual(UNITS);
-      for (const id of tally.committed) {
-        const { body } = await engine.call('GET', `/api/v1/inventory/reservations/${id}`);
-        expect(body.status, id).toBe('committed');
-      }
-      const audit = await runAudit({ redis: engine.redis, pool: engine.serving.engine.pool });
-      expect(audit.differences).toEqual([]);
-    }, TEST_MS_MAX);
+        expect(await epoch(), 'the lane opened at a new epoch').toBeGreaterThan(before);
+        expect(tally.outcomes.get('fenced') ?? 0, 'nobody was fenced').toBeGreaterThan(0);
+        expect(tally.committed.size).toBeLessThanOrEqual(UNITS);
+        for (const id of tally.committed) {
+          const { body } = await engine.call('GET', `/api/v1/inventory/reservations/${id}`);
+          expect(body.status, id).toBe('committed');
+        }
+        const audit = await runAudit({ redis: engine.redis, pool: engine.serving.engine.pool });
+        expect(audit.differences).toEqual([]);
+      },
+      TEST_MS_MAX,
+    );
   },
 );

@@ -362,7 +362,11 @@ describe('PostgreSQL', () => {
     [
       'a phantom reservation',
       copyRow('reservations', `reservation_id = 'held'`, {
-        ...{ reservation_id: 'ghost', created_epoch: 5, created_seq: 5, epoch: 5, seq: 5 },
+        reservation_id: 'ghost',
+        created_epoch: 5,
+        created_seq: 5,
+        epoch: 5,
+        seq: 5,
       }),
       /^I5 reservation ghost: no entry of the log made this reservation/,
     ],

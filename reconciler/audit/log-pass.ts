@@ -71,7 +71,11 @@ export async function auditLog(
 }
 
 const NO_LOG: LogPass = {
-  ...{ entries: 0, changes: 0, from: null, complete: false, lostFromStream: 0 },
+  entries: 0,
+  changes: 0,
+  from: null,
+  complete: false,
+  lostFromStream: 0,
 };
 
 function tryDecode(item: LogItem): DecodedEntry | undefined {

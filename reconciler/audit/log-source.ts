@@ -50,7 +50,11 @@ const IDLE_MS_MAX = 20_000;
 /** Valid records of a log from its beginning until it has shown `until`, or ends. */
 export async function* loggedEntries(source: LogSource, until: Place): AsyncGenerator<LogItem> {
   let position: ConsumerPosition = {
-    ...{ epoch: 0, seq: 0, nonce: Buffer.alloc(8), term: 0, offset: 0n },
+    epoch: 0,
+    seq: 0,
+    nonce: Buffer.alloc(8),
+    term: 0,
+    offset: 0n,
   };
   let last: Place = { epoch: 0, seq: 0 };
   let heardMs = performance.now();

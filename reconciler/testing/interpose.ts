@@ -5,6 +5,9 @@
 import type { RecoveryDeps } from '../claim.ts';
 import type { Registry } from '../registry.ts';
 
+/** How often recovery looks at the registry depends on how long it waits: these are not counted. */
+const LOOKS: ReadonlySet<string> = new Set(['registry.read', 'registry.touch']);
+
 /** Name and number of the call, from 0. */
 export type BeforeCall = (call: string, nth: number) => Promise<void>;
 
@@ -16,7 +19,8 @@ export function interpose(deps: RecoveryDeps, before: BeforeCall): RecoveryDeps 
         const value: unknown = Reflect.get(target, property, target);
         if (typeof value !== 'function') return value;
         return async (...args: unknown[]) => {
-          await before(`${name}.${String(property)}`, count++);
+          const call = `${name}.${String(property)}`;
+          if (!LOOKS.has(call)) await before(call, count++);
           return Reflect.apply(value, target, args);
         };
       },

@@ -52,7 +52,11 @@ describe('an honest log', () => {
     expect(fold.complete).toBe(true);
     expect(fold.position).toEqual(story.last);
     expect(fold.cell('TEA', 'EU-1')).toMatchObject({
-      ...{ available: 8, reserved: 0, allocated: 0, granted: 10, shipped: 2 },
+      available: 8,
+      reserved: 0,
+      allocated: 0,
+      granted: 10,
+      shipped: 2,
       version: story.cells.get('TEA EU-1')?.version,
     });
     const states = [...fold.reservations.values()].map(({ id, state }) => [id, state]);

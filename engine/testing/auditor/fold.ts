@@ -226,9 +226,23 @@ export class LogFold {
     const known = this.cell(sku, field);
     if (known !== undefined) return known;
     const cell: FoldedCell = {
-      ...{ sku, field, available: 0, reserved: 0, allocated: 0, version: 0 },
-      ...{ granted: 0, shipped: 0, heldByReservations: 0, allocatedByReservations: 0 },
-      told: { reserved: 0, allocated: 0, oversold: 0 },
+      sku,
+      field,
+      available: 0,
+      reserved: 0,
+      allocated: 0,
+      version: 0,
+      ...{
+        granted: 0,
+        shipped: 0,
+        heldByReservations: 0,
+        allocatedByReservations: 0,
+      },
+      told: {
+        reserved: 0,
+        allocated: 0,
+        oversold: 0,
+      },
     };
     this.cells.set(`${sku} ${field}`, cell);
     return cell;

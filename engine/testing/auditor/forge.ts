@@ -124,7 +124,12 @@ export class Story {
     const requested = new Map(wanted.map(([, count], line) => [line, count]));
     const at = this.#next();
     const hold: StoryHold = {
-      ...{ id, generation: this.day, state: 'held', version: 1, deadlineS, units },
+      id,
+      generation: this.day,
+      state: 'held',
+      version: 1,
+      deadlineS,
+      units,
       ...{
         createdMs: this.timeMs,
         createdAt: at,
@@ -154,7 +159,11 @@ export class Story {
     const { generation, version } = hold;
     const common = { id, generation, version, commitFingerprint: 0, retaken: false };
     this.#changes.push({
-      ...{ type: 'committed', ...common, fingerprint: FINGERPRINT, attributes: '', moves },
+      type: 'committed',
+      ...common,
+      fingerprint: FINGERPRINT,
+      attributes: '',
+      moves,
     });
     return this;
   }
@@ -166,7 +175,12 @@ export class Story {
     const units = wanted.map(([name, count], line) => ({ line, ...splitName(name), units: count }));
     const generation = this.holds.get(id)?.generation ?? this.day;
     const hold: StoryHold = {
-      ...{ id, generation, state: 'committed', version: 1, deadlineS: 0, units },
+      id,
+      generation,
+      state: 'committed',
+      version: 1,
+      deadlineS: 0,
+      units,
       ...{
         createdMs: this.timeMs,
         createdAt: at,
@@ -181,7 +195,11 @@ export class Story {
     });
     const common = { id, generation, version: 1, commitFingerprint: 0, retaken: true };
     this.#changes.push({
-      ...{ type: 'committed', ...common, fingerprint: FINGERPRINT, attributes: '', moves },
+      type: 'committed',
+      ...common,
+      fingerprint: FINGERPRINT,
+      attributes: '',
+      moves,
     });
     return this;
   }

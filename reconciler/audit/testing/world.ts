@@ -188,9 +188,14 @@ async function tellEntry(pool: Pool, entry: DecodedEntry): Promise<void> {
     `INSERT INTO entries (lane, epoch, seq, nonce, pred_epoch, pred_seq, pred_nonce, kind, time_ms)
      VALUES (0, $1, $2, $3, $4, $5, $6, $7, $8)`,
     [
-      ...[id.epoch, id.seq, Buffer.from(id.nonce, 'hex')],
-      ...[before.epoch, before.seq, Buffer.from(before.nonce, 'hex')],
-      ...[entry.kind, entry.timeMs],
+      id.epoch,
+      id.seq,
+      Buffer.from(id.nonce, 'hex'),
+      before.epoch,
+      before.seq,
+      Buffer.from(before.nonce, 'hex'),
+      entry.kind,
+      entry.timeMs,
     ],
   );
   const moves = entry.changes.flatMap(movementsOf).filter(([, , , units]) => units > 0);
@@ -205,8 +210,17 @@ async function tellEntry(pool: Pool, entry: DecodedEntry): Promise<void> {
          dest_warehouse, pool, source_location, dest_location, quantity, movement_type, created_at)
        VALUES (0, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'told', to_timestamp($11::float8 / 1000))`,
       [
-        ...[id.epoch, id.seq, idx, sku, inside(source), inside(dest), poolName],
-        ...[source, dest, units, entry.timeMs],
+        id.epoch,
+        id.seq,
+        idx,
+        sku,
+        inside(source),
+        inside(dest),
+        poolName,
+        source,
+        dest,
+        units,
+        entry.timeMs,
       ],
     );
   }
