@@ -2,11 +2,11 @@
 import type { LogChoice } from '../../deploy/local/stack.ts';
 import { readRealOrders } from '../orders/parse.ts';
 import { buildReplay } from '../orders/replay.ts';
-import type { SaleSize } from './crowd.ts';
+import { planFlashSale, type SaleSize } from './crowd.ts';
 import { bestSeller } from './flash-sale.ts';
 import type { DemoReport } from './report.ts';
 import type { Screen } from './screen.ts';
-import { putOnShow } from './show.ts';
+import { putOnShow, type Script } from './show.ts';
 import { type DemoSystem, startDemoSystem } from './system.ts';
 import type { TryIt } from './words.ts';
 
@@ -34,7 +34,12 @@ export async function runDemo(
 ): Promise<FinishedDemo> {
   const startMs = performance.now();
   const lines = await readRealOrders();
-  const script = { lines, replay: buildReplay(lines), item: bestSeller(lines, options.units) };
+  const script: Script = {
+    lines,
+    replay: buildReplay(lines),
+    item: bestSeller(lines, options.units),
+    crowd: planFlashSale(options),
+  };
   const system = await startDemoSystem(options);
   // An engine that died answers nobody: the demo must not wait for it.
   const dying = new AbortController();

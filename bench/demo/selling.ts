@@ -4,13 +4,7 @@ import { runSale, type SaleTally } from '../load/sale.ts';
 import type { ShopperPlan } from '../load/shoppers.ts';
 import type { ReplayStep } from '../orders/replay-step.ts';
 import type { Api } from './api.ts';
-import {
-  HOLD_TTL_S,
-  planFlashSale,
-  planLateShoppers,
-  type SaleSize,
-  usualLengthMs,
-} from './crowd.ts';
+import { HOLD_TTL_S, planLateShoppers, type SaleSize, usualLengthMs } from './crowd.ts';
 import { type SaleCounts, type SaleItem, saleSender } from './flash-sale.ts';
 import type { Live } from './live.ts';
 import { type OrdersTally, playOrders } from './orders.ts';
@@ -24,6 +18,8 @@ export interface SellingOptions {
   readonly steps: readonly ReplayStep[];
   readonly item: SaleItem;
   readonly size: SaleSize;
+  /** Planned before: 20,000 plans take a moment, in which nothing else would be done. */
+  readonly crowd: readonly ShopperPlan[];
   readonly readBalances: () => Promise<Balances | undefined>;
   readonly signal: AbortSignal;
 }
@@ -44,14 +40,13 @@ const LEAD_MS = 3_000;
 
 export async function sell(options: SellingOptions): Promise<Sold> {
   const { api, live, steps, size, signal } = options;
-  const crowd = planFlashSale(size);
   const durationMs = LEAD_MS + usualLengthMs(size) + LEAD_MS;
   live.phase = 'real orders';
   const orders = playOrders({ steps, durationMs, api, signal });
   live.orders = orders.tally;
   await sleep(LEAD_MS, undefined, { signal });
   live.phase = 'real orders and a flash sale';
-  const sold = await holdSale(options, crowd);
+  const sold = await holdSale(options);
   live.phase = 'real orders';
   return { ...sold, orders: await orders.done };
 }
@@ -61,11 +56,8 @@ const INSIDE_MAX = 128;
 /** A machine that is slow beyond all measure must not keep the demo from its end. */
 const LATE_WAVES_MAX = 5;
 
-async function holdSale(
-  options: SellingOptions,
-  crowd: readonly ShopperPlan[],
-): Promise<Omit<Sold, 'orders'>> {
-  const { size } = options;
+async function holdSale(options: SellingOptions): Promise<Omit<Sold, 'orders'>> {
+  const { size, crowd } = options;
   const counts: SaleCounts = { replays: 0, firstVisits: 0 };
   const room = new WaitingRoom(INSIDE_MAX);
   options.live.room = room;

@@ -3,6 +3,7 @@
  * the middle the flash sale, and then all of it is audited.
  */
 import { auditTargets } from '../../engine/cli/audit.ts';
+import type { ShopperPlan } from '../load/shoppers.ts';
 import type { OrderLine } from '../orders/parse.ts';
 import type { Replay } from '../orders/replay.ts';
 import type { SaleSize } from './crowd.ts';
@@ -24,6 +25,7 @@ export interface Script {
   readonly lines: readonly OrderLine[];
   readonly replay: Replay;
   readonly item: SaleItem;
+  readonly crowd: readonly ShopperPlan[];
 }
 
 export interface ShowOptions {
@@ -89,7 +91,7 @@ type Measured = Pick<DemoFacts, 'latencies' | 'lostRequests' | 'requestsPerSMax'
 
 async function sellAndMeasure(
   { api, meter, live, probe, watching }: Stage,
-  { script: { item, replay }, size, signal }: ShowOptions,
+  { script: { item, replay, crowd }, size, signal }: ShowOptions,
 ): Promise<Sold & Measured> {
   // What came before was preparation.
   meter.restart();
@@ -97,7 +99,7 @@ async function sellAndMeasure(
   const before = await readCpu(watching, probe);
   const readBalances = () => probe.balances(watching, item.skuId);
   const { steps } = replay;
-  const sold = await sell({ api, live, steps, item, size, signal, readBalances });
+  const sold = await sell({ api, live, steps, item, size, crowd, signal, readBalances });
   return {
     ...sold,
     latencies: meter.summaries(),

@@ -11,6 +11,7 @@ import {
   startRecover,
   startRelay,
   startServe,
+  unparkLane,
 } from './roles.ts';
 import { startStackWithProgress } from './stack-progress.ts';
 
@@ -28,9 +29,9 @@ export function roleCommands(): Command[] {
       .option('--host <host>', 'overrides HOLDFAST_HOST'),
     role('relay', 'the log of the lane to Kafka', () => hold('relay', startRelay)),
     role('persist', 'the log to PostgreSQL', () => hold('persister', startPersist)),
-    role('recover', 'closes, repairs and opens the lane when it needs it', () =>
-      hold('recovery', startRecover),
-    ).option('--watch', 'stay, and recover whenever it is needed (the default)'),
+    role('recover', 'closes, repairs and opens the lane when it needs it', recover)
+      .option('--watch', 'stay, and recover whenever it is needed (the default)')
+      .option('--unpark', 'a person has looked: let a parked lane be recovered, and end'),
     role('migrate', 'bring the database to this schema', migrateOnce),
   ];
 }
@@ -129,6 +130,13 @@ async function hold(
   process.stdout.write(`holdfast ${name} runs\n`);
   await untilSignal();
   await running.close();
+}
+
+async function recover(options: { unpark?: string | true }): Promise<void> {
+  if (options.unpark === undefined) return hold('recovery', startRecover);
+  const config = configure(process.env, {});
+  const isDone = await unparkLane({ config, log: createLogger('recovery', config.logLevel) });
+  process.stdout.write(isDone ? 'unparked: recovery will go on\n' : 'the lane is not parked\n');
 }
 
 async function migrateOnce(): Promise<void> {

@@ -171,6 +171,16 @@ export async function startRelay(options: RoleOptions): Promise<Role> {
   );
 }
 
+/** Lets a parked lane be recovered again; false when it is not parked. */
+export async function unparkLane({ config, log }: RoleOptions): Promise<boolean> {
+  const pool = poolOf(config, log, 'holdfast-unpark', 1);
+  try {
+    return await new Registry(pool).unpark(LANE);
+  } finally {
+    await pool.end();
+  }
+}
+
 export interface Recovering extends Role {
   /** Looks at once instead of at the next poll. */
   wake(): void;
@@ -194,7 +204,10 @@ export async function startRecover(
     limits: RECOVERY_LIMITS,
     watch: WATCH_LIMITS,
     onReport: (report) => {
-      log.info({ report }, 'lane');
+      log[report.kind === 'open' || report.kind === 'recovery' ? 'info' : 'warn'](
+        { report },
+        'lane',
+      );
       options.onReport?.(report);
     },
     onError: (error) => log.warn({ err: error }, 'recovery will try again'),
@@ -203,7 +216,7 @@ export async function startRecover(
     (signal) => watcher.run(signal),
     () => stores.close(),
   );
-  return { wake: () => watcher.wake(), close: role.close };
+  return { wake: () => watcher.wake(), close: () => role.close() };
 }
 
 /** Everything in one process: `holdfast dev`. */

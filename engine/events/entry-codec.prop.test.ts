@@ -11,12 +11,12 @@ const u16 = fc.integer({ min: 0, max: 0xffff });
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
 const eight = fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes));
 const plain = fc.string({
-  unit: fc.constantFrom(...'ABCxyz019._:-'),
+  unit: fc.constantFrom(...Array.from('ABCxyz019._:-')),
   minLength: 1,
   maxLength: 64,
 });
 const hex = fc.string({
-  unit: fc.constantFrom(...'0123456789abcdef'),
+  unit: fc.constantFrom(...Array.from('0123456789abcdef')),
   minLength: 32,
   maxLength: 32,
 });

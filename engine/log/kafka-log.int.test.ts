@@ -64,7 +64,8 @@ async function read(from: LogSource, offset: number, count: number, limits = LIM
 }
 
 const entries = (...texts: string[]) => texts.map((text) => Buffer.from(text));
-const show = ({ term, offset, entry }: LogRecord) => `${offset} ${term} ${entry ?? 'fence'}`;
+const show = ({ term, offset, entry }: LogRecord) =>
+  `${offset} ${term} ${entry?.toString() ?? 'fence'}`;
 
 describe('the log', () => {
   it('gives back what was written, in order, with terms and fences', async () => {

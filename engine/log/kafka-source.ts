@@ -132,8 +132,9 @@ class Session {
     this.#resumeIfLow();
   }
 
-  #take({ batch, isStale }: EachBatchPayload): void {
-    if (batch.partition !== this.#options.lane || isStale()) return;
+  #take(payload: EachBatchPayload): void {
+    const { batch } = payload;
+    if (batch.partition !== this.#options.lane || payload.isStale()) return;
     for (const message of batch.messages) {
       const offset = BigInt(message.offset);
       // Compressed batches come whole, also with what stands before the offset that was asked for.

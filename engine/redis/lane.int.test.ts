@@ -235,9 +235,9 @@ describe('expiry', () => {
       await own.passSeconds(62);
       const engines = [own.lane, own.connectLane(), own.connectLane()];
       const swept = await Promise.all(engines.map((lane) => lane.expire(1_000)));
-      expect(swept.map((each) => ('expired' in each ? each.expired : -1)).sort()).toEqual([
-        0, 0, 1,
-      ]);
+      expect(
+        swept.map((each) => ('expired' in each ? each.expired : -1)).toSorted((a, b) => a - b),
+      ).toEqual([0, 0, 1]);
       expect(await own.cells('X')).toEqual({ A: [6, 2, 2] });
       expect((await own.submit(settle('commit', gone))).outcome).toBe('expired');
       const lines = { 'X@A': 2 };

@@ -223,7 +223,8 @@ function weigh(operation: Operation): number {
 function publicReason({ message }: Error): string {
   if (/writeable|Connection is closed|ECONN/.test(message)) return 'Redis cannot be reached.';
   if (/timed out/.test(message)) return 'Redis did not answer in time.';
-  if (/^OOM/.test(message)) return 'Redis is out of memory; it takes no more reserves for now.';
+  if (message.startsWith('OOM'))
+    return 'Redis is out of memory; it takes no more reserves for now.';
   return 'Redis could not do it; the log of the engine says why.';
 }
 

@@ -2,7 +2,8 @@
 import * as fc from 'fast-check';
 import { asReservation, asSku } from '../../engine/domain/ids.ts';
 import type { Entry } from '../../engine/events/entry.ts';
-import { at, type SimulatedLane, type Want } from './simulated-lane.ts';
+import { at, type SimulatedLane } from './simulated-lane.ts';
+import type { Want } from './simulated-state.ts';
 
 type Verb = 'commit' | 'release' | 'expire' | 'extend' | 'cancelled' | 'shipped' | 'retake';
 

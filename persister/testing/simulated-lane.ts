@@ -13,41 +13,7 @@ import {
 import { digestId } from '../../engine/domain/reservation-id.ts';
 import type { CellResult, Change, Entry, EntryKey } from '../../engine/events/entry.ts';
 import { NEVER } from '../../engine/events/entry.ts';
-
-export interface SimulatedCell {
-  readonly sku: Sku;
-  readonly field: CellField;
-  available: number;
-  reserved: number;
-  allocated: number;
-  version: number;
-}
-
-export interface SimulatedPlacement {
-  readonly line: number;
-  readonly sku: Sku;
-  readonly field: CellField;
-  /** Units reserved while held, allocated once committed. */
-  units: number;
-}
-
-export interface SimulatedReservation {
-  state: 'held' | 'committed' | 'released' | 'expired' | 'closed';
-  version: number;
-  fingerprint: Buffer;
-  createdS: number;
-  deadlineS: number | undefined;
-  commitFingerprint: number;
-  closedBy: 'cancel' | 'ship' | undefined;
-  operations: Buffer[];
-  placements: SimulatedPlacement[];
-}
-
-export interface Want {
-  readonly sku: Sku;
-  readonly field: CellField;
-  readonly quantity: number;
-}
+import type { SimulatedCell, SimulatedReservation, Want } from './simulated-state.ts';
 
 export interface SimulatedLaneOptions {
   readonly timeMs?: number;

@@ -125,7 +125,7 @@ export function compareReservation(
 function disagreements(redis: PlacedRecord, expected: FoldedReservation): string[] {
   const { record } = redis;
   const wrong: string[] = [];
-  const check = (what: string, there: unknown, here: unknown) => {
+  const check = (what: string, there: string | number, here: string | number | undefined) => {
     if (there !== here) wrong.push(`${what} is ${there}, ${here} expected`);
   };
   check('state', record.state, expected.state);

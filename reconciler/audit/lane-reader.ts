@@ -153,7 +153,7 @@ function readMeta(reply: unknown, clock: unknown): LaneMeta {
 function readStream(reply: unknown): DecodedEntry[] {
   return asList(reply).map((item) => {
     const [id, fields] = asList(item);
-    return decodeEntry(asBytes(asList(fields)[1]), `entry ${id}`);
+    return decodeEntry(asBytes(asList(fields)[1]), `entry ${String(id)}`);
   });
 }
 

@@ -132,11 +132,9 @@ describe('a record', () => {
       state: 'closed',
       fingerprint: '0102030405060708',
       createdS: 0x692066c8,
-      ...{
-        commitFingerprint: 43981,
-        closedBy: 'ship',
-        operations: ['1111111122222222'],
-      },
+      commitFingerprint: 43981,
+      closedBy: 'ship',
+      operations: ['1111111122222222'],
     });
   });
 

@@ -232,12 +232,10 @@ export class LogFold {
       reserved: 0,
       allocated: 0,
       version: 0,
-      ...{
-        granted: 0,
-        shipped: 0,
-        heldByReservations: 0,
-        allocatedByReservations: 0,
-      },
+      granted: 0,
+      shipped: 0,
+      heldByReservations: 0,
+      allocatedByReservations: 0,
       told: {
         reserved: 0,
         allocated: 0,

@@ -130,13 +130,11 @@ export class Story {
       version: 1,
       deadlineS,
       units,
-      ...{
-        createdMs: this.timeMs,
-        createdAt: at,
-        changedAt: at,
-        operations: [],
-        closedBy: undefined,
-      },
+      createdMs: this.timeMs,
+      createdAt: at,
+      changedAt: at,
+      operations: [],
+      closedBy: undefined,
     };
     this.holds.set(id, hold);
     const common = { id, generation: this.day, fingerprint: FINGERPRINT, attributes: '' };
@@ -181,13 +179,11 @@ export class Story {
       version: 1,
       deadlineS: 0,
       units,
-      ...{
-        createdMs: this.timeMs,
-        createdAt: at,
-        changedAt: at,
-        operations: [],
-        closedBy: undefined,
-      },
+      createdMs: this.timeMs,
+      createdAt: at,
+      changedAt: at,
+      operations: [],
+      closedBy: undefined,
     };
     this.holds.set(id, hold);
     const moves = this.#moves(hold).map(({ line, cell, units: allocated }) => {

@@ -1,5 +1,13 @@
 /** What the model test asks of an engine, and what it is told: requests as data, one line each. */
 
+/** Units of one line at one warehouse, as a reply shows them and as the model keeps them. */
+export interface HeldUnits {
+  readonly line: number;
+  readonly sku: string;
+  readonly warehouse: string;
+  units: number;
+}
+
 /** Units of a SKU: from one warehouse, from the first of a list, or from anywhere. */
 export interface Item {
   readonly sku: string;
@@ -32,6 +40,8 @@ export interface SettleAsk {
   readonly id: string;
   readonly lines?: readonly NamedUnits[];
   readonly key?: string;
+  /** Of a commit: take the units again, should the hold be gone. */
+  readonly holdEpoch?: number;
 }
 
 export interface ExtendAsk {
@@ -82,7 +92,8 @@ export function showAsk(ask: Ask): string {
     case 'settle': {
       const lines = ask.lines?.map((line) => `${line.quantity} ${line.sku}${at(line.warehouse)}`);
       const key = ask.key === undefined ? '' : ` under key ${ask.key}`;
-      return `${ask.verb} ${lines === undefined ? 'all' : lines.join(' + ')} of ${ask.id}${key}`;
+      const again = ask.holdEpoch === undefined ? '' : `, made in epoch ${ask.holdEpoch}`;
+      return `${ask.verb} ${lines?.join(' + ') ?? 'all'} of ${ask.id}${again}${key}`;
     }
     case 'extend':
       return `extend ${ask.id} by ${ask.ttlS} s`;
@@ -102,7 +113,12 @@ function at(warehouse: string | undefined): string {
 
 export function showReply(reply: Reply): string {
   const { status, code, replayed, body } = reply;
-  const said = code ?? String(body.status ?? 'done');
-  const id = typeof body.reservation_id === 'string' ? ` ${body.reservation_id}` : '';
-  return `${status} ${said}${replayed ? ' (replayed)' : ''}${id}`;
+  const said = code ?? textOf(body.status) ?? 'done';
+  const id = textOf(body.reservation_id);
+  return `${status} ${said}${replayed ? ' (replayed)' : ''}${id === undefined ? '' : ` ${id}`}`;
+}
+
+/** A member of a body that is text; undefined where it is not. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }

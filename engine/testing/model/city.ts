@@ -10,6 +10,7 @@ import type { AuditReport } from '../../../reconciler/audit/report.ts';
 import type { Serving } from '../../cli/roles.ts';
 import { laneKeys } from '../../redis/keys.ts';
 import { isRefusal } from '../../redis/lane-port.ts';
+import { decodeEntry } from '../auditor/decode.ts';
 import { LogFold } from '../auditor/fold.ts';
 import { startTestEngine, type TestEngine } from '../engine.ts';
 import type { AofCopy } from '../servers.ts';
@@ -23,6 +24,10 @@ const POLL_MS = 5;
 const EXPIRE_MAX = 1_000;
 /** Time of day, lane time, at which a city begins: far from midnight, see shop.ts. */
 const NOON_S = DAY_S / 2;
+/** Its transaction fails, and what it had read is no longer there to be read again. */
+const END_PERSISTER = `
+  SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE application_name = 'holdfast-persister' AND datname = current_database()`;
 /** Answers that decided nothing: the same again is right. */
 const AGAIN: ReadonlySet<string> = new Set(['fenced', 'overloaded', 'store_unavailable']);
 
@@ -44,6 +49,11 @@ export interface City {
   copyTail(): Promise<void>;
   /** Kills Redis and puts the older copy back, once PostgreSQL has everything. */
   loseTail(): Promise<void>;
+  /**
+   * Runs what it is given while PostgreSQL takes nothing, and lets Redis lose it. A persister that
+   * is spared has read it and brings it to PostgreSQL after all, unless recovery was faster.
+   */
+  loseUnlogged(run: () => Promise<void>, isPersisterSpared: boolean): Promise<void>;
   restart(): Promise<void>;
   /** An empty Redis, once PostgreSQL has everything. */
   empty(): Promise<void>;
@@ -65,11 +75,24 @@ export async function startCity(): Promise<City> {
   const fold = new LogFold();
   let last = '-';
   let copy: AofCopy | undefined;
+  /** Entries that were written and not folded, because Redis was about to lose them. */
+  const unread: Buffer[] = [];
+
+  async function readLog(): Promise<[id: string, bytes: Buffer][]> {
+    const found = await redis.callBuffer('XRANGE', KEYS.log, last, '+');
+    return (found as [Buffer, Buffer[]][]).map(([id, fields]) => {
+      return [id.toString('latin1'), fields[1] ?? Buffer.alloc(0)];
+    });
+  }
 
   async function followLog(): Promise<void> {
-    const found = await redis.callBuffer('XRANGE', KEYS.log, last, '+');
-    for (const [id, fields] of found as [Buffer, Buffer[]][]) {
-      fold.applyBytes(fields[1] ?? Buffer.alloc(0), `entry ${id}`);
+    for (const [id, bytes] of await readLog()) {
+      // Entries that Redis lost count, up to the one that the log goes on behind.
+      while (unread.length > 0 && !followsFold(fold, bytes)) {
+        fold.applyBytes(unread.shift() ?? Buffer.alloc(0));
+      }
+      unread.length = 0;
+      fold.applyBytes(bytes, `entry ${id}`);
       last = `(${id}`;
     }
   }
@@ -121,7 +144,13 @@ export async function startCity(): Promise<City> {
   const sinceMidnight = (await nowS()) % DAY_S;
   await pass(DAY_S + NOON_S - sinceMidnight);
   return {
-    ...{ engine, servings, fold, pass, nowS, followLog, whenPersisted },
+    engine,
+    servings,
+    fold,
+    pass,
+    nowS,
+    followLog,
+    whenPersisted,
     async send(ask, index) {
       const { method, path, body, headers } = requestOf(ask);
       const url = servings[index % servings.length]?.url ?? engine.url;
@@ -139,7 +168,10 @@ export async function startCity(): Promise<City> {
       return readBalances(body);
     },
     async audit() {
-      return runAudit({ redis, pool: engine.serving.engine.pool });
+      return runAudit({
+        redis,
+        pool: engine.serving.engine.pool,
+      });
     },
     async copyTail() {
       copy = await engine.server.copyAof();
@@ -152,6 +184,27 @@ export async function startCity(): Promise<City> {
       await engine.server.restoreAof(older);
       await engine.server.start();
       await whenOpen();
+    },
+    async loseUnlogged(run, isPersisterSpared) {
+      await whenPersisted();
+      const older = await engine.server.copyAof();
+      copy = undefined;
+      const lock = await engine.serving.engine.pool.connect();
+      try {
+        await lock.query('BEGIN');
+        await lock.query('SELECT FROM positions WHERE lane = 0 FOR UPDATE');
+        await run();
+        unread.push(...(await readLog()).map(([, bytes]) => bytes));
+        await engine.server.kill('SIGKILL');
+        await engine.server.restoreAof(older);
+        if (!isPersisterSpared) await lock.query(END_PERSISTER);
+      } finally {
+        await lock.query('ROLLBACK');
+        lock.release();
+      }
+      await engine.server.start();
+      await whenOpen();
+      await whenPersisted();
     },
     async restart() {
       await whenPersisted();
@@ -225,4 +278,10 @@ async function until(what: string, isTrue: () => Promise<boolean>): Promise<void
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function followsFold(fold: LogFold, bytes: Uint8Array): boolean {
+  const { predecessor } = decodeEntry(bytes);
+  const at = fold.position;
+  return at?.epoch === predecessor.epoch && at.seq === predecessor.seq;
 }

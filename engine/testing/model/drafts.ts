@@ -55,12 +55,20 @@ interface StockDraft {
   }[];
 }
 
+/** A commit as the client library sends it: with its lines and the hold's epoch. */
+interface InsistDraft {
+  readonly kind: 'insist';
+  readonly nth: number;
+  /** Of the holds that were lost, if there are any. */
+  readonly isLost: boolean;
+}
+
 interface LookDraft {
   readonly kind: 'look';
   readonly nth: number;
 }
 
-export type Draft = ReserveDraft | SettleDraft | ExtendDraft | StockDraft | LookDraft;
+export type Draft = ReserveDraft | SettleDraft | InsistDraft | ExtendDraft | StockDraft | LookDraft;
 
 const nth = fc.nat({ max: 5 });
 const ttlS = fc.constantFrom(500, 1_500, 2_500);
@@ -127,11 +135,26 @@ const adjust: fc.Arbitrary<StockDraft> = fc.record({
   ),
 });
 
+const insist: fc.Arbitrary<InsistDraft> = fc.record({
+  kind: fc.constant('insist'),
+  nth,
+  isLost: fc.boolean(),
+});
+
 const look: fc.Arbitrary<LookDraft> = fc.record({ kind: fc.constant('look'), nth });
+
+/** What is answered as soon as Redis has it, while PostgreSQL hears nothing. */
+export const fleeting: fc.Arbitrary<Draft> = fc.oneof(
+  reserve.map((from) => ({ ...from, by: ['fresh', 0] as const })),
+  nth.map(
+    (n) => ({ kind: 'settle', verb: 'release', nth: n, lines: undefined, key: undefined }) as const,
+  ),
+);
 
 export const draft: fc.Arbitrary<Draft> = fc.oneof(
   { weight: 8, arbitrary: reserve },
   { weight: 10, arbitrary: settle },
+  { weight: 2, arbitrary: insist },
   { weight: 2, arbitrary: extend },
   { weight: 2, arbitrary: receive },
   { weight: 1, arbitrary: adjust },
@@ -159,6 +182,8 @@ export function fill(run: Run, from: Draft): Ask {
       const key = from.key === undefined ? {} : { key: `${run.prefix}s${from.key}` };
       return { kind: 'settle', verb: from.verb, id, ...(lines && { lines }), ...key };
     }
+    case 'insist':
+      return fillInsist(run, from);
     case 'extend':
       return { kind: 'extend', id: nthNewest(run, from.nth), ttlS: from.ttlS };
     case 'stock': {
@@ -181,6 +206,20 @@ function fillBy(run: Run, [how, n]: ReserveDraft['by']): ReserveAsk['by'] {
 function fillItem(run: Run, item: ItemDraft): Item {
   const { quantity, warehouses } = item;
   return { sku: skuOf(run, item.sku), quantity, warehouses };
+}
+
+/** The units are those that the hold had; of one that expired, what the test remembers of it. */
+function fillInsist(run: Run, { nth: n, isLost }: InsistDraft): Ask {
+  const { lost, bookings } = run.shop;
+  const from = isLost && lost.size > 0 ? lost : bookings;
+  const booking = [...from.values()].at(-1 - n) ?? [...from.values()].at(-1);
+  if (booking === undefined) return { kind: 'look', id: `${run.prefix}nobody` };
+  const { id, epoch } = booking;
+  const lines = (run.carts.get(id) ?? booking.units).map(({ sku, warehouse, units }) => {
+    return { sku, warehouse, quantity: units };
+  });
+  if (lines.length === 0) return { kind: 'look', id };
+  return { kind: 'settle', verb: 'commit', id, lines, holdEpoch: epoch };
 }
 
 /** A placement of the reservation where it has some; else a SKU of the run. */

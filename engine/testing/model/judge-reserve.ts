@@ -1,7 +1,9 @@
 /** What a reserve may come to: which outcome, and whether the units that it took were there. */
-import type { Item, Reply, ReserveAsk } from './ask.ts';
-import type { Booking, HeldUnits, Shop } from './shop.ts';
-import { DAY_S, Disagreement, must, mustShow, readUnits } from './shop.ts';
+import type { HeldUnits, Item, Reply, ReserveAsk } from './ask.ts';
+import { textOf } from './ask.ts';
+import { must, mustShow, readUnits } from './check.ts';
+import type { Booking, Shop } from './shop.ts';
+import { DAY_S, Disagreement } from './shop.ts';
 
 /** Same wish, same line: its quantities add up, in the place of the first. */
 function merge(items: readonly Item[]): Item[] {
@@ -17,7 +19,7 @@ function merge(items: readonly Item[]): Item[] {
 export function judgeReserve(shop: Shop, ask: ReserveAsk, reply: Reply): void {
   const lines = merge(ask.items);
   const body = JSON.stringify([lines, ask.partial, ask.split, ask.ttlS]);
-  const id = shop.idOf(ask, reply);
+  const id = idOf(shop, ask, reply);
   const booking = shop.bookings.get(id);
   if (isTooOld(shop, id)) {
     must(reply, 422, 'id_expired');
@@ -48,18 +50,32 @@ export function judgeReserve(shop: Shop, ask: ReserveAsk, reply: Reply): void {
   book(shop, ask, lines, { id, body }, reply);
 }
 
+/** Under which id the reply speaks of the reservation; a key always stands for the same. */
+function idOf(shop: Shop, ask: ReserveAsk, reply: Reply): string {
+  if ('id' in ask.by) return ask.by.id;
+  const told = textOf(reply.body.reservation_id) ?? '';
+  if ('fresh' in ask.by) {
+    if (shop.bookings.has(told) || shop.lost.has(told))
+      throw new Disagreement(`expected a new id, not ${told}`);
+    return told;
+  }
+  const known = shop.keys.get(ask.by.key) ?? told;
+  if (told !== known) throw new Disagreement(`expected key ${ask.by.key} to stand for ${known}`);
+  shop.keys.set(ask.by.key, known);
+  return known;
+}
+
 /** An id that an engine made tells its age; after a day a retry cannot be told from a new wish. */
-function isTooOld(shop: Shop, id: string): boolean {
+export function isTooOld(shop: Shop, id: string): boolean {
   if (!id.startsWith('hf_')) return false;
-  const booking = shop.bookings.get(id);
-  return booking !== undefined && shop.nowS - booking.createdS >= DAY_S;
+  const madeS = Number.parseInt(id.slice(3, 15), 16) / 1000;
+  return shop.nowS - madeS >= DAY_S;
 }
 
 function refusalOf(shop: Shop, lines: readonly Item[]): string | undefined {
   if (lines.some(({ sku }) => !shop.skus.has(sku))) return 'unknown_sku';
   // A line that lists several warehouses is served by those that are known.
   const isLost = ({ sku, warehouses }: Item) =>
-    warehouses.length > 0 &&
     warehouses.some((warehouse) => !shop.warehouses.has(warehouse)) &&
     warehouses.every((warehouse) => shop.balance(sku, warehouse) === undefined);
   return lines.some(isLost) ? 'unknown_warehouse' : undefined;
@@ -104,8 +120,15 @@ function book(
   for (const held of units) shop.move(held, 'available', 'reserved', held.units);
   const booking: Booking = {
     ...made,
-    ...{ state: 'held', createdS: shop.nowS, deadlineS: shop.nowS + ask.ttlS, units },
-    ...{ committedAs: undefined, closedBy: undefined, settled: new Map(), day: shop.day },
+    state: 'held',
+    createdS: shop.nowS,
+    deadlineS: shop.nowS + ask.ttlS,
+    units,
+    committedAs: undefined,
+    closedBy: undefined,
+    settled: new Map(),
+    day: shop.day,
+    epoch: Number(reply.body.epoch),
   };
   mustShow(booking, reply);
   shop.bookings.set(made.id, booking);

@@ -1,7 +1,9 @@
 /** What a commit, release, cancel or ship must come to. */
-import type { NamedUnits, Reply, SettleAsk } from './ask.ts';
-import type { Booking, HeldUnits, Shop } from './shop.ts';
-import { Disagreement, must, mustShow } from './shop.ts';
+import type { HeldUnits, NamedUnits, Reply, SettleAsk } from './ask.ts';
+import { must, mustShow } from './check.ts';
+import { isTooOld } from './judge-reserve.ts';
+import type { Booking, Shop } from './shop.ts';
+import { Disagreement } from './shop.ts';
 
 /** The lines as a set: same place, one line; those that insist on a warehouse first. */
 function merge(lines: readonly NamedUnits[]): NamedUnits[] {
@@ -30,6 +32,10 @@ export function judgeSettle(shop: Shop, ask: SettleAsk, reply: Reply): void {
     return;
   }
   const booking = shop.bookings.get(ask.id);
+  if (mayTakeAgain(shop, ask, booking) && lines !== undefined) {
+    takeAgain(shop, ask, booking, lines, reply);
+    return;
+  }
   if (booking === undefined) {
     must(reply, 404, 'not_found');
     return;
@@ -132,4 +138,50 @@ function end(booking: Booking, verb: 'release' | 'cancel' | 'ship'): void {
   if (booking.state === 'closed' && booking.committedAs === undefined) {
     throw new Disagreement('it was closed and never committed');
   }
+}
+
+/** A commit that repeats its lines and the hold's epoch need not fail because the hold is gone. */
+function mayTakeAgain(shop: Shop, ask: SettleAsk, booking: Booking | undefined): boolean {
+  if (ask.verb !== 'commit' || ask.holdEpoch === undefined) return false;
+  if (booking !== undefined) return booking.state === 'expired';
+  return ask.holdEpoch < shop.epoch && !isTooOld(shop, ask.id);
+}
+
+function takeAgain(
+  shop: Shop,
+  ask: SettleAsk,
+  before: Booking | undefined,
+  lines: readonly NamedUnits[],
+  reply: Reply,
+): void {
+  const units = lines.map(({ sku, warehouse = '', quantity }, line) => {
+    return { line, sku, warehouse, units: quantity };
+  });
+  const isThere = units.every(({ sku, warehouse, units: count }) => {
+    return (shop.balance(sku, warehouse)?.available ?? 0) >= count;
+  });
+  if (!isThere) {
+    must(reply, 409, 'hold_lost');
+    return;
+  }
+  must(reply, 200, undefined);
+  for (const each of units) shop.move(each, 'available', 'allocated', each.units);
+  const isRemembered = before !== undefined && shop.remembers(before.day);
+  const booking: Booking = {
+    id: ask.id,
+    // Nobody knows any more what the cart of a lost hold said: no reserve repeats it.
+    body: before?.body ?? 'lost',
+    state: 'committed',
+    createdS: shop.nowS,
+    deadlineS: 0,
+    units,
+    committedAs: JSON.stringify(lines),
+    closedBy: undefined,
+    settled: new Map(),
+    day: isRemembered ? before.day : shop.day,
+    epoch: ask.holdEpoch ?? 0,
+  };
+  mustShow(booking, reply);
+  shop.bookings.set(ask.id, booking);
+  shop.lost.delete(ask.id);
 }

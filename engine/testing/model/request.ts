@@ -18,7 +18,8 @@ export function requestOf(ask: Ask): HttpAsk {
       const lines = ask.lines?.map(({ sku, warehouse, quantity }) => {
         return { sku_id: sku, ...(warehouse && { warehouse_id: warehouse }), quantity };
       });
-      const body = { reservation_id: ask.id, ...(lines && { lines }) };
+      const epoch = ask.holdEpoch === undefined ? {} : { hold_epoch: ask.holdEpoch };
+      const body = { reservation_id: ask.id, ...(lines && { lines }), ...epoch };
       return post(`${INVENTORY}/${ask.verb}`, body, ask.key);
     }
     case 'extend':

@@ -1,8 +1,10 @@
 /** One run of the model test: a shop in a city, what was asked of it, and the story so far. */
-import type { Ask, Reply } from './ask.ts';
+import type { Ask, HeldUnits, Reply } from './ask.ts';
 import { showAsk, showReply } from './ask.ts';
+import { showUnits } from './check.ts';
 import type { City } from './city.ts';
-import { type Balance, Disagreement, Shop, showUnits } from './shop.ts';
+import { judge } from './judge.ts';
+import { type Balance, Disagreement, Shop } from './shop.ts';
 
 export const WAREHOUSES = ['W1', 'W2', 'W3'] as const;
 const ENGINES = ['A', 'B'] as const;
@@ -13,6 +15,8 @@ export class Run {
   readonly story: string[] = [];
   /** What was asked, for retries. */
   readonly asked: Ask[] = [];
+  /** The units that each reservation began with. */
+  readonly carts = new Map<string, readonly HeldUnits[]>();
   /** Lane time that passed, without whole days. */
   passedS = 0;
   /** Begins every name of this run. */
@@ -33,6 +37,7 @@ export class Run {
     for (const name of WAREHOUSES) await city.engine.stock({ [`${skus[0]}@${name}`]: 0 });
     const shop = new Shop(skus, WAREHOUSES, await city.nowS());
     const run = new Run(city, shop, prefix, skus);
+    run.noteEpoch();
     const [tea = '', cup = ''] = skus;
     const opening = [
       { sku: tea, warehouse: 'W1', delta: 9 },
@@ -51,8 +56,74 @@ export class Run {
     this.asked.push(ask);
     const reply = await this.city.send(ask, engine);
     this.tell(`${ENGINES[engine]}: ${showAsk(ask)} -> ${showReply(reply)}`);
-    this.shop.judge(ask, reply);
+    judge(this.shop, ask, reply);
+    this.#noteCart(reply);
     await this.checkBalances(1 - engine);
+  }
+
+  #noteCart(reply: Reply): void {
+    if (reply.status !== 201) return;
+    const booking = [...this.shop.bookings.values()].at(-1);
+    if (booking !== undefined)
+      this.carts.set(
+        booking.id,
+        booking.units.map((held) => ({ ...held })),
+      );
+  }
+
+  noteEpoch(): void {
+    this.shop.epoch = this.city.fold.position?.epoch ?? 0;
+  }
+
+  /**
+   * PostgreSQL hears nothing of the asks, and Redis loses them: afterwards it is as if only the
+   * first ones had been asked, or none. Which ones, is found by looking.
+   */
+  async loseAsks(fillAsks: readonly (() => Ask)[], isPersisterSpared: boolean): Promise<void> {
+    const steps: Shop[] = [this.shop.clone()];
+    this.tell('PostgreSQL hears nothing of what follows, and Redis loses it');
+    await this.city.loseUnlogged(async () => {
+      for (const fillAsk of fillAsks) {
+        const ask = fillAsk();
+        if (!this.#isFleeting(ask)) continue;
+        await this.ask(ask, 0);
+        steps.push(this.shop.clone());
+      }
+    }, isPersisterSpared);
+    const all = this.shop.clone();
+    for (let kept = steps.length - 1; ; kept -= 1) {
+      const step = steps[kept];
+      if (step === undefined) throw new Disagreement('expected what was done first to be left');
+      this.shop.adopt(step);
+      if (!(await this.#isSo([...all.bookings.keys()]))) continue;
+      this.tell(`${kept} of ${steps.length - 1} are left`);
+      break;
+    }
+    for (const [id, booking] of all.bookings) {
+      if (!this.shop.bookings.has(id)) this.shop.lost.set(id, booking);
+    }
+    this.noteEpoch();
+  }
+
+  /** It is answered without waiting for PostgreSQL. */
+  #isFleeting(ask: Ask): boolean {
+    if (ask.kind === 'reserve') return 'fresh' in ask.by;
+    return ask.kind === 'settle' && this.shop.bookings.get(ask.id)?.state === 'held';
+  }
+
+  async #isSo(ids: readonly string[]): Promise<boolean> {
+    const shop = this.shop.clone();
+    try {
+      await this.checkBalances(0);
+      for (const id of ids) {
+        const ask = { kind: 'look', id } as const;
+        judge(shop, ask, await this.city.send(ask, 1));
+      }
+      return true;
+    } catch (error) {
+      if (error instanceof Disagreement) return false;
+      throw error;
+    }
   }
 
   /** Both at once, over two engines: the replies must fit one of the two orders. */
@@ -76,7 +147,9 @@ export class Run {
   #fits(answered: readonly { ask: Ask; reply: Reply }[]): string | undefined {
     const shop = this.shop.clone();
     try {
-      for (const { ask, reply } of answered) shop.judge(ask, reply);
+      for (const { ask, reply } of answered) {
+        judge(shop, ask, reply);
+      }
     } catch (error) {
       if (error instanceof Disagreement) return error.message;
       throw error;

@@ -1,6 +1,6 @@
 /** What may happen in a run, as fast-check's commands. */
 import fc from 'fast-check';
-import { type Draft, draft, fill } from './drafts.ts';
+import { type Draft, draft, fill, fleeting } from './drafts.ts';
 import type { Run } from './run.ts';
 
 /** fast-check keeps model and real system apart; a run holds both. */
@@ -119,6 +119,7 @@ class Fault extends Always {
   async run(_model: object, run: Run): Promise<void> {
     run.tell(FAULTS[this.#kind]);
     await run.city[this.#kind]();
+    run.noteEpoch();
     await run.checkBalances(0);
   }
 
@@ -127,7 +128,30 @@ class Fault extends Always {
   }
 }
 
+/** What was acknowledged at `memory` alone goes with the tail that Redis loses. */
+class LoseUnlogged extends Always {
+  readonly #drafts: readonly Draft[];
+  readonly #isPersisterSpared: boolean;
+
+  constructor(drafts: readonly Draft[], isPersisterSpared: boolean) {
+    super();
+    this.#drafts = drafts;
+    this.#isPersisterSpared = isPersisterSpared;
+  }
+
+  async run(_model: object, run: Run): Promise<void> {
+    const asks = this.#drafts.map((from) => () => fill(run, from));
+    await run.loseAsks(asks, this.#isPersisterSpared);
+  }
+
+  override toString(): string {
+    const persister = this.#isPersisterSpared ? 'persister spared, ' : '';
+    return `${persister}lost: ${JSON.stringify(this.#drafts)}`;
+  }
+}
+
 const engine = fc.nat({ max: 1 });
+const lossy = fc.tuple(fc.array(fleeting, { minLength: 1, maxLength: 4 }), fc.boolean());
 
 /** `faults`: a restart takes seconds, so it is rare. */
 export function steps(stepsMax: number): fc.Arbitrary<Iterable<Step>> {
@@ -138,6 +162,7 @@ export function steps(stepsMax: number): fc.Arbitrary<Iterable<Step>> {
     [30, fc.tuple(fc.nat({ max: 6 }), engine).map(([nth, at]) => new Again(nth, at))],
     [14, fc.constantFrom(1_000, 2_000, 3_000).map((seconds) => new Pass(seconds))],
     [4, fc.constantFrom(87_400, 2 * 86_400 + 1_000).map((seconds) => new Pass(seconds))],
+    [2, lossy.map(([all, isSpared]) => new LoseUnlogged(all, isSpared))],
     [3, fc.constant(new Fault('copyTail'))],
     [
       2,

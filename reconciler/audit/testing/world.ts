@@ -132,11 +132,7 @@ async function tellPostgres(pool: Pool, story: Story): Promise<void> {
       `INSERT INTO inventory (sku_id, warehouse_id, pool, lane, available_qty, reserved_qty,
          allocated_qty, version, epoch, seq, updated_at)
        VALUES ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9, now())`,
-      [
-        ...cellNames(name),
-        ...[cell.available, cell.reserved, cell.allocated, cell.version],
-        ...[epoch, seq],
-      ],
+      [...cellNames(name), cell.available, cell.reserved, cell.allocated, cell.version, epoch, seq],
     );
   }
   for (const hold of story.holds.values()) await tellReservation(pool, hold);
@@ -164,8 +160,14 @@ async function tellReservation(pool: Pool, hold: StoryHold): Promise<void> {
      VALUES ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
     [
       ...key,
-      ...[hold.generation, state, hold.version, Buffer.from(FINGERPRINT, 'hex')],
-      ...[Math.floor(hold.createdMs / 1000), hold.deadlineS, changedAt.epoch, changedAt.seq],
+      hold.generation,
+      state,
+      hold.version,
+      Buffer.from(FINGERPRINT, 'hex'),
+      Math.floor(hold.createdMs / 1000),
+      hold.deadlineS,
+      changedAt.epoch,
+      changedAt.seq,
       hold.operations.map((each) => Buffer.from(each, 'hex')),
       hold.closedBy,
     ],
