@@ -22,7 +22,7 @@ const KEYS = laneKeys(0);
 const RECOVERY_MS_MAX = 30_000;
 const POLL_MS = 5;
 const EXPIRE_MAX = 1_000;
-/** Time of day, lane time, at which a city begins: far from midnight, see shop.ts. */
+/** Time of day, lane time, at which a run begins. */
 const NOON_S = DAY_S / 2;
 /** Its transaction fails, and what it had read is no longer there to be read again. */
 const END_PERSISTER = `
@@ -43,6 +43,7 @@ export interface City {
   audit(): Promise<AuditReport>;
   /** Moves lane time, gives what is due back, and lets every engine see it. */
   pass(seconds: number): Promise<void>;
+  passToNoon(): Promise<void>;
   nowS(): Promise<number>;
   /** Brings the fold to the end of the log. */
   followLog(): Promise<void>;
@@ -142,14 +143,19 @@ export async function startCity(): Promise<City> {
     return Math.floor(answer.stamp.timeMs / 1000);
   }
 
+  /** To the noon of the next day, so that a run does not come near midnight (shop.ts). */
+  async function passToNoon(): Promise<void> {
+    const sinceMidnight = (await nowS()) % DAY_S;
+    await pass(DAY_S + NOON_S - sinceMidnight);
+  }
+
   await whenOpen();
-  const sinceMidnight = (await nowS()) % DAY_S;
-  await pass(DAY_S + NOON_S - sinceMidnight);
   return {
     engine,
     servings,
     fold,
     pass,
+    passToNoon,
     nowS,
     followLog,
     whenPersisted,

@@ -35,6 +35,7 @@ export class Run {
     const skus = ['TEA', 'CUP', 'POT'].map((name) => `${prefix}${name}`);
     for (const sku of skus) await city.engine.stock({ [`${sku}@W1`]: 0 });
     for (const name of WAREHOUSES) await city.engine.stock({ [`${skus[0]}@${name}`]: 0 });
+    await city.passToNoon();
     const shop = new Shop(skus, WAREHOUSES, await city.nowS());
     const run = new Run(city, shop, prefix, skus);
     run.noteEpoch();
