@@ -8,13 +8,19 @@ import { KEYS } from '../engine/redis/testing/test-lane.ts';
 import { createPersister } from './persister.ts';
 import { sell, startStack, stockOf, type TestStack } from './testing/stack.ts';
 
+/** Seconds on a busy machine; a wait ends as soon as it may. */
+const SOON = { timeout: 20_000, interval: 20 };
 const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 let stack: TestStack;
+const ends: (() => Promise<void>)[] = [];
 beforeEach(async () => {
   stack = await startStack();
 });
-afterEach(() => stack.end());
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+  await stack.end();
+});
 
 async function isWaitingForTheRow(): Promise<boolean> {
   const { rowCount } = await stack.database.pool.query(
@@ -53,18 +59,21 @@ it('marks and trims what PostgreSQL has committed, and nothing before', async ()
     },
     limits: { trimEveryMs: 0, trimMarginMs: 0 },
   });
+  ends.push(
+    () => source.close(),
+    () => persister.close(),
+  );
   const applying = persister.runOnce();
   try {
-    await expect.poll(isWaitingForTheRow).toBe(true);
+    await expect.poll(isWaitingForTheRow, SOON).toBe(true);
     expect(said).toEqual([]);
     expect(await stack.redis.xlen(KEYS.log)).toBe(written);
   } finally {
     await blocker.query('COMMIT');
     blocker.release();
+    await applying;
   }
   expect(await applying).toMatchObject({ did: 'applied' });
-  await expect.poll(() => new Set(said)).toEqual(new Set(['logged', 'persisted', 'trim']));
-  await expect.poll(() => stack.redis.xlen(KEYS.log)).toBe(1);
-  await persister.close();
-  await source.close();
+  await expect.poll(() => new Set(said), SOON).toEqual(new Set(['logged', 'persisted', 'trim']));
+  await expect.poll(() => stack.redis.xlen(KEYS.log), SOON).toBe(1);
 });

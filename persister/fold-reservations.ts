@@ -46,6 +46,8 @@ export class ReservationFolds {
   ): ReservationFold {
     const fold = this.#newest.get(change.id) ?? this.#add(change, entry, false);
     fold.version = change.version;
+    // A record that had left Redis and came back stands in the generation of today.
+    fold.generation = change.generation;
     fold.epoch = entry.key.epoch;
     fold.seq = entry.key.seq;
     attribute(fold, attributes);
@@ -95,7 +97,6 @@ export class ReservationFolds {
 export function revive(fold: ReservationFold, change: Committed, entry: Entry): void {
   fold.revived = true;
   fold.fingerprint = change.fingerprint;
-  fold.generation = change.generation;
   fold.createdS = laneSeconds(entry);
   fold.deadlineS = undefined;
   fold.operations = [];

@@ -31,6 +31,8 @@ afterEach(async () => {
   await stack.end();
 });
 
+/** Seconds on a busy machine; a wait ends as soon as it may. */
+const SOON = { timeout: 20_000, interval: 20 };
 const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 function persister(options: Partial<PersisterOptions> = {}): Persister {
@@ -68,7 +70,7 @@ function running(...persisters: readonly Persister[]): { stop: () => Promise<voi
 async function expectAllArrived(pool: Pool = stack.database.pool): Promise<void> {
   const { last } = await stack.state.tail({ epoch: 0, seq: 0 }, 1);
   await expect
-    .poll(() => readPosition(pool, 0), { timeout: 20_000, interval: 20 })
+    .poll(() => readPosition(pool, 0), SOON)
     .toMatchObject({ epoch: last.epoch, seq: last.seq, nonce: last.nonce });
 }
 
@@ -92,7 +94,7 @@ describe('what is sold on the lane', () => {
     const { epoch, seq } = await readPosition(stack.database.pool, 0);
     const mark = `${epoch} ${seq}`;
     await expect
-      .poll(() => stack.redis.hgetall(KEYS.marks))
+      .poll(() => stack.redis.hgetall(KEYS.marks), SOON)
       .toEqual({ persisted: mark, logged: mark });
     const counts = await countEntries(stack);
     expect(counts.postgres).toBe(counts.redis);
@@ -142,7 +144,7 @@ describe('what is sold on the lane', () => {
     await stack.passSeconds(61);
     await stack.receive(stockOf(1));
     await expectAllArrived();
-    await expect.poll(async () => (await countEntries(stack)).redis).toBe(1);
+    await expect.poll(async () => (await countEntries(stack)).redis, SOON).toBe(1);
     await expectEqual();
   });
 });
@@ -200,11 +202,13 @@ describe('a lane that is closed', () => {
     await sell(stack, 10);
     await stack.server.restart();
     await expect
-      .poll(() => stack.state.tail({ epoch: 0, seq: 0 }, 1).catch(() => undefined))
+      .poll(() => stack.state.tail({ epoch: 0, seq: 0 }, 1).catch(() => undefined), SOON)
       .toMatchObject({ replidMatches: false });
     await createEmbeddedLog({ pool: stack.database.pool }).fence(0, TERM + 1);
     await open(stack.state, TERM + 1);
-    await expect.poll(async () => (await stack.lane.availability([])).outcome).toBe('applied');
+    await expect
+      .poll(async () => (await stack.lane.availability([])).outcome, SOON)
+      .toBe('applied');
     await sell(stack, 10);
     await expectAllArrived();
     await expectEqual();

@@ -5,8 +5,9 @@
  * States, and what is true in each:
  * - unknown:  the position has to be read. At the start, and after every failure: only PostgreSQL
  *             knows whether a COMMIT that was not answered happened.
- * - standby:  another persister moved the position under us. We read it now and then, and go on
- *             when it stood still in between.
+ * - standby:  another persister moved the position under us, twice running. We read it now and then,
+ *             and go on when it stood still in between. Once may have been a recovery, and is
+ *             followed by another try at once.
  * - at work:  `at` is what the position row said last. At most one batch is being applied, and at
  *             most one, the next, being gathered behind it.
  * - parked:   the row names why the lane waits for a person. We read it now and then.
@@ -64,7 +65,10 @@ export interface AppliedBatch {
 
 export type Did =
   | { readonly did: 'applied'; readonly events: number; readonly position: ConsumerPosition }
-  | { readonly did: 'idle' | 'standby' | 'parked' | 'gap' };
+  | { readonly did: 'idle' | 'overtaken' | 'standby' | 'parked' | 'gap' };
+
+/** Two persisters that race for every batch part after a few. */
+const LOSSES_MAX = 2;
 
 const NO_METRICS: PersisterMetrics = {
   applied: () => undefined,
@@ -98,8 +102,10 @@ class LanePersister implements Persister {
   readonly #trims: Latest<Place>;
   #at: ConsumerPosition | undefined;
   #ahead: Promise<Gathered> | undefined;
-  /** Where the position stood when another one moved it, or parked; undefined when at work. */
+  /** Where the position stood when we last looked from standby, or parked; undefined when at work. */
   #waitingAt: Place | undefined;
+  /** Times running that another one was quicker. */
+  #losses = 0;
   #marked: Place | undefined;
   #closedAt = Number.NEGATIVE_INFINITY;
   #trimmedAt = Number.NEGATIVE_INFINITY;
@@ -208,6 +214,7 @@ class LanePersister implements Persister {
     const applied = await applying;
     if (applied.outcome === 'overtaken') return this.#overtaken(from);
     this.#at = to;
+    this.#losses = 0;
     this.#metrics.applied({
       events: batch.events,
       entries: batch.entries.length,
@@ -238,12 +245,15 @@ class LanePersister implements Persister {
 
   async #overtaken(from: ConsumerPosition): Promise<Did> {
     this.#metrics.overtaken();
+    await this.#forget();
+    this.#losses++;
+    if (this.#losses < LOSSES_MAX) return { did: 'overtaken' };
+    this.#losses = 0;
+    this.#waitingAt = from;
     this.#options.log.info(
       { lane: this.#options.lane, position: showPlace(from) },
-      'another persister moved the position; standing by',
+      'another persister is at work; standing by',
     );
-    await this.#forget();
-    this.#waitingAt = from;
     return { did: 'standby' };
   }
 

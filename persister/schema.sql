@@ -8,8 +8,11 @@ BEGIN
   -- Two persisters may come to the same month at once.
   PERFORM pg_advisory_xact_lock(hashtext('ensure_movement_partition'));
   IF to_regclass(partition) IS NOT NULL THEN RETURN; END IF;
+  -- Attached, not created in place: that would wait for every reader of the ledger.
   EXECUTE format(
-    'CREATE TABLE %I PARTITION OF stock_movements FOR VALUES FROM (%L) TO (%L)',
+    'CREATE TABLE %I (LIKE stock_movements INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', partition);
+  EXECUTE format(
+    'ALTER TABLE stock_movements ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
     partition,
     first_day::timestamp AT TIME ZONE 'UTC',
     (first_day + interval '1 month')::timestamp AT TIME ZONE 'UTC');
@@ -284,7 +287,7 @@ CREATE INDEX inventory_suspect ON public.inventory USING btree (sku_id) WHERE (s
 
 CREATE INDEX operations_changed ON public.operations USING btree (lane, epoch, seq);
 
-CREATE INDEX reservations_changed ON public.reservations USING brin (lane, epoch, seq, generation) WITH (autosummarize='on');
+CREATE INDEX reservations_changed ON public.reservations USING brin (epoch, seq, generation) WITH (autosummarize='on');
 
 CREATE INDEX reservations_held ON public.reservations USING btree (lane, epoch, seq) WHERE (status = 'held'::text);
 

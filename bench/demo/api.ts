@@ -48,7 +48,7 @@ export interface Api {
 }
 
 /** Enough for a crowd whose commits wait for the log, each holding its connection. */
-const CONNECTIONS_MAX = 256;
+const CONNECTIONS_MAX = 384;
 const TIMEOUT_MS = 15_000;
 const TRIES_MAX = 8;
 const RETRY_MS_FIRST = 50;

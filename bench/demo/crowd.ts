@@ -3,9 +3,9 @@ import { planSale, type SaleModel, type ShopperPlan } from '../load/shoppers.ts'
 
 /** Abandoned carts come back while the crowd still waits: whole seconds, as deadlines are. */
 export const HOLD_TTL_S = 4;
-/** Part of the shoppers who wait for the doors, and part of the time within which they come. */
-const BURST_SHARE = 0.2;
-const BURST_TIME_SHARE = 0.25;
+/** Half of the shoppers come evenly, in half of the time; the others come ever more rarely (bench/load). */
+const BURST_SHARE = 0.5;
+const BURST_TIME_SHARE = 0.5;
 const THINK_MEDIAN_MS = 700;
 /** Well within the TTL: who thinks longer has abandoned the cart. */
 const THINK_MS_MAX = 2_000;

@@ -51,8 +51,8 @@ export async function sell(options: SellingOptions): Promise<Sold> {
   return { ...sold, orders: await orders.done };
 }
 
-/** Reserves of the sale that are under way at once: half of the connections, so that who pays is never behind. */
-const INSIDE_MAX = 128;
+/** Reserves of the sale that are under way at once; who pays has the other connections (api.ts). */
+const INSIDE_MAX = 192;
 /** A machine that is slow beyond all measure must not keep the demo from its end. */
 const LATE_WAVES_MAX = 5;
 

@@ -20,6 +20,8 @@ import { KEYS } from '../redis/testing/test-lane.ts';
 import { testKafka } from '../testing/servers.ts';
 import { createRelay, type Relay, type RelayOptions } from './relay.ts';
 
+/** Seconds on a busy machine; a wait ends as soon as it may. */
+const SOON = { timeout: 20_000, interval: 20 };
 const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 let kafka: Kafka;
@@ -81,7 +83,7 @@ function persist(): Running {
 async function expectAllArrived(): Promise<void> {
   const { last } = await stack.state.tail({ epoch: 0, seq: 0 }, 1);
   await expect
-    .poll(() => readPosition(stack.database.pool, 0), { timeout: 30_000, interval: 20 })
+    .poll(() => readPosition(stack.database.pool, 0), SOON)
     .toMatchObject({ epoch: last.epoch, seq: last.seq, nonce: last.nonce });
   const { redis, postgres, suspects } = await compareCells(stack);
   expect(postgres).toEqual(redis);
@@ -98,7 +100,7 @@ async function lastEntry(): Promise<string> {
 }
 
 async function expectLogged(): Promise<void> {
-  await expect.poll(loggedMark, { timeout: 20_000 }).toBe(await lastEntry());
+  await expect.poll(loggedMark, SOON).toBe(await lastEntry());
 }
 
 describe('what is sold', () => {
@@ -109,7 +111,9 @@ describe('what is sold', () => {
     await sell(stack, 100);
     await expectAllArrived();
     await expectLogged();
-    await expect.poll(() => stack.redis.hget(KEYS.marks, 'persisted')).toBe(await lastEntry());
+    await expect
+      .poll(() => stack.redis.hget(KEYS.marks, 'persisted'), SOON)
+      .toBe(await lastEntry());
   });
 
   it('is trimmed from the stream as soon as PostgreSQL has it, but for the last entry', async () => {
@@ -118,7 +122,7 @@ describe('what is sold', () => {
     await stack.receive(stockOf(100));
     await sell(stack, 20);
     await expectAllArrived();
-    await expect.poll(async () => (await countEntries(stack)).redis).toBe(1);
+    await expect.poll(async () => (await countEntries(stack)).redis, SOON).toBe(1);
   });
 
   it('is applied once, and marked, when two relays send it', async () => {
@@ -150,7 +154,7 @@ describe('a record counts as logged', () => {
     expect(await loggedMark()).toBeNull();
     persist();
     await expect
-      .poll(async () => [await worker.runOnce(), await loggedMark()][1])
+      .poll(async () => [await worker.runOnce(), await loggedMark()][1], SOON)
       .toBe(await lastEntry());
   });
 
@@ -181,7 +185,7 @@ describe('a record counts as logged', () => {
     const zombie = relay();
     await stack.receive(stockOf(10));
     await expect
-      .poll(async () => [await zombie.runOnce(), await loggedMark()][1])
+      .poll(async () => [await zombie.runOnce(), await loggedMark()][1], SOON)
       .toBe(await lastEntry());
     const before = await loggedMark();
     const position = await readPosition(stack.database.pool, 0);
@@ -190,7 +194,7 @@ describe('a record counts as logged', () => {
     await sell(stack, 3);
     expect(await zombie.runOnce()).toMatchObject({ did: 'sent' });
     await expect
-      .poll(() => readPosition(stack.database.pool, 0))
+      .poll(() => readPosition(stack.database.pool, 0), SOON)
       .toMatchObject({ term: TERM + 1, epoch: position.epoch, seq: position.seq });
     await zombie.runOnce();
     await sell(stack, 3);
@@ -213,7 +217,9 @@ describe('the relay is silent', () => {
     expect(await relay().runOnce()).toMatchObject({ did: 'silent' });
     const fenced = createKafkaFencedLog(writer);
     await fenced.fence(0, TERM + 1);
-    await expect.poll(() => readPosition(stack.database.pool, 0)).toMatchObject({ term: TERM + 1 });
+    await expect
+      .poll(() => readPosition(stack.database.pool, 0), SOON)
+      .toMatchObject({ term: TERM + 1 });
     const head = await readPosition(stack.database.pool, 0);
     await stack.state.open(TERM + 1, claim.replid, head, Buffer.alloc(8, 3), claim.timeMs);
     await sell(stack, 10);

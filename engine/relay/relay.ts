@@ -42,8 +42,8 @@ export interface RelayOptions {
 export interface RelayLimits {
   /** Entries that are read from the stream at a time. */
   readonly entriesMax: number;
-  /** How long an idle lane is left alone. */
-  readonly idleMs: number;
+  /** How long an idle lane is left alone: first, and when it stays idle. */
+  readonly idle: { readonly firstMs: number; readonly maxMs: number };
   /** How long a lane is left alone that is closed, or not ours to relay. */
   readonly silentMs: number;
   /** How often PostgreSQL is asked whether the anchor is proven. */
@@ -55,7 +55,8 @@ export interface RelayLimits {
 const LIMITS: RelayLimits = {
   // An entry of 512 reservations has some 50 KB: a read stays below 4 MB.
   entriesMax: 64,
-  idleMs: 2,
+  // A commit that waits for `logged` waits for this; each look costs Redis some 50 us.
+  idle: { firstMs: 1, maxMs: 5 },
   silentMs: 50,
   proveEveryMs: 10,
   trimEveryMs: 1_000,
@@ -152,11 +153,13 @@ class LaneRelay implements Relay {
   async run(signal: AbortSignal): Promise<void> {
     const { lane, log } = this.#options;
     const backoff = new Backoff(this.#limits.backoff);
+    const idle = new Backoff(this.#limits.idle);
     while (!signal.aborted) {
       try {
         const { did } = await this.runOnce();
         backoff.reset();
-        if (did === 'idle') await pause(this.#limits.idleMs, signal);
+        if (did === 'idle') await pause(idle.next(), signal);
+        else idle.reset();
         if (did === 'silent') await pause(this.#limits.silentMs, signal);
       } catch (error) {
         const retryInMs = backoff.next();
@@ -187,7 +190,10 @@ class LaneRelay implements Relay {
     const { pool, lane, state } = this.#options;
     const position = await readPosition(pool, lane);
     const tail = await state.tail(position, 1);
-    const why = notOurs(tail) ?? this.#misfits(position, tail.entries[0]);
+    const isOver = tail.term < position.term;
+    const why =
+      notOurs(tail) ??
+      (isOver ? 'the log has a higher term' : this.#misfits(position, tail.entries[0]));
     if (why !== undefined) return why;
     const { epoch, seq } = position;
     return { term: tail.term, cursor: { epoch, seq }, next: undefined, anchor: undefined };

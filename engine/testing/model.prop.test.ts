@@ -22,6 +22,8 @@ const TIME_MS_MAX = IS_LONG ? 3_000_000 : 240_000;
 
 let city: City | undefined;
 let runs = 0;
+/** Shrinking may end at another failure than it began with: both are told. */
+let first: string | undefined;
 afterAll(() => city?.close());
 
 it(`an engine does what the model says (seed ${SEED})`, {
@@ -37,13 +39,16 @@ it(`an engine does what the model says (seed ${SEED})`, {
     } catch (error) {
       await leave(city);
       const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(`the story:\n${run.story.join('\n')}\n${reason}`, { cause: error });
+      const story = `the story:\n${run.story.join('\n')}\n${reason}`;
+      first ??= story;
+      throw new Error(story, { cause: error });
     }
   });
-  await fc.assert(property, {
-    numRuns: RUNS,
-    seed: SEED,
-    interruptAfterTimeLimit: TIME_MS_MAX,
+  const limits = { numRuns: RUNS, seed: SEED, interruptAfterTimeLimit: TIME_MS_MAX };
+  await fc.assert(property, limits).catch((error: unknown) => {
+    throw new Error(`It failed first with ${first ?? 'nothing'}\n\n${String(error)}`, {
+      cause: error,
+    });
   });
   expect(runs).toBeGreaterThan(0);
 });

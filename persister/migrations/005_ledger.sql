@@ -47,8 +47,11 @@ BEGIN
   -- Two persisters may come to the same month at once.
   PERFORM pg_advisory_xact_lock(hashtext('ensure_movement_partition'));
   IF to_regclass(partition) IS NOT NULL THEN RETURN; END IF;
+  -- Attached, not created in place: that would wait for every reader of the ledger.
   EXECUTE format(
-    'CREATE TABLE %I PARTITION OF stock_movements FOR VALUES FROM (%L) TO (%L)',
+    'CREATE TABLE %I (LIKE stock_movements INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', partition);
+  EXECUTE format(
+    'ALTER TABLE stock_movements ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
     partition,
     first_day::timestamp AT TIME ZONE 'UTC',
     (first_day + interval '1 month')::timestamp AT TIME ZONE 'UTC');

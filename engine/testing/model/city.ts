@@ -13,7 +13,7 @@ import { isRefusal } from '../../redis/lane-port.ts';
 import { decodeEntry } from '../auditor/decode.ts';
 import { LogFold } from '../auditor/fold.ts';
 import { startTestEngine, type TestEngine } from '../engine.ts';
-import type { AofCopy } from '../servers.ts';
+import type { AofCopy, TestRedis } from '../servers.ts';
 import type { Ask, Reply } from './ask.ts';
 import { requestOf } from './request.ts';
 import { type Balance, DAY_S, HOLD_AGE_MAX_S } from './shop.ts';
@@ -190,7 +190,7 @@ export async function startCity(): Promise<City> {
       copy = undefined;
       await engine.server.kill('SIGKILL');
       await engine.server.restoreAof(older);
-      await engine.server.start();
+      await startAgain(engine.server);
       await whenOpen();
     },
     async loseUnlogged(run, isPersisterSpared) {
@@ -210,14 +210,15 @@ export async function startCity(): Promise<City> {
         await lock.query('ROLLBACK');
         lock.release();
       }
-      await engine.server.start();
+      await startAgain(engine.server);
       await whenOpen();
       await whenPersisted();
     },
     async restart() {
       await whenPersisted();
       copy = undefined;
-      await engine.server.restart();
+      await engine.server.stop();
+      await startAgain(engine.server);
       await whenOpen();
     },
     async empty() {
@@ -228,6 +229,14 @@ export async function startCity(): Promise<City> {
     },
     close: () => engine.close(),
   };
+}
+
+/** While it was down, a connection of somebody else may have taken its port for a moment. */
+async function startAgain(server: TestRedis): Promise<void> {
+  await until('Redis starts', async () => {
+    await server.start();
+    return true;
+  });
 }
 
 async function call(

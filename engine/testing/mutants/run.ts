@@ -188,7 +188,7 @@ function resultTable(results: readonly Result[]): string {
     seconds.toFixed(1),
   ]);
   const caught = results.filter(({ verdict }) => verdict.kind === 'caught').length;
-  const table = drawTable({ 'planted bug': 34, 'caught by': 80, s: 7 }, rows);
+  const table = drawTable({ 'planted bug': 44, 'caught by': 84, s: 7 }, rows);
   return `${table}\n${caught} of ${results.length} caught`;
 }
 
@@ -199,7 +199,7 @@ function listTable(mutants: readonly Mutant[]): string {
     tests.join('\n'),
   ]);
   return drawTable(
-    { 'planted bug': 34, 'what it breaks': 56, 'tests that should catch it': 40 },
+    { 'planted bug': 44, 'what it breaks': 56, 'tests that should catch it': 40 },
     rows,
   );
 }
