@@ -105,7 +105,7 @@ async function auditPiece(
     const expected = expectedAfter(reservations.get(id) ?? [], tail, id, generation);
     // No script looks at it any more, and `drop` will take it. After a lost tail it may even be a
     // hold that has long expired. A hold that is live for PostgreSQL is never that old.
-    if (generation < oldestDay(id, today) && expected?.state !== 'held') continue;
+    if (!isLookedAt(id, generation, today) && expected?.state !== 'held') continue;
     checkBucket(view, placed);
     if (record.state === 'operation') {
       counts.operations += 1;
@@ -122,14 +122,17 @@ async function auditPiece(
   for (const placed of undue) await checkDeadline(view, placed);
 }
 
-/** The first day in which a script still looks for the id. */
-function oldestDay(id: string, today: number): number {
-  return today - (placeOf(id).day === undefined ? DAYS_BACK - 1 : DAYS_BACK);
+/** A script still looks for the id in that day: today, yesterday, and a day more if the id names it. */
+function isLookedAt(id: string, generation: number, today: number): boolean {
+  return generation >= today - (placeOf(id).day === generation ? DAYS_BACK : DAYS_BACK - 1);
 }
 
 function checkBucket(view: LaneView, { id, generation, bucket }: ReadRecord): void {
   const place = placeOf(id);
   if (bucket === place.bucket && (place.day ?? generation) === generation) return;
+  // The id's own day is no longer looked at: a record that was settled then stands in the day of that.
+  const isAdopted = place.day !== undefined && generation > place.day + DAYS_BACK;
+  if (bucket === place.bucket && isAdopted) return;
   const where = `record of ${id}`;
   const redis = `day ${generation}, bucket ${bucket}`;
   const explanation = `a retry looks in day ${place.day ?? generation}, bucket ${place.bucket}`;
@@ -194,7 +197,7 @@ async function findLost(view: LaneView, piece: readonly RecordAt[]): Promise<voi
   const operations = await snapshot.operations(ids);
   for (const { id, generation } of lost) {
     const expected = expectedAfter(reservations.get(id) ?? [], tail, id, generation);
-    if (generation < oldestDay(id, today) && expected?.state !== 'held') continue;
+    if (!isLookedAt(id, generation, today) && expected?.state !== 'held') continue;
     const operation = operations.get(id);
     // Of an id that was used again only the newest must be there.
     const [newest] = reservations.get(id) ?? [];
