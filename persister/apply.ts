@@ -10,9 +10,11 @@
 import { finished } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { ConsumerPosition } from '../engine/log/event-log.ts';
+import { breathe } from '../engine/log/pause.ts';
 import type { Pool, PoolClient } from '../engine/postgres/pool.ts';
 import { type CrashPoint, noCrashPoint } from '../engine/runtime/crash-point.ts';
-import { BatchEncoder, type Copy, type EncodedBatch } from './encode-batch.ts';
+import { CopyWriter } from './copy-writer.ts';
+import { BatchEncoder, type Copy, type EncodedBatch, encodeCells } from './encode-batch.ts';
 import type { Batch, CellRow } from './rows.ts';
 import { readSql } from './sql-files.ts';
 
@@ -71,6 +73,7 @@ export class Applier {
   readonly #lane: number;
   readonly #crash: CrashPoint;
   readonly #encoder: BatchEncoder;
+  readonly #cells = new CopyWriter();
   #client: PoolClient | undefined;
   /** Months that have a partition, as the first day. */
   readonly #months = new Set<string>();
@@ -84,6 +87,16 @@ export class Applier {
 
   encode(batch: Batch): EncodedBatch {
     return this.#encoder.encode(batch);
+  }
+
+  /** The same, served between other work; the next one begins when this one has ended. */
+  async encodeBreathing(batch: Batch): Promise<EncodedBatch> {
+    const steps = this.#encoder.encodeInSteps(batch);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      await breathe();
+    }
   }
 
   /** Throws when PostgreSQL fails; then it is not known whether the batch was committed. */
@@ -165,7 +178,8 @@ export class Applier {
     await copyAll(client, encoded.created);
     await defineProducts(client, batch.products);
     this.#crash('persister.after_create');
-    await copyAll(client, this.#encoder.encodeCells(markCells(batch.cells, suspects)));
+    const cells = markCells(batch.cells, suspects);
+    await copyAll(client, encodeCells(cells, this.#lane, this.#cells));
     if (batch.cells.length === 0) return suspects;
     const { rows } = await client.query<SuspectRow>(SQL.cells);
     this.#crash('persister.after_cells');

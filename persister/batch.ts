@@ -23,7 +23,7 @@ import type {
   ProductRow,
 } from './rows.ts';
 
-/** State of one call of `foldBatch`. */
+/** What a batch has come to so far. */
 interface Folding {
   readonly cells: CellFolds;
   readonly reservations: ReservationFolds;
@@ -40,32 +40,50 @@ interface EntryFolding extends Folding {
 }
 
 /** The entries must follow one another and be free of faults (consume.ts sees to both). */
-export function foldBatch(entries: readonly Entry[]): Batch {
-  const folding: Folding = {
+export class BatchFold {
+  readonly #entries: Entry[] = [];
+  readonly #folding: Folding = {
     cells: new CellFolds(),
     reservations: new ReservationFolds(),
     movements: [],
     operations: [],
     products: [],
   };
-  let events = 0;
-  for (const entry of entries) {
-    const folds = folding.cells.begin(entry);
-    const now: EntryFolding = { ...folding, entry, folds, index: 0 };
-    for (const change of entry.changes) apply(now, change);
-    folding.cells.end(entry, folds);
-    events += entry.changes.length;
+  #events = 0;
+
+  /** Changes so far. */
+  get events(): number {
+    return this.#events;
   }
-  return {
-    entries,
-    created: folding.reservations.created(),
-    settled: folding.reservations.settled(),
-    movements: folding.movements,
-    cells: folding.cells.rows(),
-    operations: folding.operations,
-    products: folding.products,
-    events,
-  };
+
+  add(entry: Entry): void {
+    const folds = this.#folding.cells.begin(entry);
+    const now: EntryFolding = { ...this.#folding, entry, folds, index: 0 };
+    for (const change of entry.changes) apply(now, change);
+    this.#folding.cells.end(entry, folds);
+    this.#entries.push(entry);
+    this.#events += entry.changes.length;
+  }
+
+  batch(): Batch {
+    const { cells, reservations, movements, operations, products } = this.#folding;
+    return {
+      entries: this.#entries,
+      created: reservations.created(),
+      settled: reservations.settled(),
+      movements,
+      cells: cells.rows(),
+      operations,
+      products,
+      events: this.#events,
+    };
+  }
+}
+
+export function foldBatch(entries: readonly Entry[]): Batch {
+  const fold = new BatchFold();
+  for (const entry of entries) fold.add(entry);
+  return fold.batch();
 }
 
 function apply(now: EntryFolding, change: Change): void {

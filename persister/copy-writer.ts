@@ -24,6 +24,11 @@ export class CopyWriter {
     this.#begin();
   }
 
+  /** Forgets what was written since the last `take`. */
+  clear(): void {
+    this.#begin();
+  }
+
   #begin(): void {
     this.#at = 0;
     this.#buffer.set(SIGNATURE, this.#reserve(SIGNATURE.length));

@@ -29,6 +29,9 @@ export interface EncodedBatch {
   readonly created: readonly Copy[];
 }
 
+/** Rows after which the work may be interrupted: about a millisecond. */
+const ROWS_PER_STEP = 1_024;
+
 export class BatchEncoder {
   readonly #lane: number;
   readonly #out = new CopyWriter();
@@ -38,35 +41,50 @@ export class BatchEncoder {
   }
 
   encode(batch: Batch): EncodedBatch {
+    const steps = this.encodeInSteps(batch);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /** The same, with pauses. Only one at a time: all of them write into one buffer. */
+  *encodeInSteps(batch: Batch): Generator<undefined, EncodedBatch> {
+    const { settled, created } = batch;
+    // Whatever became of the one before.
+    this.#out.clear();
     return {
-      entries: this.#rows(ENTRIES, batch.entries),
+      entries: yield* this.#rows(ENTRIES, batch.entries),
       settled: [
-        ...this.#rows(SETTLED, batch.settled),
-        ...this.#rows(SETTLED_LINES, linesOf(batch.settled)),
+        ...(yield* this.#rows(SETTLED, settled)),
+        ...(yield* this.#rows(SETTLED_LINES, linesOf(settled))),
       ],
       created: [
-        ...this.#rows(CREATED, batch.created),
-        ...this.#rows(CREATED_LINES, linesOf(batch.created)),
-        ...this.#rows(MOVEMENTS, batch.movements),
-        ...this.#rows(OPERATIONS, batch.operations),
+        ...(yield* this.#rows(CREATED, created)),
+        ...(yield* this.#rows(CREATED_LINES, linesOf(created))),
+        ...(yield* this.#rows(MOVEMENTS, batch.movements)),
+        ...(yield* this.#rows(OPERATIONS, batch.operations)),
       ],
     };
   }
 
-  /** Apart from the rest, because settling may mark cells. */
-  encodeCells(cells: readonly CellRow[]): readonly Copy[] {
-    return this.#rows(CELLS, cells);
-  }
-
   /** One COPY, or none when there are no rows. */
-  #rows<Row>(table: Table<Row>, rows: Iterable<Row>): Copy[] {
+  *#rows<Row>(table: Table<Row>, rows: Iterable<Row>): Generator<undefined, Copy[]> {
     let count = 0;
     for (const row of rows) {
       table.write(this.#out, row, this.#lane);
       count++;
+      if (count % ROWS_PER_STEP === 0) yield;
     }
     return count === 0 ? [] : [{ statement: table.copy, bytes: this.#out.take() }];
   }
+}
+
+/** Apart from the rest, because settling may mark cells; into a buffer of its own, because by then
+ * the next batch is being encoded. */
+export function encodeCells(cells: readonly CellRow[], lane: number, out: CopyWriter): Copy[] {
+  for (const row of cells) CELLS.write(out, row, lane);
+  return cells.length === 0 ? [] : [{ statement: CELLS.copy, bytes: out.take() }];
 }
 
 function* linesOf<Owner extends CreatedRow | SettledRow>(

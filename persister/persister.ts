@@ -25,6 +25,7 @@ import type { CrashPoint } from '../engine/runtime/crash-point.ts';
 import { noCrashPoint } from '../engine/runtime/crash-point.ts';
 import { Applier, type Suspect } from './apply.ts';
 import type { LogForm } from './consume.ts';
+import type { EncodedBatch } from './encode-batch.ts';
 import { type Gathered, gather } from './gather.ts';
 import { limitsFor, type PersisterLimits } from './limits.ts';
 
@@ -92,6 +93,10 @@ export function createPersister(options: PersisterOptions): Persister {
   return new LanePersister(options);
 }
 
+interface Prepared extends Gathered {
+  readonly encoded: EncodedBatch;
+}
+
 class LanePersister implements Persister {
   readonly #options: PersisterOptions;
   readonly #limits: PersisterLimits;
@@ -101,7 +106,7 @@ class LanePersister implements Persister {
   readonly #marks: Latest<Place>;
   readonly #trims: Latest<Place>;
   #at: ConsumerPosition | undefined;
-  #ahead: Promise<Gathered> | undefined;
+  #ahead: Promise<Prepared> | undefined;
   /** Where the position stood when we last looked from standby, or parked; undefined when at work. */
   #waitingAt: Place | undefined;
   /** Times running that another one was quicker. */
@@ -193,20 +198,18 @@ class LanePersister implements Persister {
     return consumerPosition(found);
   }
 
-  #gather(from: ConsumerPosition): Promise<Gathered> {
+  async #gather(from: ConsumerPosition): Promise<Prepared> {
     const { source, form } = this.#options;
     const dueAt = this.#closedAt + this.#limits.gatherMs;
-    return gather(from, dueAt, { source, form, limits: this.#limits, now: this.#now }).finally(
-      () => {
-        this.#closedAt = this.#now();
-      },
-    );
+    const deps = { source, form, limits: this.#limits, now: this.#now };
+    const gathered = await gather(from, dueAt, deps);
+    this.#closedAt = this.#now();
+    return { ...gathered, encoded: await this.#applier.encodeBreathing(gathered.batch) };
   }
 
-  async #apply(gathered: Gathered): Promise<Did> {
-    const { from, to, batch, stop } = gathered;
+  async #apply(gathered: Prepared): Promise<Did> {
+    const { from, to, batch, encoded, stop } = gathered;
     const startedAt = this.#now();
-    const encoded = this.#applier.encode(batch);
     const timeMs = batch.entries.at(-1)?.timeMs;
     const parked = stop?.kind === 'undecodable' ? stop.reason : undefined;
     const applying = this.#applier.apply({ from, to, timeMs, parked, batch, encoded });
@@ -219,14 +222,10 @@ class LanePersister implements Persister {
       events: batch.events,
       entries: batch.entries.length,
       records: gathered.records,
-      ...{
-        voided: gathered.voided,
-        repeated: gathered.repeated,
-      },
-      ...{
-        durationMs: this.#now() - startedAt,
-        position: to,
-      },
+      voided: gathered.voided,
+      repeated: gathered.repeated,
+      durationMs: this.#now() - startedAt,
+      position: to,
     });
     this.#report(applied.suspects);
     this.#mark(to);

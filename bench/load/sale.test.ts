@@ -6,8 +6,8 @@ import { runSale } from './sale.ts';
 import type { ShopperAnswer, ShopperRequest } from './shopper.ts';
 import { planSale } from './shoppers.ts';
 
-const seed = process.env.HOLDFAST_SEED ?? String(Math.trunc(Math.random() * 2 ** 31));
-console.info(`seed ${seed} (HOLDFAST_SEED=${seed} repeats it)`);
+const seed = process.env.HOLDFAST_TEST_SEED ?? String(Math.trunc(Math.random() * 2 ** 31));
+console.info(`seed ${seed} (HOLDFAST_TEST_SEED=${seed} repeats it)`);
 
 const UNITS = 1_000;
 const HOLD_TTL_MS = 5_000;

@@ -4,8 +4,8 @@ import { fractionOf, randomFrom } from './random.ts';
 import type { SaleModel, ShopperPlan } from './shoppers.ts';
 import { planSale, resolveModel } from './shoppers.ts';
 
-const seed = process.env.HOLDFAST_SEED ?? String(Math.trunc(Math.random() * 2 ** 31));
-console.info(`seed ${seed} (HOLDFAST_SEED=${seed} repeats it)`);
+const seed = process.env.HOLDFAST_TEST_SEED ?? String(Math.trunc(Math.random() * 2 ** 31));
+console.info(`seed ${seed} (HOLDFAST_TEST_SEED=${seed} repeats it)`);
 
 const MODEL: SaleModel = { seed, shoppers: 20_000, durationMs: 15_000, holdTtlMs: 5_000 };
 

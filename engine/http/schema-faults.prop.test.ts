@@ -8,8 +8,8 @@ import { availabilityRequest, requestSchemas } from './schema.ts';
 import { findFaults } from './schema-faults.ts';
 import { adjustRequest, productRequest, receiveRequest, warehouseRequest } from './schema-stock.ts';
 
-const seed = Number(process.env.HOLDFAST_SEED ?? Math.trunc(Math.random() * 2 ** 31));
-console.info(`seed ${seed} (HOLDFAST_SEED=${seed} repeats it)`);
+const seed = Number(process.env.HOLDFAST_TEST_SEED ?? Math.trunc(Math.random() * 2 ** 31));
+console.info(`seed ${seed} (HOLDFAST_TEST_SEED=${seed} repeats it)`);
 
 describe('findFaults', () => {
   const all: readonly TSchema[] = [

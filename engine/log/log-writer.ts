@@ -15,13 +15,17 @@ export interface LogWriter {
 /** All records of one append are one batch of Kafka's, which the topic bounds. */
 export const APPEND_BYTES_MAX = 1024 * 1024;
 
-/** Pieces of at most APPEND_BYTES_MAX; something bigger is a piece of its own. */
-export function* cutByBytes<T>(items: readonly T[], bytesOf: (item: T) => number): Generator<T[]> {
+/** Pieces of at most so many bytes; something bigger is a piece of its own. */
+export function* cutByBytes<T>(
+  items: readonly T[],
+  bytesOf: (item: T) => number,
+  bytesMax = APPEND_BYTES_MAX,
+): Generator<T[]> {
   let piece: T[] = [];
   let bytes = 0;
   for (const item of items) {
     const size = bytesOf(item);
-    if (piece.length > 0 && bytes + size > APPEND_BYTES_MAX) {
+    if (piece.length > 0 && bytes + size > bytesMax) {
       yield piece;
       piece = [];
       bytes = 0;

@@ -1,5 +1,5 @@
 /** Waiting that ends early when a worker is told to stop, and grows while something stays away. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 
 /** Resolves after `ms`, or as soon as the signal is aborted. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
@@ -8,6 +8,11 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   } catch (error) {
     if (!(error instanceof Error && error.name === 'AbortError')) throw error;
   }
+}
+
+/** Lets sockets be served in the middle of long work. */
+export async function breathe(): Promise<void> {
+  await nextTurn();
 }
 
 export interface BackoffOptions {

@@ -116,8 +116,8 @@ describe('readCsv', () => {
     });
     const table = fc.array(fc.array(cell, { minLength: 2, maxLength: 4 }), { maxLength: 6 });
     const cuts = fc.array(fc.nat(60), { maxLength: 8 });
-    const seed = Number(process.env.HOLDFAST_SEED ?? Math.trunc(Math.random() * 2 ** 31));
-    console.info(`seed ${seed} (HOLDFAST_SEED=${seed} repeats it)`);
+    const seed = Number(process.env.HOLDFAST_TEST_SEED ?? Math.trunc(Math.random() * 2 ** 31));
+    console.info(`seed ${seed} (HOLDFAST_TEST_SEED=${seed} repeats it)`);
     await fc.assert(
       fc.asyncProperty(table, cuts, fc.constantFrom('\n', '\r\n'), async (rows, at, lineEnd) => {
         const text = rows

@@ -6,7 +6,10 @@ const DECISION_MS_MAX = 60_000;
 
 export interface Tally {
   readonly committed: Set<string>;
+  /** Answers by their code, or by the status of the reservation. */
   readonly outcomes: Map<string, number>;
+  /** Answers that decided nothing (503). */
+  undecided: number;
   soldOut: boolean;
 }
 
@@ -39,6 +42,7 @@ async function insist(
     const outcome = String(answer.body.code ?? answer.body.status);
     tally.outcomes.set(outcome, (tally.outcomes.get(outcome) ?? 0) + 1);
     if (answer.status < 500) return answer.body;
+    tally.undecided++;
     if (performance.now() > deadline)
       throw new Error(`no decision: ${JSON.stringify(answer.body)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -54,5 +58,5 @@ export async function until(what: string, check: () => boolean | Promise<boolean
 }
 
 export function newTally(): Tally {
-  return { committed: new Set(), outcomes: new Map(), soldOut: false };
+  return { committed: new Set(), outcomes: new Map(), undecided: 0, soldOut: false };
 }

@@ -16,6 +16,12 @@ function merge(lines: readonly NamedUnits[]): NamedUnits[] {
   return [...merged.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, line]) => line);
 }
 
+/** What two settlements have in common that name the same units. */
+function nameLines(lines: readonly NamedUnits[] | undefined): string {
+  if (lines === undefined) return 'all';
+  return lines.map(({ sku, warehouse = '', quantity }) => `${quantity} ${sku}@${warehouse}`).join();
+}
+
 const VERB_NEEDS = {
   commit: 'held',
   release: 'held',
@@ -25,7 +31,7 @@ const VERB_NEEDS = {
 
 export function judgeSettle(shop: Shop, ask: SettleAsk, reply: Reply): void {
   const lines = ask.lines === undefined ? undefined : merge(ask.lines);
-  const named = lines === undefined ? 'all' : JSON.stringify(lines);
+  const named = nameLines(lines);
   const isKeyed = lines !== undefined && ask.verb !== 'commit';
   if (isKeyed && ask.key === undefined) {
     must(reply, 400, 'idempotency_key_required');
@@ -175,7 +181,7 @@ function takeAgain(
     createdS: shop.nowS,
     deadlineS: 0,
     units,
-    committedAs: JSON.stringify(lines),
+    committedAs: nameLines(lines),
     closedBy: undefined,
     settled: new Map(),
     day: isRemembered ? before.day : shop.day,
