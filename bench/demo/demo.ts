@@ -1,5 +1,4 @@
 /** The demo from nothing to its report; what is started for it is left to whoever asked, or stopped when it fails. */
-import type { LogChoice } from '../../deploy/local/stack.ts';
 import { readRealOrders } from '../orders/parse.ts';
 import { buildReplay } from '../orders/replay.ts';
 import { planFlashSale, type SaleSize } from './crowd.ts';
@@ -7,13 +6,12 @@ import { bestSeller } from './flash-sale.ts';
 import type { DemoReport } from './report.ts';
 import type { Screen } from './screen.ts';
 import { putOnShow, type Script } from './show.ts';
-import { type DemoSystem, startDemoSystem } from './system.ts';
+import { type DemoSystem, type StackWish, startDemoSystem } from './system.ts';
 import type { TryIt } from './words.ts';
 
-export interface DemoOptions extends SaleSize {
+export interface DemoOptions extends SaleSize, StackWish {
   /** Wiped at the start. */
   readonly directory: string;
-  readonly log: LogChoice;
   /** 0 takes a free one. */
   readonly port: number;
   readonly units: number;

@@ -7,7 +7,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LogChoice, Stack } from '../../deploy/local/stack.ts';
+import type { LogChoice, Stack, StackOptions } from '../../deploy/local/stack.ts';
 import { stopStack } from '../../deploy/local/stack-status.ts';
 import { startStackWithProgress } from '../../engine/cli/stack-progress.ts';
 import { LOG_TOPIC } from '../../engine/log/event-log.ts';
@@ -22,19 +22,24 @@ export interface DemoSystem {
   stop(): Promise<void>;
 }
 
-export interface DemoSystemOptions {
-  readonly directory: string;
+/** What the stack is to consist of. */
+export interface StackWish extends Pick<StackOptions, 'sentinel' | 'replicas'> {
   readonly log: LogChoice;
+}
+
+export interface DemoSystemOptions extends StackWish {
+  readonly directory: string;
   readonly port: number;
 }
 
 const MARKER = 'holdfast-demo';
 
 export async function startDemoSystem(options: DemoSystemOptions): Promise<DemoSystem> {
-  const { directory, log, port } = options;
+  const { directory, port, log, sentinel = false, replicas } = options;
   const startMs = performance.now();
   await wipe(directory);
-  const stack = await startStackWithProgress({ directory, log });
+  const topology = { sentinel, ...(replicas !== undefined && { replicas }) };
+  const stack = await startStackWithProgress({ directory, log, ...topology });
   try {
     await ensureFresh(stack);
     const logTopic = topicOn(stack);

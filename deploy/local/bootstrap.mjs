@@ -28,6 +28,13 @@ const tasks = {
   mutants: async (args) =>
     (await prepareTests()) ||
     (await runToTheEnd([compiled('engine/testing/mutants/run.js'), ...args])),
+  faults: async (args) =>
+    (await prepareTests()) ||
+    (await runToTheEnd([compiled('engine/testing/faults/run.js'), ...args])),
+  soak: async (args) =>
+    (await prepareTests()) ||
+    (await runToTheEnd([compiled('engine/testing/faults/soak.js'), ...args])),
+  simulate: (args) => runToTheEnd([compiled('engine/testing/simulation/run.js'), ...args]),
   generate,
 };
 

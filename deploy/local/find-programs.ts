@@ -3,8 +3,8 @@
  * without telling PATH, and refuses versions that are too old to work.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, readdirSync, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { accessSync, constants, readdirSync, realpathSync, statSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 
 export const REDIS_VERSION_MIN = 7;
 export const POSTGRES_VERSION_MIN = 15;
@@ -19,6 +19,8 @@ const VERSION_TIMEOUT_MS = 10_000;
 export interface PostgresPrograms {
   readonly initdb: string;
   readonly postgres: string;
+  /** Copies a running primary into a standby. */
+  readonly basebackup: string;
 }
 
 /** The server that `HOLDFAST_REDIS_SERVER` names, else redis-server or valkey-server from PATH. */
@@ -46,6 +48,7 @@ export function findPostgres(env: NodeJS.ProcessEnv): PostgresPrograms | undefin
     .map((directory) => ({
       initdb: join(directory, 'initdb'),
       postgres: join(directory, 'postgres'),
+      basebackup: basebackupBeside(join(directory, 'postgres')),
     }))
     .find(
       ({ initdb, postgres }) =>
@@ -53,6 +56,22 @@ export function findPostgres(env: NodeJS.ProcessEnv): PostgresPrograms | undefin
         isExecutable(postgres) &&
         hasVersion(postgres, ['--version'], POSTGRES_VERSION_MIN),
     );
+}
+
+/** Where PATH has a link to `postgres` alone, the other programs stand beside what it links to. */
+function basebackupBeside(postgres: string): string {
+  const found = [postgres, realPath(postgres)]
+    .map((path) => join(dirname(path), 'pg_basebackup'))
+    .find(isExecutable);
+  return found ?? 'pg_basebackup';
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 export function findJava(env: NodeJS.ProcessEnv): string | undefined {

@@ -10,14 +10,16 @@ const PORT_MAX = 32_000;
 /** So many taken ports in a row mean that something else is wrong. */
 const ATTEMPTS_MAX = 200;
 
-/** A port that nobody listens on now. */
-export async function freePort(): Promise<number> {
+const LOOPBACK = '127.0.0.1';
+
+/** A port of this loopback address that nobody listens on now. */
+export async function freePort(host = LOOPBACK): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
-    if (await isPortFree(port)) return port;
+    if (await isPortFree(port, host)) return port;
   }
   throw new Error(
-    `found no free loopback port between ${PORT_MIN} and ${PORT_MAX} in ${ATTEMPTS_MAX} attempts`,
+    `found no free port of ${host} between ${PORT_MIN} and ${PORT_MAX} in ${ATTEMPTS_MAX} attempts`,
   );
 }
 
@@ -39,11 +41,11 @@ export async function onFreePort<T>(
   }
 }
 
-export function isPortFree(port: number): Promise<boolean> {
+export function isPortFree(port: number, host = LOOPBACK): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', () => resolve(false));
-    probe.listen({ host: '127.0.0.1', port, exclusive: true }, () => {
+    probe.listen({ host, port, exclusive: true }, () => {
       probe.close(() => resolve(true));
     });
   });

@@ -1,6 +1,7 @@
 /**
- * A local PostgreSQL: a cluster made once with initdb, then reused. Loopback only, without
- * passwords (`trust`) and without Unix sockets, whose paths may not be longer than 107 bytes.
+ * A local PostgreSQL: a cluster made once, with initdb or as the copy of a primary that it then
+ * follows, and reused. Loopback only, without passwords (`trust`) and without Unix sockets, whose
+ * paths may not be longer than 107 bytes.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -9,15 +10,17 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { findPostgres, POSTGRES_VERSION_MIN } from './find-programs.ts';
+import { findPostgres, POSTGRES_VERSION_MIN, type PostgresPrograms } from './find-programs.ts';
 import type { ServerCommand } from './server-process.ts';
 import { canReach, type UnprivilegedUser, unprivilegedUser } from './unprivileged-user.ts';
 
@@ -28,14 +31,29 @@ export const POSTGRES_DATABASE = 'holdfast';
 const READY_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const DUPLICATE_DATABASE = '42P04';
+/** Of a server that is still in recovery, as one is for a moment that is being promoted. */
+const READ_ONLY = '25006';
+/** Its presence makes a standby; PostgreSQL deletes it when the standby is promoted. */
+const STANDBY_SIGNAL = 'standby.signal';
 
 export interface PostgresOptions {
   readonly directory: string;
   readonly port: number;
   /** Further settings, as `['fsync=off']`. The last one wins. */
   readonly settings?: readonly string[];
+  /**
+   * The port of the primary that this one follows. Its cluster is copied from there when there is
+   * none yet; one that was promoted meanwhile stays a primary.
+   */
+  readonly primaryPort?: number;
   readonly env?: NodeJS.ProcessEnv;
 }
+
+/**
+ * What a primary keeps for a standby that was away for a while. A replication slot would keep
+ * everything, and fill the disk behind a standby that never comes back.
+ */
+const PRIMARY_SETTINGS: readonly string[] = ['wal_keep_size=256MB'];
 
 export function postgresUrl(port: number, database = POSTGRES_DATABASE): string {
   return `postgresql://${POSTGRES_USER}@127.0.0.1:${port}/${database}`;
@@ -50,11 +68,17 @@ export async function postgresCommand(options: PostgresOptions): Promise<ServerC
   const user = unprivilegedUser();
   mkdirSync(options.directory, { recursive: true });
   const cluster = clusterDirectory(options.directory, user);
-  if (!existsSync(join(cluster, 'PG_VERSION'))) await initialise(programs.initdb, cluster, user);
+  const { primaryPort } = options;
+  if (!existsSync(join(cluster, 'PG_VERSION'))) {
+    const maker = primaryPort === undefined ? initdb(programs) : copyOf(programs, primaryPort);
+    await makeCluster(maker, cluster, user);
+  }
+  if (primaryPort !== undefined && isStandby(options.directory)) follow(cluster, primaryPort);
   const settings = [
     `port=${options.port}`,
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',
+    ...PRIMARY_SETTINGS,
     ...(options.settings ?? []),
   ];
   return {
@@ -64,7 +88,7 @@ export async function postgresCommand(options: PostgresOptions): Promise<ServerC
     directory: options.directory,
     port: options.port,
     user,
-    isReady: () => hasDatabase(options.port),
+    isReady: () => (isStandby(options.directory) ? takesConnections : hasDatabase)(options.port),
     readyTimeoutMs: READY_TIMEOUT_MS,
   };
 }
@@ -89,9 +113,32 @@ function clusterDirectory(directory: string, user: UnprivilegedUser | undefined)
   return outside;
 }
 
-/** Runs initdb in a directory of its own, renamed at the end: half a cluster is never taken for one. */
-async function initialise(
-  initdb: string,
+/** Whether the cluster in this server's directory follows a primary; a promotion ends that. */
+export function isStandby(directory: string): boolean {
+  return existsSync(join(directory, 'cluster', STANDBY_SIGNAL));
+}
+
+interface ClusterMaker {
+  readonly program: string;
+  readonly args: (directory: string) => string[];
+}
+
+function initdb({ initdb }: PostgresPrograms): ClusterMaker {
+  // Locale C exists everywhere, and sorts ids by their bytes as JavaScript and Redis do.
+  const fixed = ['-U', POSTGRES_USER, '--auth=trust', '--locale=C', '-E', 'UTF8', '--no-sync'];
+  return { program: initdb, args: (directory) => ['-D', directory, ...fixed] };
+}
+
+function copyOf({ basebackup }: PostgresPrograms, primaryPort: number): ClusterMaker {
+  const from = ['-h', '127.0.0.1', '-p', String(primaryPort), '-U', POSTGRES_USER];
+  // Without waiting for the primary's next checkpoint, which may be minutes away.
+  const how = ['--write-recovery-conf', '--checkpoint=fast', '--wal-method=stream', '--no-sync'];
+  return { program: basebackup, args: (directory) => [...from, ...how, '-D', directory] };
+}
+
+/** Makes it in a directory of its own, renamed at the end: half a cluster is never taken for one. */
+async function makeCluster(
+  { program, args }: ClusterMaker,
   cluster: string,
   user: UnprivilegedUser | undefined,
 ): Promise<void> {
@@ -99,41 +146,63 @@ async function initialise(
   for (const path of [draft, cluster]) rmSync(path, { recursive: true, force: true });
   mkdirSync(draft, { mode: 0o700 });
   if (user !== undefined) chownSync(draft, user.uid, user.gid);
-  // Locale C exists everywhere, and sorts ids by their bytes as JavaScript and Redis do.
-  const args = ['-D', draft, '-U', POSTGRES_USER, '--auth=trust', '--locale=C', '-E', 'UTF8'];
   try {
-    await promisify(execFile)(initdb, [...args, '--no-sync'], {
+    await promisify(execFile)(program, args(draft), {
       cwd: '/',
       ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`initdb could not make a PostgreSQL cluster in ${cluster}: ${reason}`);
+    throw new Error(
+      `${basename(program)} could not make a PostgreSQL cluster in ${cluster}: ${reason}`,
+    );
   }
   renameSync(draft, cluster);
 }
 
+/** The primary may have another port than when it was copied. The last line of the file counts. */
+function follow(cluster: string, primaryPort: number): void {
+  const path = join(cluster, 'postgresql.auto.conf');
+  const kept = readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('primary_conninfo'));
+  const primary = `host=127.0.0.1 port=${primaryPort} user=${POSTGRES_USER} connect_timeout=2`;
+  writeFileSync(path, `${[...kept, `primary_conninfo = '${primary}'`].join('\n')}\n`);
+}
+
+async function takesConnections(port: number): Promise<boolean> {
+  const client = await connectTo(port, POSTGRES_DATABASE);
+  await client?.end();
+  return client !== undefined;
+}
+
 /** Ready means: it takes connections, and our database is there (it is made when it is not). */
 async function hasDatabase(port: number): Promise<boolean> {
+  const client = await connectTo(port, 'postgres');
+  if (client === undefined) return false;
+  try {
+    await client.query(`CREATE DATABASE ${POSTGRES_DATABASE} TEMPLATE template0`);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === READ_ONLY) return false;
+    if (code !== DUPLICATE_DATABASE) throw error;
+  } finally {
+    await client.end();
+  }
+  return true;
+}
+
+async function connectTo(port: number, database: string): Promise<Client | undefined> {
   const client = new Client({
-    connectionString: postgresUrl(port, 'postgres'),
+    connectionString: postgresUrl(port, database),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   });
   // An error between two queries (the server goes down again) must not end the process.
   client.on('error', () => undefined);
   try {
     await client.connect();
+    return client;
   } catch {
-    return false;
+    return undefined;
   }
-  try {
-    await client.query(`CREATE DATABASE ${POSTGRES_DATABASE} TEMPLATE template0`);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === DUPLICATE_DATABASE)) {
-      throw error;
-    }
-  } finally {
-    await client.end();
-  }
-  return true;
 }

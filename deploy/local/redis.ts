@@ -7,6 +7,12 @@ import { connect } from 'node:net';
 import { findRedisServer, REDIS_VERSION_MIN } from './find-programs.ts';
 import type { ServerCommand } from './server-process.ts';
 
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const LOOPBACK = '127.0.0.1';
 /** A large append-only file is replayed before Redis answers. */
 const READY_TIMEOUT_MS = 60_000;
 const PING_TIMEOUT_MS = 1_000;
@@ -24,6 +30,18 @@ export const REDIS_SETTINGS: ReadonlyArray<readonly [name: string, value: string
   // Buckets of packed reservations and cells stay in listpacks, which take less memory.
   ['hash-max-listpack-value', '512'],
   ['hash-max-listpack-entries', '128'],
+];
+
+/** What a primary with replicas needs besides; deploy/compose.sentinel.yaml says the same. */
+export const REPLICATION_SETTINGS: ReadonlyArray<readonly [name: string, value: string]> = [
+  // A primary that was cut off from all its replicas stops taking writes, which would be lost.
+  ['min-replicas-to-write', '1'],
+  // Seconds. Replicas report every second: one report may be missed.
+  ['min-replicas-max-lag', '2'],
+  // What a replica missed while a failover lasts, at some MB/s, so that it need not copy everything.
+  ['repl-backlog-size', '64mb'],
+  // The default waits 5 s for further replicas before a full copy: 5 s in which nobody can sell.
+  ['repl-diskless-sync-delay', '0'],
 ];
 
 export interface RedisOptions {
@@ -48,17 +66,18 @@ export function redisCommand(options: RedisOptions): ServerCommand {
   return {
     title: 'Redis',
     command,
-    args: [...redisSettings(port, directory), ...(options.args ?? [])],
+    args: [...redisSettings(LOOPBACK, port, directory), ...(options.args ?? [])],
     directory,
     port,
-    isReady: () => answersPing(port),
+    isReady: () => answersPing({ host: LOOPBACK, port }),
     readyTimeoutMs: READY_TIMEOUT_MS,
   };
 }
 
-function redisSettings(port: number, directory: string): string[] {
+/** The arguments of a redis-server that listens there. */
+export function redisSettings(host: string, port: number, directory: string): string[] {
   const settings: ReadonlyArray<readonly [name: string, value: string]> = [
-    ['bind', '127.0.0.1'],
+    ['bind', host],
     ['port', String(port)],
     ['dir', directory],
     ['daemonize', 'no'],
@@ -70,9 +89,9 @@ function redisSettings(port: number, directory: string): string[] {
 }
 
 /** True once Redis serves commands: while it loads its file it answers -LOADING instead of +PONG. */
-function answersPing(port: number): Promise<boolean> {
+export function answersPing(address: RedisAddress): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port });
+    const socket = connect(address);
     const finish = (isReady: boolean) => {
       socket.destroy();
       resolve(isReady);

@@ -57,6 +57,8 @@ export class ServerStartError extends Error {
 const RECORD_FILE = 'server.json';
 const LOG_FILE = 'server.log';
 const LOG_TAIL_CHARACTERS = 2_000;
+/** A Redis that is writing its first file after a full copy refuses to end, and forgets the signal. */
+const ASK_AGAIN_MS = 500;
 /** A killed process is gone at once, unless the kernel is busy writing out what it had mapped. */
 const KILL_TIMEOUT_MS = 10_000;
 
@@ -131,10 +133,13 @@ export async function endProcess(
   timeoutMs: number,
 ): Promise<void> {
   const isGone = () => (isRunning(identity) ? undefined : true);
-  signalProcess(identity, signal);
-  // A stopped process (SIGSTOP) takes no other signal than SIGKILL before it goes on.
-  signalProcess(identity, 'SIGCONT');
-  if (await waitFor(isGone, timeoutMs)) return;
+  const deadline = performance.now() + timeoutMs;
+  do {
+    signalProcess(identity, signal);
+    // A stopped process (SIGSTOP) takes no other signal than SIGKILL before it goes on.
+    signalProcess(identity, 'SIGCONT');
+    if (await waitFor(isGone, Math.min(ASK_AGAIN_MS, deadline - performance.now()))) return;
+  } while (performance.now() < deadline);
   signalProcess(identity, 'SIGKILL');
   if (await waitFor(isGone, KILL_TIMEOUT_MS)) return;
   throw new Error(`process ${identity.pid} is still there ${KILL_TIMEOUT_MS} ms after SIGKILL`);

@@ -2,19 +2,26 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { withLock } from './lock.ts';
-import { type ServerState, serverState, takeDown } from './managed-server.ts';
-import { isRunning, type ProcessIdentity } from './process-identity.ts';
+import { type ServerState, stateOf, takeDown } from './managed-server.ts';
+import { isStandby } from './postgres.ts';
+import { askRole } from './sentinel.ts';
 import { readServerRecord } from './server-process.ts';
+import { presentGroup } from './stack-group.ts';
 import {
   type EnvironmentVariable,
   fromEnvironment,
-  SERVER_NAMES,
   type ServerName,
-  stackServer,
+  STORE_NAMES,
+  type StackServer,
+  type Store,
+  type StoreName,
+  serversOf,
+  stackStore,
 } from './stack-servers.ts';
 
 export interface ServerStatus {
   readonly name: ServerName;
+  readonly store: StoreName;
   readonly variable: EnvironmentVariable;
   /** `environment`: named by its variable, and not looked at. `leftover`: its owner is gone. */
   readonly state: ServerState | 'environment';
@@ -25,6 +32,8 @@ export interface ServerStatus {
   readonly directory: string;
 }
 
+export type ServerRole = 'primary' | 'replica' | 'standby';
+
 export interface StackStop {
   readonly stopped: readonly ServerName[];
   /** Belong to a live process, such as `holdfast dev`, and were left to it. */
@@ -32,33 +41,39 @@ export interface StackStop {
 }
 
 export function stackStatus(directory: string, env: NodeJS.ProcessEnv): ServerStatus[] {
-  return SERVER_NAMES.map((name) => {
-    const server = stackServer(name, resolve(directory), env);
-    const { variable } = server;
-    const named = fromEnvironment(variable, env);
-    const record = readServerRecord(server.directory);
-    const state = serverState(record, isRunning);
-    if (named === undefined && record !== undefined && state !== 'stopped') {
-      return {
-        name,
-        variable,
-        state,
-        address: server.address(record.port),
-        pid: record.process.pid,
-        ownerPid: state === 'running' ? record.owner?.pid : undefined,
-        directory: server.directory,
-      };
-    }
-    return {
-      name,
-      variable,
-      state: named === undefined ? 'stopped' : 'environment',
-      address: named,
-      pid: undefined,
-      ownerPid: undefined,
-      directory: server.directory,
-    };
+  return storesOf(directory, env).flatMap((store) => {
+    const named = fromEnvironment(store.variable, env);
+    if (named === undefined) return serversOf(store).map((server) => statusOf(store, server));
+    const { name, variable } = store;
+    const unknown = { pid: undefined, ownerPid: undefined, directory: resolve(directory, name) };
+    return [{ name, store: name, variable, state: 'environment', address: named, ...unknown }];
   });
+}
+
+/** What each variable would say; undefined where nothing of the store runs. */
+export function stackAddresses(
+  directory: string,
+  env: NodeJS.ProcessEnv,
+): Record<EnvironmentVariable, string | undefined> {
+  const addressOf = (store: Store): string | undefined => {
+    const named = fromEnvironment(store.variable, env);
+    const isThere = serversOf(store).some((server) => stateOf(server) !== 'stopped');
+    const url = () => store.url((server) => readServerRecord(server.directory)?.port);
+    return named ?? (isThere ? url() : undefined);
+  };
+  const addresses = storesOf(directory, env).map((store) => [store.variable, addressOf(store)]);
+  const none = { REDIS_URL: undefined, DATABASE_URL: undefined, KAFKA_BROKERS: undefined };
+  return { ...none, ...Object.fromEntries(addresses) };
+}
+
+/** What a server of a group or a pair is at this moment; undefined for one that stands alone. */
+export async function serverRole(status: ServerStatus): Promise<ServerRole | undefined> {
+  const { name, state, address, directory } = status;
+  if (state === 'stopped' || state === 'environment' || address === undefined) return undefined;
+  if (status.store === 'postgres') return isStandby(directory) ? 'standby' : 'primary';
+  if (!name.startsWith('redis-')) return undefined;
+  const { hostname, port } = new URL(address);
+  return (await askRole({ host: hostname, port: Number(port) }))?.kind;
 }
 
 /** Stops the servers that were left running or left over; those of a live process stay. */
@@ -69,14 +84,41 @@ export async function stopStack(directory: string): Promise<StackStop> {
     // What the environment names is none of this directory's business, so it is not asked.
     const found = stackStatus(stackDirectory, {}).filter(({ state }) => state !== 'stopped');
     const inUse = found.filter(({ ownerPid }) => ownerPid !== undefined);
-    const stoppable = found.filter(({ ownerPid }) => ownerPid === undefined);
-    await Promise.all(stoppable.map(({ name }) => stopServer(name, stackDirectory)));
-    return { stopped: stoppable.map(({ name }) => name), inUse };
+    const stoppable = new Set(found.map(({ name }) => name));
+    for (const { name } of inUse) stoppable.delete(name);
+    await Promise.all(
+      storesOf(stackDirectory, {}).map(async ({ waves }) => {
+        for (const wave of waves) {
+          await Promise.all(wave.filter(({ name }) => stoppable.has(name)).map(stopServer));
+        }
+      }),
+    );
+    return { stopped: [...stoppable], inUse };
   });
 }
 
-async function stopServer(name: ServerName, stackDirectory: string): Promise<void> {
-  const server = stackServer(name, stackDirectory, {});
-  const owner: ProcessIdentity | null = readServerRecord(server.directory)?.owner ?? null;
-  await takeDown(server, owner);
+function storesOf(directory: string, env: NodeJS.ProcessEnv): Store[] {
+  const stackDirectory = resolve(directory);
+  const group = presentGroup(stackDirectory);
+  return STORE_NAMES.map((name) => stackStore(name, stackDirectory, env, group));
+}
+
+function statusOf({ variable }: Store, server: StackServer): ServerStatus {
+  const { name, store, directory } = server;
+  const state = stateOf(server);
+  const record = state === 'stopped' ? undefined : readServerRecord(directory);
+  return {
+    name,
+    store,
+    variable,
+    state,
+    address: record === undefined ? undefined : server.address(record.port),
+    pid: record?.process.pid,
+    ownerPid: state === 'running' ? record?.owner?.pid : undefined,
+    directory,
+  };
+}
+
+async function stopServer(server: StackServer): Promise<void> {
+  await takeDown(server, readServerRecord(server.directory)?.owner ?? null);
 }

@@ -10,11 +10,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { startRedis } from '../../engine/testing/servers.ts';
 import { currentTestRun, serverDirectory } from '../../engine/testing/test-run.ts';
 import { waitFor } from './deadline.ts';
-import { packageRoot } from './paths.ts';
 import { identifyProcess, isRunning } from './process-identity.ts';
 import { readServerRecord, type ServerRecord, writeServerRecord } from './server-process.ts';
 import { type Stack, startStack } from './stack.ts';
 import { stackStatus, stopStack } from './stack-status.ts';
+import { startElsewhere } from './testing/start-elsewhere.ts';
 
 /** A start whose data is there already takes no longer than this on a machine that is free. */
 const SECOND_START_MS_MAX = 10_000;
@@ -40,19 +40,9 @@ function recordOf(directory: string, server: string): ServerRecord {
   return record;
 }
 
-/** A process of its own that starts a stack without Kafka and then does as `after` says. */
-async function startElsewhere(directory: string, after: string): Promise<ChildProcess> {
-  const module = join(packageRoot(), 'dist/deploy/local/stack.js');
-  const code = `const { startStack } = await import(${JSON.stringify(module)});
-    await startStack({ directory: ${JSON.stringify(directory)}, log: 'embedded' });
-    process.stdout.write('up\\n');
-    ${after}`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+async function startOther(directory: string, after: string): Promise<ChildProcess> {
+  const child = await startElsewhere({ directory }, after, env);
   cleanups.push(() => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
   return child;
 }
 
@@ -108,7 +98,7 @@ describe('startStack', () => {
 
   it('clears what a starter that was killed left behind', async () => {
     const directory = stackDirectory();
-    const starter = await startElsewhere(directory, 'setInterval(() => {}, 1000);');
+    const starter = await startOther(directory, 'setInterval(() => {}, 1000);');
     const leftover = recordOf(directory, 'redis').process;
     starter.kill('SIGKILL');
     await once(starter, 'exit');
@@ -128,7 +118,7 @@ describe('startStack', () => {
 
   it('leaves the servers of a live process to it', async () => {
     const directory = stackDirectory();
-    const starter = await startElsewhere(directory, 'setInterval(() => {}, 1000);');
+    const starter = await startOther(directory, 'setInterval(() => {}, 1000);');
     const { stopped, inUse } = await stopStack(directory);
     expect(stopped).toEqual([]);
     expect(inUse.map(({ name, ownerPid }) => [name, ownerPid])).toEqual([
@@ -139,7 +129,7 @@ describe('startStack', () => {
 
   it('stops its servers when its process ends without stop()', async () => {
     const directory = stackDirectory();
-    const starter = await startElsewhere(directory, 'process.exit(1);');
+    const starter = await startOther(directory, 'process.exit(1);');
     if (starter.exitCode === null) await once(starter, 'exit');
     const isGone = () => (isRunning(recordOf(directory, 'redis').process) ? undefined : true);
     expect(await waitFor(isGone, GONE_TIMEOUT_MS)).toBe(true);

@@ -1,24 +1,34 @@
 /**
  * The local stack: Redis, PostgreSQL and Kafka on loopback, with all their data below one
- * directory. Servers that the environment names are used as they are, never started or stopped.
+ * directory; on request a Redis group with Sentinels, and a PostgreSQL with a standby. Servers that
+ * the environment names are used as they are, never started or stopped.
  */
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { installPrograms, MissingProgramsError, type Program } from './install.ts';
 import { fetchKafkaJars, hasKafkaJars } from './kafka-jars.ts';
 import { withLock } from './lock.ts';
-import { bringUp, takeDown } from './managed-server.ts';
 import { defaultStackDirectory } from './paths.ts';
-import { identifySelf, type ProcessIdentity, signalProcess } from './process-identity.ts';
+import { identifySelf, signalProcess } from './process-identity.ts';
 import type { OnProgress } from './progress.ts';
+import type { RedisGroup } from './redis-group.ts';
 import { readServerRecord } from './server-process.ts';
+import { chooseGroup, type ReplicaCount } from './stack-group.ts';
 import {
   type EnvironmentVariable,
   fromEnvironment,
-  type ServerName,
-  type StackServer,
-  stackServer,
+  type StoreName,
+  stackStore,
+  VARIABLES,
 } from './stack-servers.ts';
+import {
+  messageOf,
+  type RunningServer,
+  type RunningStore,
+  type StoreStart,
+  startStore,
+  stopStore,
+} from './stack-store.ts';
 
 /** `auto` takes Kafka when it can be had, else the log embedded in Redis. */
 export type LogChoice = 'auto' | 'kafka' | 'embedded';
@@ -27,24 +37,24 @@ export interface StackOptions {
   /** Data, logs and pid files; `.stack` beside package.json by default. */
   readonly directory?: string;
   readonly log?: LogChoice;
+  /**
+   * A Redis primary with replicas and a Sentinel beside each, and a PostgreSQL primary with a
+   * standby. Without it, what runs in the directory is taken, else one server of each.
+   */
+  readonly sentinel?: boolean;
+  /** Of the Redis group; what its directory has by default, else two. */
+  readonly replicas?: ReplicaCount;
   /** Leave what is started running after this process ends (`holdfast stack up`). */
   readonly keepRunning?: boolean;
   readonly env?: NodeJS.ProcessEnv;
   readonly onProgress?: OnProgress;
 }
 
-export interface RunningServer {
-  readonly name: ServerName;
-  readonly variable: EnvironmentVariable;
-  /** The value for the variable. */
-  readonly address: string;
-  /** Named by the environment, running already in this directory, or started by this call. */
-  readonly source: 'environment' | 'reused' | 'started';
-}
-
 export interface Stack {
   readonly directory: string;
+  /** redis:// of the one server, or redis+sentinel:// of the group. */
   readonly redisUrl: string;
+  /** Of a pair: with both hosts, as libpq spells it. */
   readonly databaseUrl: string;
   readonly log: 'kafka' | 'embedded';
   /** Why the log is embedded; undefined with Kafka. */
@@ -60,20 +70,15 @@ export interface Stack {
 
 /** Stands where Kafka would. */
 interface EmbeddedLog {
-  readonly source: 'embedded';
   readonly reason: string;
 }
 
-interface Start {
+interface Start extends StoreStart {
   readonly directory: string;
-  readonly env: NodeJS.ProcessEnv;
   readonly log: LogChoice;
-  readonly keepRunning: boolean;
-  readonly self: ProcessIdentity;
-  readonly onProgress: OnProgress;
 }
 
-/** Starts what is not running yet, the three servers at once; resolves when all are ready. */
+/** Starts what is not running yet, the three stores at once; resolves when all are ready. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const start: Start = {
     directory: resolve(options.directory ?? defaultStackDirectory()),
@@ -86,29 +91,38 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   mkdirSync(start.directory, { recursive: true });
   return await withLock(start.directory, async () => {
     const kafkaObstacle = await install(start);
-    const results = await Promise.allSettled([
-      startServer(start, 'redis'),
-      startServer(start, 'postgres'),
-      startKafka(start, kafkaObstacle),
-    ]);
-    const [redis, postgres, kafka] = results;
-    if (
-      redis.status === 'fulfilled' &&
-      postgres.status === 'fulfilled' &&
-      kafka.status === 'fulfilled'
-    ) {
-      return describeStack(start, redis.value, postgres.value, kafka.value);
-    }
-    await stopStarted(
-      start,
-      results
-        .flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-        .filter(isServer),
-    );
-    throw joinErrors(
-      results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : [])),
-    );
+    const group = await chooseGroup(start.directory, options.sentinel ?? false, options.replicas);
+    return await startStores(start, group, kafkaObstacle);
   });
+}
+
+async function startStores(
+  start: Start,
+  group: RedisGroup | undefined,
+  kafkaObstacle: string | undefined,
+): Promise<Stack> {
+  const bring = (name: StoreName) =>
+    startStore(start, stackStore(name, start.directory, start.env, group));
+  const results = await Promise.allSettled([
+    bring('redis'),
+    bring('postgres'),
+    bringKafka(start, kafkaObstacle, () => bring('kafka')),
+  ]);
+  const [redis, postgres, kafka] = results;
+  if (
+    redis.status === 'fulfilled' &&
+    postgres.status === 'fulfilled' &&
+    kafka.status === 'fulfilled'
+  ) {
+    return describeStack(start, redis.value, postgres.value, kafka.value);
+  }
+  const started = results.flatMap((result) =>
+    result.status === 'fulfilled' && isStore(result.value) ? [result.value] : [],
+  );
+  await Promise.all(started.map((store) => stopStore(start, store)));
+  throw joinErrors(
+    results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : [])),
+  );
 }
 
 /** Which programs a start needs, given what the environment names and what is there. */
@@ -117,11 +131,11 @@ export function neededPrograms(
   log: LogChoice,
   hasJars: boolean,
 ): Program[] {
-  const isLocal = (variable: EnvironmentVariable) => fromEnvironment(variable, env) === undefined;
-  const isKafkaLocal = log !== 'embedded' && isLocal('KAFKA_BROKERS');
+  const isLocal = (name: StoreName) => fromEnvironment(VARIABLES[name], env) === undefined;
+  const isKafkaLocal = log !== 'embedded' && isLocal('kafka');
   return [
-    ...(isLocal('REDIS_URL') ? (['redis'] as const) : []),
-    ...(isLocal('DATABASE_URL') ? (['postgres'] as const) : []),
+    ...(isLocal('redis') ? (['redis'] as const) : []),
+    ...(isLocal('postgres') ? (['postgres'] as const) : []),
     ...(isKafkaLocal ? (['java'] as const) : []),
     ...(isKafkaLocal && !hasJars ? (['maven'] as const) : []),
   ];
@@ -147,14 +161,15 @@ async function install(start: Start): Promise<string | undefined> {
   }
 }
 
-async function startKafka(
+async function bringKafka(
   start: Start,
   obstacle: string | undefined,
-): Promise<RunningServer | EmbeddedLog> {
+  bring: () => Promise<RunningStore>,
+): Promise<RunningStore | EmbeddedLog> {
   const reason = await whyEmbedded(start, obstacle);
-  if (reason === undefined) return await startServer(start, 'kafka');
+  if (reason === undefined) return await bring();
   start.onProgress({ step: 'kafka', state: 'skipped', detail: `embedded log: ${reason}` });
-  return { source: 'embedded', reason };
+  return { reason };
 }
 
 /** Undefined when there will be a Kafka; its jars are there then, unless the broker is a given one. */
@@ -174,56 +189,34 @@ async function whyEmbedded(
   }
 }
 
-async function startServer(start: Start, name: ServerName): Promise<RunningServer> {
-  const server = stackServer(name, start.directory, start.env);
-  const { variable } = server;
-  const named = fromEnvironment(variable, start.env);
-  if (named !== undefined) {
-    start.onProgress({ step: name, state: 'done', detail: `${named} (from ${variable})` });
-    return { name, variable, address: named, source: 'environment' };
-  }
-  start.onProgress({ step: name, state: 'working', detail: 'starting' });
-  try {
-    mkdirSync(server.directory, { recursive: true });
-    const { port, isReused } = await bringUp(server, start.self, start.keepRunning);
-    const address = server.address(port);
-    const detail = isReused ? `${address} (was running)` : address;
-    start.onProgress({ step: name, state: 'done', detail });
-    return { name, variable, address, source: isReused ? 'reused' : 'started' };
-  } catch (error) {
-    start.onProgress({ step: name, state: 'failed', detail: messageOf(error) });
-    throw error;
-  }
-}
-
 function describeStack(
   start: Start,
-  redis: RunningServer,
-  postgres: RunningServer,
-  kafka: RunningServer | EmbeddedLog,
+  redis: RunningStore,
+  postgres: RunningStore,
+  kafka: RunningStore | EmbeddedLog,
 ): Stack {
-  const servers = [redis, postgres, kafka].filter(isServer);
-  const releaseExit = start.keepRunning ? () => undefined : signalAtExit(start, servers);
+  const stores = [redis, postgres, kafka].filter(isStore);
+  const releaseExit = start.keepRunning ? () => undefined : signalAtExit(stores);
   return {
     directory: start.directory,
-    redisUrl: redis.address,
-    databaseUrl: postgres.address,
-    log: isServer(kafka) ? 'kafka' : 'embedded',
-    logReason: isServer(kafka) ? undefined : kafka.reason,
-    kafkaBrokers: isServer(kafka) ? kafka.address.split(',').map((broker) => broker.trim()) : [],
-    servers,
-    env: Object.fromEntries(servers.map(({ variable, address }) => [variable, address])),
+    redisUrl: redis.url,
+    databaseUrl: postgres.url,
+    log: isStore(kafka) ? 'kafka' : 'embedded',
+    logReason: isStore(kafka) ? undefined : kafka.reason,
+    kafkaBrokers: isStore(kafka) ? kafka.url.split(',').map((broker) => broker.trim()) : [],
+    servers: stores.flatMap((store) => store.servers),
+    env: Object.fromEntries(stores.map(({ store, url }) => [store.variable, url])),
     stop: async () => {
-      await stopStarted(start, servers);
+      await Promise.all(stores.map((store) => stopStore(start, store)));
       releaseExit();
     },
   };
 }
 
 /** The last resort of a process that ends without `stop()`, as on an uncaught error. */
-function signalAtExit(start: Start, servers: readonly RunningServer[]): () => void {
+function signalAtExit(stores: readonly RunningStore[]): () => void {
   const onExit = () => {
-    for (const server of startedServers(start, servers)) {
+    for (const server of stores.flatMap(({ started }) => started)) {
       const record = readServerRecord(server.directory);
       if (record?.owner?.pid === process.pid) signalProcess(record.process, server.stopSignal);
     }
@@ -232,33 +225,12 @@ function signalAtExit(start: Start, servers: readonly RunningServer[]): () => vo
   return () => void process.off('exit', onExit);
 }
 
-async function stopStarted(start: Start, servers: readonly RunningServer[]): Promise<void> {
-  const owner = start.keepRunning ? null : start.self;
-  await Promise.all(
-    startedServers(start, servers).map(async (server) => {
-      start.onProgress({ step: server.name, state: 'detail', detail: 'stopping' });
-      await takeDown(server, owner);
-      start.onProgress({ step: server.name, state: 'done', detail: 'stopped' });
-    }),
-  );
-}
-
-function startedServers(start: Start, servers: readonly RunningServer[]): StackServer[] {
-  return servers
-    .filter(({ source }) => source === 'started')
-    .map(({ name }) => stackServer(name, start.directory, start.env));
-}
-
-function isServer(server: RunningServer | EmbeddedLog): server is RunningServer {
-  return server.source !== 'embedded';
+function isStore(value: RunningStore | EmbeddedLog): value is RunningStore {
+  return 'store' in value;
 }
 
 function joinErrors(errors: readonly unknown[]): Error {
   const [first] = errors;
   if (errors.length === 1 && first instanceof Error) return first;
   return new AggregateError(errors, errors.map(messageOf).join('\n'));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

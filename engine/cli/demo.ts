@@ -9,6 +9,7 @@ import { tellReport, tellTryIt } from '../../bench/demo/words.ts';
 import { defaultStackDirectory } from '../../deploy/local/paths.ts';
 import type { LogChoice } from '../../deploy/local/stack.ts';
 import { CommandError, EXIT } from './api.ts';
+import { type TopologyOptions, withTopologyOptions } from './topology-options.ts';
 
 const EXIT_INTERRUPTED = 130;
 const PORT_PREFERRED = 7070;
@@ -32,9 +33,10 @@ Examples:
   $ holdfast demo --once                                end after the report
   $ holdfast demo --once --json | jq .sale              one JSON object on stdout
   $ holdfast demo --log embedded --units 50 --shoppers 2000
+  $ holdfast demo --sentinel --once                     on a Redis group and a PostgreSQL pair
   $ holdfast demo --seed 7                              the same crowd each time`;
 
-interface CommandOptions {
+interface CommandOptions extends TopologyOptions {
   readonly once?: boolean;
   readonly json?: boolean;
   readonly log: LogChoice;
@@ -47,7 +49,7 @@ interface CommandOptions {
 }
 
 export function demoCommand(): Command {
-  return new Command('demo')
+  return withTopologyOptions(new Command('demo'))
     .description('a flash sale on the real stack, over real orders, and the audit of it')
     .option('--once', 'end after the report instead of serving until Ctrl-C')
     .option('--json', 'print the report as one JSON object')
@@ -98,10 +100,20 @@ async function perform(
   command: CommandOptions,
   signal: AbortSignal,
 ): Promise<FinishedDemo | undefined> {
-  const { log, seed, shoppers, units, seconds, dir } = command;
+  const { log, seed, shoppers, units, seconds, dir, sentinel, replicas } = command;
   const port = command.port ?? ((await isFree(PORT_PREFERRED)) ? PORT_PREFERRED : 0);
   const arrivalMs = seconds * 1_000;
-  const options: DemoOptions = { log, seed, shoppers, units, port, directory: dir, arrivalMs };
+  const options: DemoOptions = {
+    log,
+    seed,
+    shoppers,
+    units,
+    port,
+    directory: dir,
+    arrivalMs,
+    ...(sentinel !== undefined && { sentinel }),
+    ...(replicas !== undefined && { replicas }),
+  };
   try {
     return await runDemo(options, createScreen(process.stderr, process.env), signal);
   } catch (error) {

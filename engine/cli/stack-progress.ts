@@ -5,6 +5,8 @@
 import { Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
 import type { OnProgress, Progress, ProgressStep } from '../../deploy/local/progress.ts';
 import { type Stack, type StackOptions, startStack } from '../../deploy/local/stack.ts';
+import { TopologyError } from '../../deploy/local/stack-group.ts';
+import { CommandError, EXIT } from './api.ts';
 
 const TITLES: Readonly<Record<ProgressStep, string>> = {
   install: 'Programs',
@@ -14,10 +16,19 @@ const TITLES: Readonly<Record<ProgressStep, string>> = {
 };
 const STEPS: readonly ProgressStep[] = ['install', 'redis', 'postgres', 'kafka'];
 
-/** `startStack` with its progress on stderr. */
+/** `startStack` with its progress on stderr; throws CommandError where a person has to decide. */
 export async function startStackWithProgress(
   options: Omit<StackOptions, 'onProgress'> = {},
 ): Promise<Stack> {
+  try {
+    return await showStart(options);
+  } catch (error) {
+    if (error instanceof TopologyError) throw new CommandError(error.message, EXIT.usage);
+    throw error;
+  }
+}
+
+async function showStart(options: Omit<StackOptions, 'onProgress'>): Promise<Stack> {
   if (!process.stderr.isTTY) return await startStack({ ...options, onProgress: printLines() });
   const steps = new Map(STEPS.map((step) => [step, createStep(step)]));
   const list = new Listr(

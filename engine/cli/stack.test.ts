@@ -3,10 +3,16 @@ import type { ServerStatus } from '../../deploy/local/stack-status.ts';
 import { environmentLines, isUp, stackCommand, statusLine } from './stack.ts';
 import { progressLine } from './stack-progress.ts';
 
+function storeOf(name: ServerStatus['name']): ServerStatus['store'] {
+  if (name === 'kafka') return 'kafka';
+  return name.startsWith('postgres') ? 'postgres' : 'redis';
+}
+
 function statusOf(name: ServerStatus['name'], state: ServerStatus['state']): ServerStatus {
   const isThere = state !== 'stopped';
   return {
     name,
+    store: storeOf(name),
     variable: 'REDIS_URL',
     state,
     address: isThere ? 'redis://127.0.0.1:20001/0' : undefined,
@@ -40,13 +46,33 @@ describe('isUp', () => {
   });
 });
 
+describe('isUp with a group', () => {
+  const group = (down: number): ServerStatus[] =>
+    [1, 2, 3].flatMap((n) => {
+      const state = n <= down ? 'stopped' : 'running';
+      return [statusOf(`redis-${n}`, state), statusOf(`sentinel-${n}`, state)];
+    });
+  const pair = [statusOf('postgres', 'stopped'), statusOf('postgres-2', 'running')];
+
+  it.each([
+    { down: 0, up: true },
+    { down: 1, up: true },
+    { down: 2, up: false },
+  ])('$down of three nodes down: $up', ({ down, up }) => {
+    expect(isUp([...group(down), ...pair])).toBe(up);
+  });
+});
+
 describe('statusLine', () => {
   it('says what runs and whose it is', () => {
     const running = statusOf('redis', 'running');
-    expect(statusLine(running)).toBe('redis     running      redis://127.0.0.1:20001/0 (pid 42)');
+    expect(statusLine(running)).toBe('redis      running      redis://127.0.0.1:20001/0 (pid 42)');
+    expect(statusLine(statusOf('redis-2', 'running'), 'replica')).toBe(
+      'redis-2    running      redis://127.0.0.1:20001/0 (replica, pid 42)',
+    );
     expect(statusLine({ ...running, ownerPid: 7 })).toMatch(/stopped by process 7 when it ends\)$/);
     expect(statusLine(statusOf('redis', 'leftover'))).toMatch(/its starter is gone\)$/);
-    expect(statusLine(statusOf('kafka', 'stopped'))).toBe('kafka     stopped');
+    expect(statusLine(statusOf('kafka', 'stopped'))).toBe('kafka      stopped');
   });
 });
 

@@ -4,16 +4,27 @@ import { Command, Option } from 'commander';
 import { defaultStackDirectory } from '../../deploy/local/paths.ts';
 import { logPath } from '../../deploy/local/server-process.ts';
 import type { LogChoice, Stack } from '../../deploy/local/stack.ts';
-import { type ServerStatus, stackStatus, stopStack } from '../../deploy/local/stack-status.ts';
+import {
+  type ServerRole,
+  type ServerStatus,
+  serverRole,
+  stackAddresses,
+  stackStatus,
+  stopStack,
+} from '../../deploy/local/stack-status.ts';
 import { startStackWithProgress } from './stack-progress.ts';
+import { type TopologyOptions, withTopologyOptions } from './topology-options.ts';
 
 /** As init scripts have it: the program is not running. */
 const EXIT_NOT_RUNNING = 3;
 const EXIT_IN_USE = 4;
 
+/** Of the longest name: sentinel-4, postgres-2. */
+const NAME_WIDTH = 10;
+
 const HELP = `
 Exit codes:
-  0  done; status and env: Redis and PostgreSQL are there
+  0  done; status and env: Redis and PostgreSQL are there (of a group or a pair: at least half)
   1  failed, with the reason on stderr
   ${EXIT_NOT_RUNNING}  status and env: the stack is not up
   ${EXIT_IN_USE}  down: some servers belong to a live process (holdfast dev), and were left to it
@@ -21,9 +32,13 @@ Exit codes:
 Servers that REDIS_URL, DATABASE_URL and KAFKA_BROKERS name are used, never started or stopped.
 HOLDFAST_REDIS_SERVER names another Redis binary, such as valkey-server.
 
+With --sentinel a Redis of the group never starts straight as primary: it asks the Sentinels first
+(deploy/redis/README.md). A server that you killed comes back with another holdfast stack up.
+
 Examples:
   $ holdfast stack up                     start what is not running, leave it running
   $ holdfast stack up --log embedded      without Kafka
+  $ holdfast stack up --sentinel          Redis and PostgreSQL that fail over
   $ eval "$(holdfast stack env)"          name the servers to this shell
   $ holdfast stack status --json | jq '.servers[].address'
   $ holdfast stack down                   stop; the data stays`;
@@ -37,7 +52,7 @@ export function stackCommand(): Command {
   const stack = new Command('stack')
     .description('the local Redis, PostgreSQL and Kafka, without Docker')
     .addHelpText('after', HELP);
-  withCommonOptions(stack.command('up'))
+  withTopologyOptions(withCommonOptions(stack.command('up')))
     .description('start what is not running, and leave it running')
     .addOption(
       new Option('--log <log>', 'where the log lives: auto takes Kafka where it can be had')
@@ -49,7 +64,7 @@ export function stackCommand(): Command {
     .description('stop what was left running; the data stays')
     .action(down);
   withCommonOptions(stack.command('status'))
-    .description('say what runs, where, and whose it is')
+    .description('say what runs, where, whose it is, and which role it has')
     .action(status);
   withCommonOptions(stack.command('env'))
     .description('print REDIS_URL, DATABASE_URL and KAFKA_BROKERS for a shell')
@@ -63,19 +78,20 @@ function withCommonOptions(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
-async function up(options: CommonOptions & { readonly log: LogChoice }): Promise<void> {
-  const stack = await startStackWithProgress({
-    directory: options.dir,
-    log: options.log,
-    keepRunning: true,
-  });
-  print(options.json ? stackJson(stack) : environmentLines(stack.env));
+interface UpOptions extends CommonOptions, TopologyOptions {
+  readonly log: LogChoice;
+}
+
+async function up(options: UpOptions): Promise<void> {
+  const { dir, json, ...wanted } = options;
+  const stack = await startStackWithProgress({ ...wanted, directory: dir, keepRunning: true });
+  print(json ? stackJson(stack) : environmentLines(stack.env));
 }
 
 async function down(options: CommonOptions): Promise<void> {
   const { stopped, inUse } = await stopStack(options.dir);
   if (options.json) {
-    print(toJson({ stopped, in_use: inUse.map(serverJson) }));
+    print(toJson({ stopped, in_use: inUse.map((server) => serverJson(server)) }));
   } else {
     print(stopped.length === 0 ? 'nothing to stop' : `stopped ${stopped.join(', ')}`);
   }
@@ -85,19 +101,22 @@ async function down(options: CommonOptions): Promise<void> {
   if (inUse.length > 0) process.exitCode = EXIT_IN_USE;
 }
 
-function status(options: CommonOptions): void {
+async function status(options: CommonOptions): Promise<void> {
   const servers = stackStatus(options.dir, process.env);
-  const report = { directory: resolve(options.dir), servers: servers.map(serverJson) };
-  print(options.json ? toJson(report) : servers.map(statusLine).join('\n'));
+  const roles = await Promise.all(servers.map(serverRole));
+  if (options.json) {
+    const described = servers.map((server, index) => serverJson(server, roles[index]));
+    print(toJson({ directory: resolve(options.dir), servers: described }));
+  } else {
+    print(servers.map((server, index) => statusLine(server, roles[index])).join('\n'));
+  }
   if (!isUp(servers)) process.exitCode = EXIT_NOT_RUNNING;
 }
 
 function env(options: CommonOptions): void {
-  const servers = stackStatus(options.dir, process.env);
-  const variables = Object.fromEntries(
-    servers.map(({ variable, address }) => [variable, address ?? '']),
-  );
-  if (isUp(servers)) {
+  const addresses = Object.entries(stackAddresses(options.dir, process.env));
+  const variables = Object.fromEntries(addresses.map(([name, value]) => [name, value ?? '']));
+  if (isUp(stackStatus(options.dir, process.env))) {
     print(options.json ? toJson(variables) : environmentLines(variables));
     return;
   }
@@ -105,10 +124,16 @@ function env(options: CommonOptions): void {
   process.exitCode = EXIT_NOT_RUNNING;
 }
 
-/** Without Kafka the log is embedded, so a stack is up without it; leftovers will be cleared. */
+/**
+ * Without Kafka the log is embedded, so a stack is up without it; leftovers will be cleared. Of a
+ * group some may be down, as it is there to survive that.
+ */
 export function isUp(servers: readonly ServerStatus[]): boolean {
   const isThere = ({ state }: ServerStatus) => state === 'running' || state === 'environment';
-  return servers.every((server) => server.name === 'kafka' || isThere(server));
+  return (['redis', 'postgres'] as const).every((store) => {
+    const ofStore = servers.filter((server) => server.store === store);
+    return ofStore.filter(isThere).length >= Math.max(1, ofStore.length / 2);
+  });
 }
 
 /** Lines for a POSIX shell; an empty KAFKA_BROKERS stands for the embedded log. */
@@ -121,13 +146,14 @@ function shellQuote(value: string): string {
   return `'${value.replaceAll("'", `'\\''`)}'`;
 }
 
-export function statusLine(server: ServerStatus): string {
+export function statusLine(server: ServerStatus, role?: ServerRole): string {
   const { name, variable, state, address, pid, ownerPid } = server;
-  const what = `${name.padEnd(9)} ${state.padEnd(12)}`;
+  const what = `${name.padEnd(NAME_WIDTH)} ${state.padEnd(12)}`;
   if (state === 'environment') return `${what} ${address} (from ${variable})`;
   if (state === 'stopped') return what.trimEnd();
   const whose = ownerPid === undefined ? '' : `, stopped by process ${ownerPid} when it ends`;
-  return `${what} ${address} (pid ${pid}${state === 'leftover' ? ', its starter is gone' : whose})`;
+  const as = role === undefined ? '' : `${role}, `;
+  return `${what} ${address} (${as}pid ${pid}${state === 'leftover' ? ', its starter is gone' : whose})`;
 }
 
 function stackJson(stack: Stack): string {
@@ -139,9 +165,10 @@ function stackJson(stack: Stack): string {
   });
 }
 
-function serverJson(server: ServerStatus): object {
+function serverJson(server: ServerStatus, role?: ServerRole): object {
   return {
     name: server.name,
+    role: role ?? null,
     state: server.state,
     address: server.address ?? null,
     pid: server.pid ?? null,

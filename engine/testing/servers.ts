@@ -4,30 +4,23 @@
  * stop or kill them.
  */
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { Client } from 'pg';
 import { kafkaBroker, kafkaCommand } from '../../deploy/local/kafka.ts';
 import { fetchKafkaJars } from '../../deploy/local/kafka-jars.ts';
 import { postgresCommand, postgresUrl } from '../../deploy/local/postgres.ts';
 import { redisCommand, redisUrl } from '../../deploy/local/redis.ts';
 import type { ServerCommand } from '../../deploy/local/server-process.ts';
+import { AOF_COPY_ARGS, type AofCopy, type AofHolder, aofHolder } from './aof.ts';
 import { sharedServer } from './shared-server.ts';
 import { currentTestRun, serverDirectory } from './test-run.ts';
 import { startTestServer, type TestServer } from './test-server.ts';
 
-export interface TestRedis extends TestServer {
+export type { AofCopy };
+
+export interface TestRedis extends TestServer, AofHolder {
   readonly url: string;
   /** Where its data stands. */
   readonly dir: string;
-  /** Copies the append-only files as they are now: all that was acknowledged is in them. */
-  copyAof(): Promise<AofCopy>;
-  /** Puts an older copy back, which makes a lost tail; only while the server is stopped. */
-  restoreAof(copy: AofCopy): Promise<void>;
-}
-
-export interface AofCopy {
-  readonly directory: string;
 }
 
 export interface TestRedisOptions {
@@ -58,8 +51,6 @@ export interface SharedKafka {
   readonly namespace: string;
 }
 
-/** The directory, below Redis's own, of the files that the append-only log consists of. */
-const AOF_DIRECTORY = 'appendonlydir';
 /** Every test file of a run may hold several pools. */
 const POSTGRES_CONNECTIONS_MAX = 400;
 /** Processes are killed, the machine is not: what the kernel has is safe without fsync. */
@@ -72,38 +63,33 @@ const POSTGRES_SETTINGS = [
 export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
   const run = currentTestRun();
   const directory = options.dir ?? serverDirectory(run, 'redis');
-  // A rewrite in the middle of a copy would mix two generations of the file.
-  const args = ['--auto-aof-rewrite-percentage', '0', ...(options.args ?? [])];
+  const args = [...AOF_COPY_ARGS, ...(options.args ?? [])];
   const server = await startTestServer({
     command: (port) => redisCommand({ directory, port, args }),
     stopSignal: 'SIGTERM',
     owner: run.owner,
   });
-  const aof = join(directory, AOF_DIRECTORY);
+  const redis = { url: redisUrl(server.port), dir: directory };
   // Added in place, because `pid` and `isRunning` are getters that a copy would freeze.
-  return Object.assign(server, {
-    url: redisUrl(server.port),
-    dir: directory,
-    copyAof: async () => {
-      const copy = mkdtempSync(join(run.directory, 'aof-copy-'));
-      cpSync(aof, copy, { recursive: true });
-      return { directory: copy };
-    },
-    restoreAof: async (copy: AofCopy) => {
-      if (server.isRunning) throw new Error('stop() or kill() Redis before restoreAof()');
-      rmSync(aof, { recursive: true, force: true });
-      mkdirSync(aof);
-      cpSync(copy.directory, aof, { recursive: true });
-    },
-  });
+  return Object.assign(
+    server,
+    redis,
+    aofHolder(directory, () => server.isRunning),
+  );
+}
+
+export interface TestPostgresOptions {
+  /** Makes it a standby of the primary on this port. */
+  readonly primaryPort?: number;
 }
 
 /** An own PostgreSQL, for tests that stop or kill it; ready in about a second. */
-export async function startPostgres(): Promise<TestPostgres> {
+export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const run = currentTestRun();
   const directory = serverDirectory(run, 'postgres');
   const server = await startTestServer({
-    command: (port) => postgresCommand({ directory, port, settings: POSTGRES_SETTINGS }),
+    command: (port) =>
+      postgresCommand({ directory, port, settings: POSTGRES_SETTINGS, ...options }),
     stopSignal: 'SIGINT',
     owner: run.owner,
   });
