@@ -3,6 +3,7 @@ import CliTable from 'cli-table3';
 import type { BudgetRow } from './budgets.ts';
 import { type Environment, renderEnvironment } from './environment.ts';
 import type { Histogram } from './measure/engine-metrics.ts';
+import type { CommitLatencyReport } from './scenarios/commit-latency.ts';
 import type { HotSkuReport, Phase } from './scenarios/hot-sku.ts';
 import type { LaneReport } from './scenarios/lane.ts';
 
@@ -11,6 +12,7 @@ export interface BenchReport {
   readonly quick: boolean;
   readonly lane?: LaneReport;
   readonly hot_sku?: HotSkuReport;
+  readonly commit_latency?: CommitLatencyReport;
   readonly budgets: readonly BudgetRow[];
   /** Audits passed, and no threshold was missed. */
   readonly ok: boolean;
@@ -20,7 +22,8 @@ export function renderReport(report: BenchReport): string {
   const parts = [renderEnvironment(report.environment)];
   if (report.lane !== undefined) parts.push(renderLane(report.lane));
   if (report.hot_sku !== undefined) parts.push(renderHotSku(report.hot_sku));
-  parts.push(renderBudgets(report.budgets));
+  if (report.commit_latency !== undefined) parts.push(renderCommitLatency(report.commit_latency));
+  if (report.budgets.length > 0) parts.push(renderBudgets(report.budgets));
   const profiles = renderProfiles(report);
   if (profiles !== undefined) parts.push(profiles);
   return `${parts.join('\n\n')}\n`;
@@ -65,6 +68,20 @@ function renderHotSku(report: HotSkuReport): string {
     `Persister alone: ${drain.events} events in ${drain.seconds.toFixed(1)} s; it was ${backlog} events behind when the load at its side ended`,
     `Resident: engine ${megabytes(together.engineRssBytes)}, Redis ${megabytes(together.redisRssBytes)}`,
     `Audit: ${audit.ok ? 'passed' : 'FAILED'}: ${audit.answered} answers said reserved, the engine counted ${audit.counted}, ${audit.reserved} units are reserved, ${audit.reserved + audit.available} of ${audit.received} are there; ${audit.differences.length} differences between Redis, log and PostgreSQL`,
+  ].join('\n');
+}
+
+function renderCommitLatency({ commits, replicas, fsync, levels }: CommitLatencyReport): string {
+  const rows = levels.map(({ level, latency }) => {
+    if (latency === undefined) return [level, 'not given', '', '', ''];
+    const { p50Ms, p90Ms, p99Ms, maxMs } = latency;
+    return [level, ...[p50Ms, p90Ms, p99Ms, maxMs].map((ms) => ms.toFixed(2))];
+  });
+  return [
+    `Commit of one caller on an idle system, ms over HTTP: ${commits} at each level, in turns`,
+    `(Redis with ${replicas} replicas; it tells of its disk by: ${fsync}; the log is embedded)`,
+    table(['level', 'p50', 'p90', 'p99', 'max'], rows),
+    ...levels.flatMap(({ lack }) => (lack === undefined ? [] : [lack])),
   ].join('\n');
 }
 

@@ -9,10 +9,11 @@ import { migrate } from '../persister/migrate.ts';
 import { hotSkuBudgets, laneBudgets } from './budgets.ts';
 import { readEnvironment } from './environment.ts';
 import type { BenchReport } from './report.ts';
+import { type CommitLatencyReport, runCommitLatency } from './scenarios/commit-latency.ts';
 import { runHotSku } from './scenarios/hot-sku.ts';
 import { runLaneScenario } from './scenarios/lane.ts';
 
-export const SCENARIOS = ['lane', 'hot-sku'] as const;
+export const SCENARIOS = ['lane', 'hot-sku', 'commit-latency'] as const;
 export type ScenarioName = (typeof SCENARIOS)[number];
 
 export interface BenchOptions {
@@ -22,8 +23,8 @@ export interface BenchOptions {
   readonly onProgress: (what: string) => void;
 }
 
-const FULL = { reservations: 300_000, rounds: 5, seconds: 10, warmUpSeconds: 5 };
-const QUICK = { reservations: 50_000, rounds: 3, seconds: 3, warmUpSeconds: 2 };
+const FULL = { reservations: 300_000, commits: 200, rounds: 5, seconds: 10, warmUpSeconds: 5 };
+const QUICK = { reservations: 50_000, commits: 30, rounds: 3, seconds: 3, warmUpSeconds: 2 };
 const CONNECTIONS = 256;
 /** The design's: p99 at 40,000 a second. */
 const OPEN_RATE = 40_000;
@@ -38,10 +39,31 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   // Servers of its own, whatever the environment names: the bench empties them.
   const stack = await startStack({ directory, env, log: 'embedded' });
   try {
-    return await runOn(stack.redisUrl, stack.databaseUrl, options);
+    const report = await runOn(stack.redisUrl, stack.databaseUrl, options);
+    if (!options.scenarios.includes('commit-latency')) return report;
+    return {
+      ...report,
+      commit_latency: await commitLatency(join(directory, 'group'), env, options),
+    };
   } finally {
     await stack.stop();
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** On servers of its own again: a group, which the other scenarios would only make dearer. */
+async function commitLatency(
+  directory: string,
+  env: NodeJS.ProcessEnv,
+  { quick, onProgress }: BenchOptions,
+): Promise<CommitLatencyReport> {
+  onProgress('starting a Redis group with Sentinels');
+  const stack = await startStack({ directory, env, log: 'embedded', sentinel: true });
+  const stores = { REDIS_URL: stack.redisUrl, DATABASE_URL: stack.databaseUrl, KAFKA_BROKERS: '' };
+  try {
+    return await runCommitLatency(stores, { ...(quick ? QUICK : FULL), onProgress });
+  } finally {
+    await stack.stop();
   }
 }
 

@@ -25,6 +25,7 @@ export const OUTCOMES = {
 
   // The request cannot be right, whatever the stock.
   invalid_request: row(0, 400, 'The request is not valid', false),
+  durability_unavailable: row(0, 422, 'This deployment cannot give that durability level', false),
   idempotency_key_required: row(0, 400, 'This operation needs an Idempotency-Key', false),
   ids_disagree: row(0, 400, 'reservation_id and Idempotency-Key do not belong together', false),
   id_expired: row(0, 422, 'The reservation id is older than the idempotency window', false),

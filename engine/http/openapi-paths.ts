@@ -49,18 +49,29 @@ export interface OperationRow {
   /** Whether `Prefer` and `Idempotency-Key` are read. */
   readonly prefer?: boolean;
   readonly key?: 'required_for_lines' | 'optional';
+  /** Whether PostgreSQL answers while Redis cannot, with an Age. */
+  readonly mayBeStale?: boolean;
   readonly answers: Readonly<Record<number, AnswerName | 'text' | 'json'>>;
   readonly refusals: readonly OutcomeName[];
 }
 
 const STORES: readonly OutcomeName[] = ['fenced', 'overloaded', 'store_unavailable'];
-const DURABLE: readonly OutcomeName[] = [...STORES, 'durability_unknown', 'invalid_request'];
+const DURABLE: readonly OutcomeName[] = [
+  ...STORES,
+  'durability_unknown',
+  'invalid_request',
+  'durability_unavailable',
+];
 const WON_BY_ANOTHER: readonly OutcomeName[] = ['expired', 'already_released', 'already_closed'];
 const HELD = 'hf_0199aa4c5d3e0000a1b2c3000badf00d';
 
 const partial = (verb: string): string =>
   `Without lines: all that there is, and a repeat is harmless. With lines a ${verb} needs an ` +
   'Idempotency-Key, by which a retry is told from a second one.';
+
+const STALE =
+  'While the lane is closed or Redis is away the answer comes from PostgreSQL, marked stale, and may ' +
+  'be shown again for half a second. 503 when PostgreSQL cannot be asked either, or too many ask it.';
 
 export const OPERATIONS: readonly OperationRow[] = [
   {
@@ -203,6 +214,8 @@ export const OPERATIONS: readonly OperationRow[] = [
     path: '/api/v1/inventory/{sku_id}/availability',
     tag: 'stock',
     summary: 'How many units of a SKU stand where',
+    description: STALE,
+    mayBeStale: true,
     answers: { 200: 'Availability' },
     refusals: [...STORES, 'invalid_request', 'unknown_sku'],
   },
@@ -212,6 +225,8 @@ export const OPERATIONS: readonly OperationRow[] = [
     path: '/api/v1/inventory/availability',
     tag: 'stock',
     summary: 'Availability of many SKUs at one instant',
+    description: STALE,
+    mayBeStale: true,
     bodies: ['SkuList'],
     example: { sku_ids: ['MUG', 'CUP'] },
     answers: { 200: 'Availabilities' },

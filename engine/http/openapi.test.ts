@@ -16,7 +16,7 @@ function routes() {
   const deps: Omit<ApiDeps, 'pool'> = {
     ...makeSubject({ answers: [] }),
     metrics: createMetrics({ processMetrics: false }),
-    config: { stockDurability: 'persisted' },
+    skuClasses: { put: () => undefined },
   };
   // No handler runs here, so nothing asks PostgreSQL.
   return apiRoutes(deps as ApiDeps);

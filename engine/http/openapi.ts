@@ -161,6 +161,7 @@ function successOf(row: OperationRow, status: number, answer: AnswerName | 'text
       ? ['Idempotent-Replayed']
       : []),
     ...(row.prefer === true ? ['Preference-Applied'] : []),
+    ...(row.mayBeStale === true ? ['Age'] : []),
   ];
   return {
     description: describe(row, status),
@@ -206,8 +207,10 @@ const PARAMETERS: Readonly<Record<string, Json>> = {
     name: 'Prefer',
     in: 'header',
     description:
-      'durability=memory, logged or persisted: what the answer must be sure to survive. Without ' +
-      'it each operation has its default, which the answer names.',
+      'durability=memory, replicated, fsync, logged or persisted: what the answer must be sure to ' +
+      "survive. It goes before the levels of the products' classes and of the deployment, which " +
+      'count without it; the answer names the one that it has. A level that the deployment cannot ' +
+      'give is refused with durability_unavailable, an unknown one with invalid_request.',
     schema: { type: 'string' },
     example: 'durability=persisted',
   },
@@ -222,6 +225,12 @@ const PARAMETERS: Readonly<Record<string, Json>> = {
 };
 
 const HEADERS: Readonly<Record<string, Json>> = {
+  Age: {
+    description:
+      'Seconds since as_of, when the answer is stale: it comes from PostgreSQL, because the lane ' +
+      'is closed or Redis is away. Absent: it is of this moment.',
+    schema: { type: 'integer' },
+  },
   'Idempotent-Replayed': {
     description: 'true: the request had been applied before.',
     schema: { type: 'string', enum: ['true'] },

@@ -84,10 +84,18 @@ describe('a request that cannot be right', () => {
       },
     ]);
     expectOutcome(
-      await api.reserve([{ sku_id: sku, quantity: 1 }], { prefer: 'durability=fsync' }),
+      await api.reserve([{ sku_id: sku, quantity: 1 }], { prefer: 'durability=disk' }),
       'invalid_request',
     );
     expectOutcome(await api.look('op_0123456789abcdef0123456789abcdef'), 'invalid_request');
+  });
+
+  it('durability_unavailable: one Redis has no replicas, and does not tell of its disk', async () => {
+    const items = [{ sku_id: await newSku(), quantity: 1 }];
+    const replicated = await api.reserve(items, { prefer: 'durability=replicated' });
+    expect(expectOutcome(replicated, 'durability_unavailable').detail).toMatch(/_REPLICAS/);
+    const fsync = await api.look('nobody', { prefer: 'durability=fsync' });
+    expect(expectOutcome(fsync, 'durability_unavailable').detail).toMatch(/appendfsync always/);
   });
 
   it('idempotency_key_required: before the reservation is looked at', async () => {

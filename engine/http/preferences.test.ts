@@ -11,18 +11,19 @@ describe('readPreference', () => {
     ['return=minimal', undefined],
     ['durability=logged, durability=memory', 'logged'],
     ['durability=LOGGED', 'logged'],
+    ['durability=fsync', 'fsync'],
     [',,;=,', undefined],
   ])('reads %j as %j', (header, level) => {
     expect(readPreference(header)).toEqual({ kind: 'level', level });
   });
 
-  it.each(['durability', 'durability=', 'durability=fsync', 'durability=__proto__'])(
+  it.each(['durability', 'durability=', 'durability=fsyncd', 'durability=__proto__'])(
     'refuses %j, because less would be taken for more',
     (header) => {
       const preference = readPreference(header);
       expect(preference.kind).toBe('invalid');
       if (preference.kind === 'invalid') {
-        expect(preference.detail).toContain('memory, logged, persisted');
+        expect(preference.detail).toContain('memory, replicated, fsync, logged, persisted');
       }
     },
   );

@@ -18,6 +18,10 @@ export const PROBLEM_GUIDE: Readonly<Record<OutcomeName | TransportProblemCode, 
   invalid_request:
     'The request breaks a rule that its schema or its headers state. `errors` says where (a JSON ' +
     'pointer into the body) and what is right. Nothing was changed. Mend the request.',
+  durability_unavailable:
+    'Prefer names a durability level that this deployment cannot give: `replicated` needs replicas, ' +
+    '`fsync` a Redis that tells what is on its disk. The detail says what to set. Nothing was ' +
+    'changed. Prefer another level, or none.',
   idempotency_key_required:
     'A release, cancel or ship of some lines may be repeated on purpose, so a retry can only be ' +
     'told from a second one by a key. Send an Idempotency-Key header: 1 to 255 printable ASCII characters.',

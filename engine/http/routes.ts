@@ -1,9 +1,10 @@
 /** Every path of the API and its handler: the table that openapi-paths.ts describes. */
-import type { DurabilityLevel } from '../domain/durability.ts';
 import type { Pool } from '../postgres/pool.ts';
 import type { ReservationDeps } from '../reservations/deps.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import { createAvailability } from '../stock/availability.ts';
 import { ShipDates } from '../stock/ship-date.ts';
+import type { SkuClasses } from '../stock/sku-classes.ts';
 import { availabilityHandler, skuAvailabilityHandler } from './handlers/availability.ts';
 import { productHandler, warehouseHandler } from './handlers/catalogue.ts';
 import { healthHandler, type ReadinessDeps, readinessHandler } from './handlers/health.ts';
@@ -25,10 +26,7 @@ import type { Route } from './router.ts';
 export interface ApiDeps extends ReservationDeps {
   readonly pool: Pool;
   readonly metrics: Metrics;
-  readonly config: {
-    /** Of stock operations and product definitions that prefer nothing else. */
-    readonly stockDurability: DurabilityLevel;
-  };
+  readonly skuClasses: Pick<SkuClasses, 'put'>;
 }
 
 export interface ApiSettings {
@@ -90,12 +88,13 @@ function reservationRoutes(deps: ApiDeps, settings: ApiSettings): Route[] {
 }
 
 function stockRoutes(deps: ApiDeps, settings: ApiSettings): Route[] {
-  const { lane, pool, directory, watermarks, metrics } = deps;
-  const availability = { lane, pool, directory, shipDates: new ShipDates() };
-  const stockLevel = deps.config.stockDurability;
+  const { lane, pool, directory, watermarks, metrics, policy, skuClasses } = deps;
+  const shipDates = new ShipDates();
+  const availability = createAvailability({ lane, pool, directory, shipDates });
   const { currency } = settings;
   const { countOutcome } = metrics;
-  const stock = { lane, pool, directory, watermarks, stockLevel, currency, countOutcome };
+  const stores = { lane, pool, directory, watermarks };
+  const stock = { ...stores, policy, skuClasses, currency, countOutcome };
   const described = {
     method: 'PUT',
     headers: CHANGE_HEADERS,

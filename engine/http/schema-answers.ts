@@ -59,7 +59,16 @@ export const availabilityAnswer = Type.Object(
     version: Type.Integer({ description: 'Grows with every change of a cell of the SKU.' }),
     as_of: instant,
     stale: Type.Optional(
-      Type.Boolean({ description: 'True: from PostgreSQL, while the lane is closed.' }),
+      Type.Boolean({
+        description:
+          'True: from PostgreSQL, while the lane is closed or Redis is away. Nothing is decided ' +
+          'on it: a reserve is refused until the lane is open again.',
+      }),
+    ),
+    age_ms: Type.Optional(
+      Type.Integer({
+        description: 'With stale: how long ago as_of was, the last change that PostgreSQL has.',
+      }),
     ),
     warehouses: Type.Array(
       Type.Object(
@@ -81,7 +90,13 @@ export const availabilityAnswer = Type.Object(
 );
 
 export const availabilitiesAnswer = Type.Object(
-  { skus: Type.Array(availabilityAnswer), unknown: Type.Array(id) },
+  {
+    stale: Type.Optional(Type.Boolean({ description: 'True: all of it is from PostgreSQL.' })),
+    skus: Type.Array(availabilityAnswer),
+    unknown: Type.Array(id, {
+      description: 'With stale, one that was described without durability=persisted may be here.',
+    }),
+  },
   STRICT,
 );
 
@@ -117,6 +132,7 @@ const measure = nullable(Type.Integer());
 export const productAnswer = Type.Object(
   {
     sku_id: id,
+    class: text,
     name: text,
     description: text,
     weight_g: measure,

@@ -72,6 +72,13 @@ const units = (maximum: number) => Type.Integer({ minimum: 0, maximum });
 
 export const productRequest = Type.Object(
   {
+    class: Type.Optional(
+      Type.String({
+        pattern: ID_TEXT,
+        'x-expected': '1 to 64 characters of A-Z a-z 0-9 . _ : -',
+        description: 'A deployment may have durability levels of its own for a class of products.',
+      }),
+    ),
     name: Type.Optional(text(200)),
     description: Type.Optional(prose(4_000)),
     weight_g: Type.Optional(units(1_000_000_000)),

@@ -5,6 +5,7 @@ import { SCRIPTS } from '../../lua/generated/scripts.ts';
 import type { CellField, Sku } from '../domain/ids.ts';
 import { packId } from '../domain/reservation-id.ts';
 import { encodeHold } from '../events/hold-codec.ts';
+import { RestoreEncoder } from './restore-encoder.ts';
 import {
   FINGERPRINT,
   KEYS,
@@ -148,20 +149,13 @@ describe('recovery scripts', () => {
         },
       ],
     });
-    const chunk = {
-      products: ['Y' as Sku],
-      cells: [
-        {
-          sku: 'Y' as Sku,
-          field: 'A' as CellField,
-          available: 3,
-          reserved: 2,
-          allocated: 0,
-          version: 70_000,
-        },
-      ],
-      records: [{ id, generation: Math.floor(claim.timeMs / 86_400_000), record, deadlineS }],
-    };
+    const rows = new RestoreEncoder(KEYS, { isOverOlder: false });
+    const [sku, field] = ['Y' as Sku, 'A' as CellField];
+    rows.product(sku);
+    rows.cell({ sku, field, available: 3, reserved: 2, allocated: 0, version: 70_000 });
+    const generation = Math.floor(claim.timeMs / 86_400_000);
+    rows.record({ id, generation, record, deadlineS });
+    const chunk = rows.take();
     expect(await t.state.restore(TERM + 2, replid, chunk)).toBe('claim_lost');
     expect(await t.state.restore(TERM + 1, replid, chunk)).toBe('done');
     expect(await t.state.restore(TERM + 1, replid, chunk)).toBe('done');

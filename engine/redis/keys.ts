@@ -15,6 +15,8 @@ export interface LaneKeys {
   readonly marks: string;
   /** Channel on which the same watermarks are published. */
   readonly marksChannel: string;
+  /** Channel that nobody listens to (confirming-connections.ts says what for). */
+  readonly waitChannel: string;
   readonly stock: (sku: string) => string;
   readonly hold: (generation: number, bucket: number) => string;
   readonly cart: (generation: number, bucket: number) => string;
@@ -30,6 +32,7 @@ export function laneKeys(lane: number): LaneKeys {
     deadlines: `${prefix}deadlines`,
     marks: `${prefix}marks`,
     marksChannel: `${prefix}mark`,
+    waitChannel: `${prefix}wait`,
     stock: (sku) => `${prefix}stock:${sku}`,
     hold: (generation, bucket) => `${prefix}hold:${generation}:${bucket}`,
     cart: (generation, bucket) => `${prefix}cart:${generation}:${bucket}`,

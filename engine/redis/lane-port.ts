@@ -50,8 +50,16 @@ export interface Lane {
   readonly number: number;
   /** Lane time now, as far as this engine knows it: the last stamp plus what passed since. */
   nowMs(): number;
-  /** The hot path: `done` is called once, never before `submit` returned. */
-  submit(operation: Operation, done: (answer: OperationAnswer) => void): void;
+  /**
+   * The hot path: `done` is called once, never before `submit` returned, as soon as the script has
+   * answered. `level`: what the answer will probably wait for, so that Redis can be asked to
+   * confirm it in the same write; `memory` by default.
+   */
+  submit(
+    operation: Operation,
+    done: (answer: OperationAnswer) => void,
+    level?: DurabilityLevel,
+  ): void;
   stock(operation: StockOperation): Promise<StockResult | LaneRefusal>;
   availability(skus: readonly Sku[]): Promise<AvailabilityResult | LaneRefusal>;
   defineProducts(
@@ -82,6 +90,8 @@ export interface Watermarks {
    * bound or the epoch ended before: then the outcome is unknown and the id resolves it.
    */
   wait(level: DurabilityLevel, stamp: LaneStamp, done: (reached: boolean) => void): void;
+  /** The strongest level that is known to cover the stamp, without waiting; at least `level`. */
+  known(stamp: LaneStamp, level: DurabilityLevel): DurabilityLevel;
   /**
    * A final no (`not_found`, `hold_lost`, `expired`) needs a sign of life that began after the
    * script's reply: true when the lane was seen open at the stamp's epoch since.

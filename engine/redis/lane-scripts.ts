@@ -1,19 +1,10 @@
 /** The scripts that the relay, the persister and recovery run on a lane (lane-state.ts says what). */
 import type { Redis } from 'ioredis';
-import { addressOf } from '../domain/reservation-id.ts';
 import { ByteReader, ByteWriter } from '../events/bytes.ts';
-import { encodeCell } from '../events/cell-codec.ts';
 import type { EntryKey } from '../events/entry.ts';
 import { NEVER } from '../events/entry.ts';
 import { laneKeys, SCHEMA_VERSION } from './keys.ts';
-import type {
-  ClaimReply,
-  LaneState,
-  LaneTail,
-  RecoveryReply,
-  RestoreChunk,
-  StreamEntry,
-} from './lane-state.ts';
+import type { ClaimReply, LaneState, LaneTail, RecoveryReply, StreamEntry } from './lane-state.ts';
 import { encodeContext, isFenced, readStamp } from './operation-codec.ts';
 import { scriptRunner } from './script.ts';
 
@@ -45,7 +36,23 @@ export function laneScripts(redis: Redis, lane: number): LaneState {
       const reply = String(await run('wipe', keys.meta, [String(term), replid]));
       return { reply: reply === 'claim_lost' ? reply : 'done', more: reply === 'more' };
     },
-    restore: (term, replid, chunk) => recovery('restore', term, replid, encodeChunk(chunk)),
+    restore: (term, replid, chunk) => recovery('restore', term, replid, chunk.bytes),
+    async replicate(replicas, waitMs) {
+      // WAIT speaks of what its own connection wrote, so one that was made anew in between would be
+      // satisfied at once: a message to nobody is a write.
+      const replies = await redis
+        .pipeline()
+        .publish(keys.waitChannel, '')
+        .wait(replicas, waitMs)
+        .exec();
+      const [error, reached] = replies?.[1] ?? [new Error('Redis did not answer WAIT')];
+      if (error) throw error;
+      return Number(reached);
+    },
+    address() {
+      const { remoteAddress, remotePort } = redis.stream ?? {};
+      return remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort}`;
+    },
     open: (term, replid, head, nonce, timeMs) =>
       recovery('open', term, replid, encodeOpening(head, nonce, timeMs)),
     async trim(persisted, marginMs) {
@@ -117,27 +124,6 @@ function readClaim(reply: unknown): ClaimReply {
     last: readKey(epoch, seq, nonce),
     timeMs: Number(String(time)),
   };
-}
-
-function encodeChunk(chunk: RestoreChunk): Buffer {
-  const out = new ByteWriter(65_536);
-  out.u16(chunk.products.length);
-  for (const sku of chunk.products) out.ascii8(sku);
-  out.u16(chunk.cells.length);
-  for (const cell of chunk.cells) {
-    out.ascii8(cell.sku);
-    out.ascii8(cell.field);
-    out.bytes8(encodeCell(cell));
-  }
-  out.u16(chunk.records.length);
-  for (const row of chunk.records) {
-    out.u16(row.generation);
-    out.u24(addressOf(row.id).bucket);
-    out.bytes8(row.id);
-    out.u32(row.deadlineS ?? 0);
-    out.bytes32(row.record);
-  }
-  return out.take();
 }
 
 function encodeOpening(head: EntryKey, nonce: Buffer, timeMs: number): Buffer {

@@ -1,7 +1,5 @@
 /** What the relay, the persister's trimming and recovery ask of a lane (scripts tail .. open). */
 
-import type { Cell } from '../domain/cell.ts';
-import type { CellField, Sku } from '../domain/ids.ts';
 import type { EntryKey } from '../events/entry.ts';
 
 /** An entry as it stands in the stream: its id, and its bytes (events/entry-codec.ts). */
@@ -39,26 +37,13 @@ export type ClaimReply =
 /** A recovery script ran, or the claim was lost (another term, or another node). */
 export type RecoveryReply = 'done' | 'claim_lost';
 
-export interface CellRow extends Cell {
-  readonly sku: Sku;
-  readonly field: CellField;
-}
-
-export interface RecordRow {
-  /** Packed id. */
-  readonly id: Buffer;
-  readonly generation: number;
-  /** Bytes for Redis: encodeHold or encodeOperation (events/hold-codec.ts). */
-  readonly record: Buffer;
-  /** Deadline of a hold, whole seconds of lane time; undefined for every other record. */
-  readonly deadlineS?: number;
-}
-
-/** Rows of PostgreSQL on their way back into Redis; a few hundred rows to a chunk. */
+/** Rows of PostgreSQL on their way back into Redis; RestoreEncoder makes it. */
 export interface RestoreChunk {
-  readonly products: readonly Sku[];
-  readonly cells: readonly CellRow[];
-  readonly records: readonly RecordRow[];
+  /** As the script `restore` takes them. */
+  readonly bytes: Buffer;
+  readonly products: number;
+  readonly cells: number;
+  readonly records: number;
 }
 
 /** Implemented by redis/lane-scripts.ts over one Redis connection. */
@@ -71,8 +56,15 @@ export interface LaneState {
    * first call sets meta's position to nothing.
    */
   wipe(term: number, replid: string): Promise<{ reply: RecoveryReply; more: boolean }>;
-  /** The first chunk sets meta's position to nothing (an empty chunk does just that). */
+  /** The first chunk sets meta's position to nothing. */
   restore(term: number, replid: string, chunk: RestoreChunk): Promise<RecoveryReply>;
+  /**
+   * Waits until so many replicas have all that was written over this connection; says how many had
+   * it after `waitMs` at the latest.
+   */
+  replicate(replicas: number, waitMs: number): Promise<number>;
+  /** Where this connection leads, host:port; '' while there is none. */
+  address(): string;
   /** Appends `opened` behind `head` as <term>-1 and opens; lane time stood still meanwhile. */
   open(
     term: number,

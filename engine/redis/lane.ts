@@ -1,10 +1,20 @@
-/** The lane over one Redis connection: encodes, batches, decodes, remembers what it has seen. */
+/**
+ * The lane over its connections to Redis: encodes, batches, decodes, remembers what it has seen.
+ *
+ * Without a level that Redis must confirm, one connection does all. Else batches that hold such an
+ * operation go over further ones (confirmed-scripts.ts), so replies come in any order: `seen` only
+ * moves forward, and nothing else here knows of order.
+ */
 import { randomFillSync } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { ScriptName } from '../../lua/generated/scripts.ts';
+import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
+import { isRedisLevel } from '../domain/durability.ts';
 import { ByteReader } from '../events/bytes.ts';
 import { decodeCell } from '../events/cell-codec.ts';
 import { createBatcher } from './batcher.ts';
+import type { ConfirmedWaits, ConfirmingOptions } from './confirmed-scripts.ts';
+import { createConfirmedScripts } from './confirmed-scripts.ts';
 import { laneKeys } from './keys.ts';
 import type {
   ForgetfulLane,
@@ -47,12 +57,16 @@ export interface LaneOptions {
   readonly number: number;
   readonly limits: LaneLimits;
   readonly hooks: LaneHooks;
+  /** Where levels may be asked for that Redis itself confirms. */
+  readonly confirming?: ConfirmingOptions | undefined;
   /** Monotonic, ms. */
   readonly now?: () => number;
 }
 
 interface Waiting {
   readonly operation: Operation;
+  /** What its answer will probably wait for. */
+  readonly level: DurabilityLevel;
   readonly done: (answer: OperationAnswer) => void;
 }
 
@@ -64,16 +78,33 @@ type Reply = { readonly stamp: LaneStamp; readonly reader: ByteReader };
 
 export interface RunningLane extends Lane, ForgetfulLane {
   readonly queued: () => number;
+  /** Who waits for replicas or disk; undefined where nobody can. */
+  readonly confirmed: ConfirmedWaits | undefined;
+  /** Ends these waits and their connections. */
+  close(): void;
 }
 
 export function createLane(options: LaneOptions): RunningLane {
   const { redis, limits, hooks } = options;
   const now = options.now ?? (() => performance.now());
   const keys = laneKeys(options.number);
-  const run = scriptRunner(redis);
+  const runPlain = scriptRunner(redis);
   const encoder = new BatchEncoder();
   let seen: LaneStamp = { epoch: 0, seq: 0, timeMs: Date.now(), offsetMs: 0 };
   let seenAt = now();
+
+  const confirmed =
+    options.confirming &&
+    createConfirmedScripts({
+      ...options.confirming,
+      lane: options.number,
+      context: () => context(),
+      onRoom: () => {
+        reserves.onRoom();
+        settlements.onRoom();
+      },
+      onError: hooks.onStoreError,
+    });
 
   const see = (stamp: LaneStamp): void => {
     if (stamp.epoch > seen.epoch || (stamp.epoch === seen.epoch && stamp.seq >= seen.seq)) {
@@ -90,15 +121,25 @@ export function createLane(options: LaneOptions): RunningLane {
       ...(number !== undefined && { number }),
     });
 
+  const run = (
+    name: ScriptName,
+    args: readonly Buffer[],
+    levels: ReadonlySet<RedisLevel>,
+  ): Promise<unknown> =>
+    confirmed === undefined || levels.size === 0
+      ? runPlain(name, keys.meta, args)
+      : confirmed.run(name, args, levels);
+
   /** Runs a script of an open lane; a refusal instead of an exception when a store fails. */
   const call = async (
     name: ScriptName,
     number: number | undefined,
     payload?: Buffer,
+    levels: ReadonlySet<RedisLevel> = NO_LEVELS,
   ): Promise<Reply | LaneRefusal> => {
     try {
       const args = payload === undefined ? [context(number)] : [context(number), payload];
-      const reader = new ByteReader((await run(name, keys.meta, args)) as Buffer);
+      const reader = new ByteReader((await run(name, args, levels)) as Buffer);
       const stamp = readStamp(reader);
       if (isFenced(stamp)) {
         hooks.onFenced(stamp.fenced);
@@ -117,9 +158,13 @@ export function createLane(options: LaneOptions): RunningLane {
   };
 
   /** Every item is answered once, whatever fails: the batch, its decoding, or a callback. */
-  const send = (script: 'submit' | 'settle') => async (items: readonly Waiting[]) => {
+  const send = async (
+    script: 'submit' | 'settle',
+    items: readonly Waiting[],
+    levels: ReadonlySet<RedisLevel>,
+  ): Promise<void> => {
     const started = now();
-    const reply = await callBatch(script, items);
+    const reply = await callBatch(script, items, levels);
     hooks.onBatch(script, items.length, now() - started);
     for (const item of items) {
       const answer = 'outcome' in reply ? reply : answerOf(reply);
@@ -134,10 +179,11 @@ export function createLane(options: LaneOptions): RunningLane {
   const callBatch = async (
     script: 'submit' | 'settle',
     items: readonly Waiting[],
+    levels: ReadonlySet<RedisLevel>,
   ): Promise<Reply | LaneRefusal> => {
     try {
       const payload = encoder.encode(items.map((item) => item.operation));
-      return await call(script, limits.holdAgeSMax, payload);
+      return await call(script, limits.holdAgeSMax, payload, levels);
     } catch (error) {
       return refuseError(error as Error);
     }
@@ -156,17 +202,31 @@ export function createLane(options: LaneOptions): RunningLane {
     weightMax: limits.batchLinesMax,
     waitMsMax: limits.queueWaitMsMax,
   };
-  const reserves = createBatcher<Waiting>(batchLimits, send('submit'), now);
-  const settlements = createBatcher<Waiting>(batchLimits, send('settle'), now);
+  const batcherOf = (script: 'submit' | 'settle') =>
+    createBatcher<Waiting>(
+      batchLimits,
+      {
+        send: (items, isConfirmed) =>
+          send(script, items, isConfirmed ? levelsOf(items) : NO_LEVELS),
+        hasRoom: () => confirmed?.hasRoom() ?? false,
+      },
+      now,
+    );
+  const reserves = batcherOf('submit');
+  const settlements = batcherOf('settle');
 
   return {
     number: options.number,
     nowMs: () => seen.timeMs + Math.floor(now() - seenAt),
     queued: () => reserves.queued + settlements.queued,
 
-    submit(operation, done) {
+    confirmed,
+    close: () => confirmed?.close(),
+
+    submit(operation, done, level = 'memory') {
       const batcher = operation.kind === 'reserve' ? reserves : settlements;
-      if (batcher.push({ operation, done }, weigh(operation))) return;
+      const isConfirmed = confirmed !== undefined && isRedisLevel(level);
+      if (batcher.push({ operation, level, done }, weigh(operation), isConfirmed)) return;
       const detail = `requests wait longer than ${limits.queueWaitMsMax} ms for Redis`;
       setImmediate(done, refuse('overloaded', detail, OVERLOADED_RETRY_MS));
     },
@@ -203,6 +263,14 @@ export function createLane(options: LaneOptions): RunningLane {
   };
 }
 
+const NO_LEVELS: ReadonlySet<RedisLevel> = new Set();
+
+function levelsOf(items: readonly Waiting[]): ReadonlySet<RedisLevel> {
+  const levels = new Set<RedisLevel>();
+  for (const { level } of items) if (isRedisLevel(level)) levels.add(level);
+  return levels;
+}
+
 /**
  * What an operation may cost its batch, in cells. A line without preference may be split over up to
  * 255 cells; 250 of them stay below the 65,535 that an entry can count.
@@ -223,6 +291,8 @@ function weigh(operation: Operation): number {
 function publicReason({ message }: Error): string {
   if (/writeable|Connection is closed|ECONN/.test(message)) return 'Redis cannot be reached.';
   if (/timed out/.test(message)) return 'Redis did not answer in time.';
+  if (message.startsWith('NOREPLICAS'))
+    return 'Redis has too few replicas in reach to take writes.';
   if (message.startsWith('OOM'))
     return 'Redis is out of memory; it takes no more reserves for now.';
   return 'Redis could not do it; the log of the engine says why.';

@@ -19,13 +19,22 @@ const DIGESTS: ReadonlyMap<ScriptName, string> = new Map(
   ]),
 );
 
+export function scriptDigest(name: ScriptName): string {
+  return DIGESTS.get(name) ?? '';
+}
+
+/** The node does not know the script; nothing ran. */
+export function isNoScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT');
+}
+
 /** Replies are Buffers, numbers and arrays of them. */
 export function scriptRunner(redis: Redis): RunScript {
   return async (name, key, args) => {
     try {
-      return await redis.callBuffer('EVALSHA', DIGESTS.get(name) ?? '', 1, key, ...args);
+      return await redis.callBuffer('EVALSHA', scriptDigest(name), 1, key, ...args);
     } catch (error) {
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      if (!isNoScript(error)) throw error;
       return await redis.callBuffer('EVAL', SCRIPTS[name].source, 1, key, ...args);
     }
   };

@@ -4,11 +4,14 @@
  * A watermark (epoch, seq) of a level covers the waits of its own epoch up to seq; it comes over a
  * channel, and every POLL_MS from a small key while anybody waits. A wait ends as not reached when
  * its epoch has ended (a watermark of a later epoch came) or its time is up: the outcome is then
- * unknown, and the id resolves it. Waits of a level stand in the order of their positions, because
- * a lane's replies come in that order.
+ * unknown, and the id resolves it. Waits come in any order, because a lane's replies do. What Redis
+ * itself confirms (`replicated`, `fsync`) is waited for elsewhere (replica-waits.ts), and has no
+ * bound here: each confirmation has its own.
  */
 import type { Redis } from 'ioredis';
-import type { DurabilityLevel } from '../domain/durability.ts';
+import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
+import { isRedisLevel, stronger } from '../domain/durability.ts';
+import type { ConfirmedWaits } from './confirmed-scripts.ts';
 import { laneKeys } from './keys.ts';
 import type { Watermarks } from './lane-port.ts';
 import type { LaneStamp } from './operation.ts';
@@ -19,6 +22,8 @@ export interface WatermarkOptions {
   readonly subscriber: Redis;
   readonly lane: number;
   readonly waitMsMax: number;
+  /** For the levels that Redis confirms; undefined: they are never reached. */
+  readonly confirmed?: ConfirmedWaits | undefined;
   /** The registry's row; asked for signs of life. */
   readonly readRegistry: () => Promise<{ term: number; state: string }>;
 }
@@ -34,7 +39,7 @@ interface Wait {
   readonly done: (reached: boolean) => void;
 }
 
-type LoggedLevel = Exclude<DurabilityLevel, 'memory'>;
+type LoggedLevel = Exclude<DurabilityLevel, 'memory' | RedisLevel>;
 const POLL_MS = 50;
 
 export interface RunningWatermarks extends Watermarks {
@@ -57,6 +62,9 @@ export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
       done,
     }),
   );
+
+  const isCovered = (level: LoggedLevel, { epoch, seq }: LaneStamp): boolean =>
+    epoch === marks[level].epoch && seq <= marks[level].seq;
 
   const settle = (level: LoggedLevel): void => {
     const mark = marks[level];
@@ -111,12 +119,19 @@ export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
         done(true);
         return;
       }
-      const mark = marks[level];
-      if (mark.epoch === stamp.epoch && stamp.seq <= mark.seq) done(true);
+      if (isRedisLevel(level)) {
+        if (options.confirmed === undefined) done(false);
+        else options.confirmed.wait(level, stamp, done);
+      } else if (isCovered(level, stamp)) done(true);
       else waits[level].push({ stamp, until: performance.now() + options.waitMsMax, done });
     },
+    known(stamp, level) {
+      if (isCovered('persisted', stamp)) return 'persisted';
+      return isCovered('logged', stamp) ? stronger(level, 'logged') : level;
+    },
     confirmOpen: signs,
-    waiting: () => waits.logged.length + waits.persisted.length,
+    waiting: () =>
+      waits.logged.length + waits.persisted.length + (options.confirmed?.waiting() ?? 0),
     last: (level) => marks[level],
     close() {
       clearInterval(timer);

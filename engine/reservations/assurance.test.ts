@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import type { Sku } from '../domain/ids.ts';
 import type { OutcomeName } from '../domain/outcome.ts';
 import type { ReservationRecord } from '../domain/reservation.ts';
 import type { Wanted } from './assurance.ts';
 import { assure, isFinalNo, levelOf } from './assurance.ts';
+import type { LevelPolicy } from './levels.ts';
 import { DEFAULT_RESERVATION_POLICY } from './policy.ts';
 import type { SubjectScript } from './test-subject.ts';
 import { answerOf, COMMITTED, EXPIRED, HELD, makeSubject, result } from './test-subject.ts';
@@ -30,10 +32,51 @@ describe('levelOf', () => {
     expect(level('look_up', 'exists', HELD)).toBe('memory');
   });
 
+  it('is that of the class of the lines', () => {
+    const levels = { ...DEFAULT_RESERVATION_POLICY.levels, reserve: 'persisted' } as const;
+    const policy: LevelPolicy = {
+      ...DEFAULT_RESERVATION_POLICY,
+      classLevels: new Map([['jewel', levels]]),
+      classOf: (sku) => (sku === 'ring' ? 'jewel' : undefined),
+    };
+    const holding = (sku: string): ReservationRecord => ({
+      ...HELD,
+      lines: [{ line: 0, sku: sku as Sku, requested: 1, placements: [] }],
+    });
+    const of = (sku: string, preferred?: Wanted['level']) =>
+      levelOf({ verb: 'reserve', level: preferred }, 'created', holding(sku), policy);
+    expect([of('ring'), of('book'), of('ring', 'memory')]).toEqual([
+      'persisted',
+      'memory',
+      'memory',
+    ]);
+  });
+
   it('is memory for an answer that promises nothing', () => {
     expect(level('reserve', 'insufficient', undefined, 'persisted')).toBe('memory');
     expect(level('commit', 'already_released', EXPIRED)).toBe('memory');
     expect(level('commit', 'not_found')).toBe('memory');
+  });
+});
+
+describe('what a look-up or a repeat shows', () => {
+  const shown = async (replayed: boolean, verb: Wanted['verb'], preferred?: Wanted['level']) => {
+    const subject = makeSubject({ answers: [] });
+    const watermarks = { ...subject.watermarks, known: () => 'persisted' as const };
+    const found = result('exists', { record: COMMITTED, replayed });
+    return answerOf((done) =>
+      assure('r1', found, { verb, level: preferred }, { ...subject, watermarks }, done),
+    );
+  };
+
+  it('is at least as sure as it is known to be', async () => {
+    expect(await shown(false, 'look_up')).toMatchObject({ level: 'persisted' });
+    expect(await shown(true, 'commit')).toMatchObject({ level: 'persisted' });
+  });
+
+  it('is what was waited for, where the client preferred it or it is new', async () => {
+    expect(await shown(true, 'commit', 'logged')).toMatchObject({ level: 'logged' });
+    expect(await shown(false, 'commit')).toMatchObject({ level: 'logged' });
   });
 });
 

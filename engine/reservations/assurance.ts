@@ -9,7 +9,7 @@
  *   that was replaced does not know yet that it was, and a refund cannot be taken back.
  */
 import type { DurabilityLevel } from '../domain/durability.ts';
-import { DURABILITY_LEVELS } from '../domain/durability.ts';
+import { stronger } from '../domain/durability.ts';
 import type { OutcomeName } from '../domain/outcome.ts';
 import { OUTCOMES } from '../domain/outcome.ts';
 import type { ReservationRecord } from '../domain/reservation.ts';
@@ -17,7 +17,8 @@ import type { Watermarks } from '../redis/lane-port.ts';
 import type { OperationResult } from '../redis/operation.ts';
 import type { Decided, Done } from './answer.ts';
 import { RETRY_AFTER_MS, unavailable } from './answer.ts';
-import type { ReservationPolicy, ReservationVerb } from './policy.ts';
+import { type LevelPolicy, usualLevel } from './levels.ts';
+import type { ReservationVerb } from './policy.ts';
 
 const FINAL_NOS: ReadonlySet<OutcomeName> = new Set(['not_found', 'hold_lost', 'expired']);
 const MONEY_VERBS: ReadonlySet<ReservationVerb> = new Set(['commit', 'cancel', 'ship', 'look_up']);
@@ -40,17 +41,14 @@ export function levelOf(
   wanted: Wanted,
   outcome: OutcomeName,
   record: ReservationRecord | undefined,
-  policy: ReservationPolicy,
+  policy: LevelPolicy,
 ): DurabilityLevel {
   const showsCommitted = record?.state === 'committed' || record?.state === 'closed';
   if (!showsCommitted && OUTCOMES[outcome].status >= 300) return 'memory';
   if (wanted.level !== undefined) return wanted.level;
-  const usual = wanted.verb === 'look_up' ? 'memory' : policy.levels[wanted.verb];
-  return showsCommitted ? stronger(usual, policy.levels.commit) : usual;
-}
-
-function stronger(a: DurabilityLevel, b: DurabilityLevel): DurabilityLevel {
-  return DURABILITY_LEVELS.indexOf(a) >= DURABILITY_LEVELS.indexOf(b) ? a : b;
+  const lines = record !== undefined && 'lines' in record ? record.lines : undefined;
+  const usual = wanted.verb === 'look_up' ? 'memory' : usualLevel(wanted.verb, lines, policy);
+  return showsCommitted ? stronger(usual, usualLevel('commit', lines, policy)) : usual;
 }
 
 /** Gives the lane's result to `done` once it may be relied on, or says what could not be made sure. */
@@ -58,35 +56,46 @@ export function assure(
   id: string,
   result: OperationResult,
   wanted: Wanted,
-  deps: { readonly watermarks: Watermarks; readonly policy: ReservationPolicy },
+  deps: { readonly watermarks: Watermarks; readonly policy: LevelPolicy },
   done: Done,
 ): void {
   const { outcome, replayed, stamp, record, shortages } = result;
   const level = levelOf(wanted, outcome, record, deps.policy);
-  // Spelled out, because a spread costs 1 us on the path of every reserve.
-  const decided: Decided = {
-    kind: 'decided',
-    id,
-    outcome,
-    replayed,
-    stamp,
-    level,
-    record,
-    shortages,
+  const decide = (): void => {
+    // Spelled out, because a spread costs 1 us on the path of every reserve.
+    const decided: Decided = {
+      kind: 'decided',
+      id,
+      outcome,
+      replayed,
+      stamp,
+      level: isShown(wanted, replayed) ? deps.watermarks.known(stamp, level) : level,
+      record,
+      shortages,
+    };
+    done(decided);
   };
   if (level !== 'memory') {
     deps.watermarks.wait(level, stamp, (reached) => {
-      if (reached) done(decided);
+      if (reached) decide();
       else done(levelMissed(id, level));
     });
   } else if (isFinalNo(wanted.verb, outcome, record?.state)) {
     deps.watermarks.confirmOpen(stamp, (alive) => {
-      if (alive) done(decided);
+      if (alive) decide();
       else done(unavailable(id, NO_SIGN_OF_LIFE));
     });
   } else {
-    done(decided);
+    decide();
   }
+}
+
+/**
+ * What was done before may stand surer by now than what was waited for: it is then said so, lest an
+ * order that was acknowledged as persisted be shown as logged.
+ */
+function isShown({ verb, level }: Wanted, replayed: boolean): boolean {
+  return level === undefined && (replayed || verb === 'look_up');
 }
 
 const NO_SIGN_OF_LIFE =

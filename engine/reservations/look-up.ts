@@ -1,7 +1,7 @@
 /** A reservation as it now is: from the lane, or from PostgreSQL when it has left Redis. */
 import type { ReservationRecord } from '../domain/reservation.ts';
 import { packId } from '../domain/reservation-id.ts';
-import { isRefusal } from '../redis/lane-port.ts';
+import { isRefusal, type OperationAnswer } from '../redis/lane-port.ts';
 import type { LaneStamp } from '../redis/operation.ts';
 import type { Done } from './answer.ts';
 import { fromRefusal, unavailable } from './answer.ts';
@@ -17,7 +17,7 @@ export function lookUp(
   done: Done,
 ): void {
   const wanted: Wanted = { verb: 'look_up', level };
-  deps.lane.submit({ kind: 'inspect', id: packId(id) }, (answer) => {
+  const decide = (answer: OperationAnswer): void => {
     if (isRefusal(answer)) done(fromRefusal(id, answer));
     else if (answer.outcome !== 'not_found') assure(id, answer, wanted, deps, done);
     else {
@@ -29,7 +29,8 @@ export function lookUp(
         (error: unknown) => done(unavailable(id, archiveFault(error))),
       );
     }
-  });
+  };
+  deps.lane.submit({ kind: 'inspect', id: packId(id) }, decide, level);
 }
 
 /** A live hold is in Redis while it lives: that it is not there may be the word of a zombie. */

@@ -1,5 +1,5 @@
 /** What a deployment may set about reservations. Each bound has a unit and a reason. */
-import type { DurabilityLevel } from '../domain/durability.ts';
+import type { LevelPolicy } from './levels.ts';
 
 export const SETTLEMENTS = ['commit', 'release', 'cancel', 'ship'] as const;
 export type Settlement = (typeof SETTLEMENTS)[number];
@@ -7,7 +7,7 @@ export type Settlement = (typeof SETTLEMENTS)[number];
 /** What a client asks of one reservation. */
 export type ReservationVerb = 'reserve' | 'extend' | 'look_up' | Settlement;
 
-export interface ReservationPolicy {
+export interface ReservationPolicy extends LevelPolicy {
   readonly ttlDefaultS: number;
   readonly ttlMinS: number;
   /** Far below the idempotency window, so that a hold's record never leaves Redis while it lives. */
@@ -18,8 +18,6 @@ export interface ReservationPolicy {
   readonly idAheadMaxMs: number;
   /** For PostgreSQL to reach the position at which Redis no longer had a record. */
   readonly archiveWaitMs: number;
-  /** What an acknowledgement promises unless the request prefers another level. */
-  readonly levels: Readonly<Record<Exclude<ReservationVerb, 'look_up'>, DurabilityLevel>>;
 }
 
 export const DEFAULT_RESERVATION_POLICY: ReservationPolicy = Object.freeze({
@@ -37,7 +35,11 @@ export const DEFAULT_RESERVATION_POLICY: ReservationPolicy = Object.freeze({
     commit: 'logged',
     cancel: 'logged',
     ship: 'logged',
+    stock: 'persisted',
   }),
+  classLevels: new Map(),
+  classOf: () => undefined,
+  lacks: Object.freeze({}),
 });
 
 /** Lines of one cart; the largest of the real orders has 593. */

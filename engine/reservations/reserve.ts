@@ -10,6 +10,7 @@ import { cartFingerprint } from './cart.ts';
 import type { ReservationDeps } from './deps.ts';
 import type { IdentityClaim } from './identity.ts';
 import { identify } from './identity.ts';
+import { usualLevel } from './levels.ts';
 
 export interface ReserveRequest extends IdentityClaim {
   readonly cart: Cart;
@@ -44,6 +45,7 @@ export function reserve(request: ReserveRequest, deps: ReservationDeps, done: Do
         judgeUnknown(id, answer, cart, wanted, deps, done);
       } else assure(id, answer, wanted, deps, done);
     },
+    wanted.level ?? usualLevel('reserve', cart.lines, deps.policy),
   );
 }
 

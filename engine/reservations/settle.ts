@@ -9,9 +9,10 @@
  * reservation that was committed, shipped and forgotten must not be sold once more.
  */
 
+import type { DurabilityLevel } from '../domain/durability.ts';
 import type { ReservationRecord } from '../domain/reservation.ts';
 import { packId } from '../domain/reservation-id.ts';
-import { isRefusal } from '../redis/lane-port.ts';
+import { isRefusal, type OperationAnswer } from '../redis/lane-port.ts';
 import type { OperationResult, SettleLine, SettleOperation } from '../redis/operation.ts';
 import type { Done } from './answer.ts';
 import { fromRefusal, refused, unavailable } from './answer.ts';
@@ -19,6 +20,7 @@ import type { Wanted } from './assurance.ts';
 import { assure } from './assurance.ts';
 import type { ReservationDeps } from './deps.ts';
 import { isIdempotencyKey, isWithinWindow, KEY_FAULT } from './identity.ts';
+import { usualLevel } from './levels.ts';
 import type { Settlement } from './policy.ts';
 import { commitFingerprint, operationKey, retakeFingerprint } from './settlement.ts';
 
@@ -76,13 +78,21 @@ function retakeOf({ holdEpoch, lines }: SettleRequest): Settling['retake'] {
 /** The first attempt: on what the lane has. */
 function attempt(settling: Settling): void {
   const { id, operation, retake, wanted, deps, done } = settling;
-  deps.lane.submit(operation, (answer) => {
+  const decide = (answer: OperationAnswer): void => {
     if (isRefusal(answer)) done(fromRefusal(id, answer));
     else if (answer.outcome === 'not_found') consultArchive(settling, answer);
     else if (answer.outcome === 'expired' && retake !== undefined)
       attemptAgain(settling, undefined);
     else assure(id, answer, wanted, deps, done);
-  });
+  };
+  deps.lane.submit(operation, decide, likelyLevel(settling));
+}
+
+/** Whose lines are not named has its level only when the answer shows them. */
+function likelyLevel({ operation, wanted, deps }: Settling): DurabilityLevel {
+  if (wanted.level !== undefined) return wanted.level;
+  const { kind, lines } = operation;
+  return lines === undefined ? deps.policy.levels[kind] : usualLevel(kind, lines, deps.policy);
 }
 
 function consultArchive(settling: Settling, absent: OperationResult): void {
@@ -106,10 +116,11 @@ function attemptAgain(settling: Settling, adopt: ReservationRecord | undefined):
     ...(adopt === undefined ? {} : { adopt }),
     ...(retake === undefined ? {} : { retake }),
   };
-  deps.lane.submit(again, (answer) => {
+  const decide = (answer: OperationAnswer): void => {
     if (isRefusal(answer)) done(fromRefusal(id, answer));
     else assure(id, answer, wanted, deps, done);
-  });
+  };
+  deps.lane.submit(again, decide, likelyLevel(settling));
 }
 
 export interface ExtendRequest {
@@ -121,7 +132,7 @@ export interface ExtendRequest {
 export function extend(request: ExtendRequest, deps: ReservationDeps, done: Done): void {
   const { reservationId: id, ttlS } = request;
   const wanted: Wanted = { verb: 'extend', level: request.level };
-  deps.lane.submit({ kind: 'extend', id: packId(id), ttlS }, (answer) => {
+  const decide = (answer: OperationAnswer): void => {
     if (isRefusal(answer)) done(fromRefusal(id, answer));
     else if (answer.outcome !== 'not_found') assure(id, answer, wanted, deps, done);
     else {
@@ -135,7 +146,9 @@ export function extend(request: ExtendRequest, deps: ReservationDeps, done: Done
         (error: unknown) => done(unavailable(id, archiveFault(error))),
       );
     }
-  });
+  };
+  const likely = wanted.level ?? deps.policy.levels.extend;
+  deps.lane.submit({ kind: 'extend', id: packId(id), ttlS }, decide, likely);
 }
 
 /** A hold never leaves Redis while it lives, so there is nothing to extend. */

@@ -88,6 +88,7 @@ export function makeSubject(script: SubjectScript): Subject {
         waits.push(level);
         done(script.isReached ?? true);
       },
+      known: (_stamp, level) => level,
       confirmOpen(_stamp, done) {
         subject.confirms += 1;
         done(script.isAlive ?? true);

@@ -23,6 +23,23 @@ describe('readConfig', () => {
     expect(config.port).toBe(7070);
   });
 
+  it('takes a PostgreSQL of several hosts, as libpq spells them', () => {
+    const url = 'postgresql://me:secret@a:5432,b:5433/holdfast';
+    expect(readConfig({ ...STORES, DATABASE_URL: url }).databaseUrl).toBe(url);
+    expect(() => readConfig({ ...STORES, DATABASE_URL: 'postgresql://a,,b/holdfast' })).toThrow(
+      /DATABASE_URL: wants host or host:port between its commas, not ""/,
+    );
+  });
+
+  it('takes a Redis group by its Sentinels, and shows no password of it', () => {
+    const url = 'redis+sentinel://a:26379,b:26379/sale?password=secret';
+    const config = readConfig({ ...STORES, REDIS_URL: url, HOLDFAST_REDIS_REPLICAS: '2' });
+    expect(config).toMatchObject({ redisUrl: url, redisReplicas: 2, settingsCheck: 'enforce' });
+    const read = () => readConfig({ ...STORES, REDIS_URL: url.replace('/sale', '') });
+    expect(read).toThrow(/REDIS_URL: names no master/);
+    expect(read).not.toThrow(/secret/);
+  });
+
   it('reports every problem at once, and no password', () => {
     const read = () =>
       readConfig({
@@ -33,5 +50,29 @@ describe('readConfig', () => {
     expect(read).toThrow(ConfigError);
     expect(read).toThrow(/REDIS_URL[\s\S]*DATABASE_URL[\s\S]*KAFKA_BROKERS[\s\S]*HOLDFAST_PORT/);
     expect(read).not.toThrow(/secret/);
+  });
+
+  it('reads the levels of classes, and says what is wrong with each', () => {
+    const read = (classes: string) =>
+      readConfig({ ...STORES, HOLDFAST_DURABILITY_CLASSES: classes }).durabilityClasses;
+    expect(read('')).toEqual(new Map());
+    expect(read('{"hot": {"reserve": "memory"}}')).toEqual(
+      new Map([['hot', { reserve: 'memory' }]]),
+    );
+    expect(() => read('hot')).toThrow(/HOLDFAST_DURABILITY_CLASSES: is not a JSON object/);
+    expect(() =>
+      read('{"hot": {"reserv": "memory", "commit": "disk"}, "a b": {}, "c": 1}'),
+    ).toThrow(
+      /"reserv" is none of reserve[\s\S]*commit: "disk" is none of memory, replicated[\s\S]*"a b" is not named[\s\S]*class c names no verbs/,
+    );
+  });
+
+  it('leaves the level of reserves to what the deployment has, unless it is set', () => {
+    expect(readConfig(STORES).reserveDurability).toBeUndefined();
+    const set = readConfig({ ...STORES, HOLDFAST_RESERVE_DURABILITY: 'fsync' });
+    expect(set.reserveDurability).toBe('fsync');
+    expect(() => readConfig({ ...STORES, HOLDFAST_COMMIT_DURABILITY: 'disk' })).toThrow(
+      /HOLDFAST_COMMIT_DURABILITY/,
+    );
   });
 });

@@ -3,15 +3,32 @@
  * is reported at once), and frozen. `.env.example` of a deployment is the table below.
  */
 import * as z from 'zod';
+import type { ClassLevels, DurabilityLevel } from '../domain/durability.ts';
 import { DURABILITY_LEVELS } from '../domain/durability.ts';
+import { parseDatabaseUrl } from './database-urls.ts';
+import { readDurabilityClasses } from './durability-classes.ts';
+import { parseRedisUrl } from './redis-url.ts';
 
 const level = z.enum(DURABILITY_LEVELS);
 const count = (least: number, most: number, usual: number) =>
   z.coerce.number().int().min(least).max(most).default(usual);
 
 const SETTINGS = z.object({
-  REDIS_URL: z.url({ protocol: /^rediss?$/ }),
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  REDIS_URL: z.string({ error: 'is needed' }).superRefine((url, context) => {
+    try {
+      parseRedisUrl(url);
+    } catch (error) {
+      context.addIssue(error instanceof Error ? error.message : String(error));
+    }
+  }),
+  /** Local address of outgoing Redis connections, for hosts that have several. */
+  HOLDFAST_REDIS_LOCAL_ADDRESS: z.union([z.ipv4(), z.ipv6()]).optional(),
+  /** Replicas that the primary has by plan; where it is not set, Sentinel or the primary is asked. */
+  HOLDFAST_REDIS_REPLICAS: z.coerce.number().int().min(0).max(16).optional(),
+  /** `warn`: start all the same when a server's settings break a promise, and say which. */
+  HOLDFAST_SETTINGS_CHECK: z.enum(['enforce', 'warn']).default('enforce'),
+  /** Several hosts, comma separated: whichever is the primary. */
+  DATABASE_URL: z.string().superRefine(checkDatabaseUrl),
   /** Empty: the log is embedded in Redis. Else host:port, comma separated. */
   KAFKA_BROKERS: z
     .string()
@@ -23,6 +40,8 @@ const SETTINGS = z.object({
     .default('hf.log'),
   HOLDFAST_HOST: z.string().min(1).default('127.0.0.1'),
   HOLDFAST_PORT: count(0, 65_535, 7070),
+  /** Where relay, persister and recovery answer GET /metrics; nowhere unless it is set. */
+  HOLDFAST_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   HOLDFAST_HTTP: z.enum(['uws', 'node']).optional(),
   HOLDFAST_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** Seconds. */
@@ -30,9 +49,13 @@ const SETTINGS = z.object({
   HOLDFAST_TTL_MAX: count(1, 86_400, 3_600),
   /** Seconds after which no extension moves a deadline further. */
   HOLDFAST_HOLD_AGE_MAX: count(1, 86_400, 7_200),
-  HOLDFAST_RESERVE_DURABILITY: level.default('memory'),
+  /** Of reserve and extend. Not set: replicated where there are replicas, else memory. */
+  HOLDFAST_RESERVE_DURABILITY: level.optional(),
+  /** Of commit, cancel and ship. */
   HOLDFAST_COMMIT_DURABILITY: level.default('logged'),
   HOLDFAST_STOCK_DURABILITY: level.default('persisted'),
+  /** Levels of classes of products, as {"hot": {"reserve": "memory"}, "jewel": {"commit": "fsync"}}. */
+  HOLDFAST_DURABILITY_CLASSES: z.string().default('{}').transform(readDurabilityClasses),
   /** How long an answer waits for its durability level before it says that it is unknown. */
   HOLDFAST_DURABILITY_WAIT_MS: count(10, 60_000, 5_000),
   HOLDFAST_BATCH_OPERATIONS: count(1, 2_000, 512),
@@ -47,21 +70,35 @@ const SETTINGS = z.object({
   HOLDFAST_SWEEP_MS: count(10, 60_000, 100),
 });
 
+function checkDatabaseUrl(url: string, context: z.RefinementCtx): void {
+  try {
+    parseDatabaseUrl(url);
+  } catch (error) {
+    context.addIssue(error instanceof Error ? error.message : String(error));
+  }
+}
+
 export type Config = Readonly<{
   redisUrl: string;
+  redisLocalAddress: string | undefined;
+  redisReplicas: number | undefined;
+  settingsCheck: 'enforce' | 'warn';
   databaseUrl: string;
   kafkaBrokers: readonly string[];
   logTopic: string;
   host: string;
   port: number;
+  metricsPort: number | undefined;
   transport: 'uws' | 'node' | undefined;
   logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   ttlDefaultS: number;
   ttlMaxS: number;
   holdAgeMaxS: number;
-  reserveDurability: (typeof DURABILITY_LEVELS)[number];
-  commitDurability: (typeof DURABILITY_LEVELS)[number];
-  stockDurability: (typeof DURABILITY_LEVELS)[number];
+  /** Undefined: by what the deployment has. */
+  reserveDurability: DurabilityLevel | undefined;
+  commitDurability: DurabilityLevel;
+  stockDurability: DurabilityLevel;
+  durabilityClasses: ReadonlyMap<string, ClassLevels>;
   durabilityWaitMs: number;
   batchOperationsMax: number;
   batchLinesMax: number;
@@ -90,11 +127,15 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const s = parsed.data;
   return Object.freeze({
     redisUrl: s.REDIS_URL,
+    redisLocalAddress: s.HOLDFAST_REDIS_LOCAL_ADDRESS,
+    redisReplicas: s.HOLDFAST_REDIS_REPLICAS,
+    settingsCheck: s.HOLDFAST_SETTINGS_CHECK,
     databaseUrl: s.DATABASE_URL,
     kafkaBrokers: Object.freeze(s.KAFKA_BROKERS === '' ? [] : s.KAFKA_BROKERS.split(',')),
     logTopic: s.HOLDFAST_LOG_TOPIC,
     host: s.HOLDFAST_HOST,
     port: s.HOLDFAST_PORT,
+    metricsPort: s.HOLDFAST_METRICS_PORT,
     transport: s.HOLDFAST_HTTP,
     logLevel: s.HOLDFAST_LOG_LEVEL,
     ttlDefaultS: s.HOLDFAST_TTL_DEFAULT,
@@ -103,6 +144,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     reserveDurability: s.HOLDFAST_RESERVE_DURABILITY,
     commitDurability: s.HOLDFAST_COMMIT_DURABILITY,
     stockDurability: s.HOLDFAST_STOCK_DURABILITY,
+    durabilityClasses: s.HOLDFAST_DURABILITY_CLASSES,
     durabilityWaitMs: s.HOLDFAST_DURABILITY_WAIT_MS,
     batchOperationsMax: s.HOLDFAST_BATCH_OPERATIONS,
     batchLinesMax: s.HOLDFAST_BATCH_LINES,
@@ -119,7 +161,7 @@ function show(
   const value = env[String(name)];
   if (value === undefined || value === '') return 'not set';
   // A connection string may hold a password.
-  return value.includes('@')
+  return value.includes('@') || value.includes('password=')
     ? `${value.slice(0, value.indexOf(':'))}://...`
     : JSON.stringify(value);
 }

@@ -39,9 +39,11 @@ export const CRASH_POINTS = {
     'recovery.after_wipe',
     'recovery.in_copy',
     'recovery.after_copy',
+    'recovery.after_replicate',
     'recovery.after_registry',
     'recovery.after_open',
   ],
+  reconcile: ['reconcile.before_repair', 'reconcile.after_repair', 'reconcile.before_journal'],
 } as const;
 
 export type CrashPointName = (typeof CRASH_POINTS)[keyof typeof CRASH_POINTS][number];

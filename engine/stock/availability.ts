@@ -2,7 +2,8 @@
  * How many units of which SKU stand where.
  *
  * The lane answers from Redis, all SKUs at one instant. While the lane is closed or cannot be
- * reached, PostgreSQL answers, marked stale, as of the last entry that it has applied.
+ * reached, PostgreSQL answers, marked stale, as of the last entry that it has applied. Nothing that
+ * is decided rests on that: it is for pages that show stock.
  */
 import type { Sku } from '../domain/ids.ts';
 import { cellField, SHARED_POOL, splitCellField } from '../domain/ids.ts';
@@ -11,6 +12,8 @@ import type { Lane, LaneRefusal } from '../redis/lane-port.ts';
 import { isRefusal } from '../redis/lane-port.ts';
 import type { CellView, SkuView } from '../redis/operation.ts';
 import type { WarehouseDirectory } from './directory.ts';
+import { FreshReads } from './fresh-reads.ts';
+import { createMirror, type Mirror, type MirrorView } from './mirror.ts';
 import type { ShipDates } from './ship-date.ts';
 
 export interface CellAvailability {
@@ -31,12 +34,21 @@ export interface SkuAvailability {
   readonly version: number;
   readonly as_of: string;
   readonly stale?: true;
+  /** Of a stale one: how long ago `as_of` was. */
+  readonly age_ms?: number;
   readonly warehouses: readonly CellAvailability[];
 }
 
 export interface AvailabilityAnswer {
   readonly known: readonly SkuAvailability[];
   readonly unknown: readonly string[];
+  /** Undefined: from Redis, just now. Else the age of the oldest part, ms. */
+  readonly staleMs?: number;
+}
+
+export interface Availability {
+  /** `skus` without repeats. */
+  read(skus: readonly Sku[]): Promise<AvailabilityAnswer | LaneRefusal>;
 }
 
 export interface AvailabilityDeps {
@@ -46,57 +58,90 @@ export interface AvailabilityDeps {
   readonly shipDates: ShipDates;
 }
 
-/** What was read, from either store. */
-interface Reading {
-  readonly skus: readonly SkuView[];
-  /** Wall time, ms. */
-  readonly asOfMs: number;
-  readonly isStale: boolean;
-}
-
-/** `skus` without repeats. */
-export async function readAvailability(
-  skus: readonly Sku[],
-  deps: AvailabilityDeps,
-): Promise<AvailabilityAnswer | LaneRefusal> {
-  const reading = await read(skus, deps);
-  if ('outcome' in reading) return reading;
+export function createAvailability(deps: AvailabilityDeps): Availability {
+  const fresh = new FreshReads(deps.lane);
+  const mirror = createMirror({ pool: deps.pool, lane: deps.lane.number });
   return {
-    known: reading.skus.filter((view) => view.known).map((view) => toSku(view, reading, deps)),
-    unknown: reading.skus.filter((view) => !view.known).map((view) => view.sku),
+    async read(skus) {
+      const answer = await fresh.read(skus);
+      if (!isRefusal(answer)) {
+        const asOfMs = answer.stamp.timeMs - answer.stamp.offsetMs;
+        return toAnswer(answer.skus.map((view) => toSku(view, { asOfMs }, deps)));
+      }
+      // The queue is full: PostgreSQL would be next.
+      return answer.outcome === 'overloaded' ? answer : readStale(skus, answer, mirror, deps);
+    },
   };
 }
 
-async function read(skus: readonly Sku[], deps: AvailabilityDeps): Promise<Reading | LaneRefusal> {
-  const answer = await deps.lane.availability(skus);
-  if (!isRefusal(answer)) {
-    const asOfMs = answer.stamp.timeMs - answer.stamp.offsetMs;
-    return { skus: answer.skus, asOfMs, isStale: false };
-  }
-  // The queue is full: PostgreSQL would be next.
-  if (answer.outcome === 'overloaded') return answer;
+/** What PostgreSQL says; when that cannot be had either, the lane's refusal with the reason. */
+async function readStale(
+  skus: readonly Sku[],
+  refusal: LaneRefusal,
+  mirror: Mirror,
+  deps: AvailabilityDeps,
+): Promise<AvailabilityAnswer | LaneRefusal> {
+  let views: readonly MirrorView[] | 'overloaded';
   try {
-    return await readMirror(skus, deps);
-  } catch {
-    return answer;
+    views = await mirror.read(skus);
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    const detail = `${sentence(refusal.detail)} Nor could PostgreSQL be asked: ${cause}.`;
+    return { ...refusal, detail };
   }
+  if (views === 'overloaded') {
+    const detail = `${sentence(refusal.detail)} Too many wait for what PostgreSQL knows.`;
+    return { ...refusal, outcome: 'overloaded', detail };
+  }
+  // Lane time runs beside this clock by an offset that the engine knows from its last reply.
+  const nowMs = Date.now();
+  const offsetMs = deps.lane.nowMs() - nowMs;
+  const skuAnswers = views.map((view) => {
+    const asOfMs = Math.min(view.laneTimeMs - offsetMs, nowMs);
+    return toSku(view, { asOfMs, ageMs: nowMs - asOfMs }, deps);
+  });
+  return { ...toAnswer(skuAnswers), staleMs: Math.max(0, ...skuAnswers.map(({ age }) => age)) };
 }
 
-function toSku(view: SkuView, reading: Reading, deps: AvailabilityDeps): SkuAvailability {
+/** Of what was read; times are wall time. `ageMs` stands with what is stale. */
+interface Reading {
+  readonly asOfMs: number;
+  readonly ageMs?: number;
+}
+
+interface SkuAnswer {
+  readonly known: boolean;
+  readonly age: number;
+  readonly body: SkuAvailability;
+}
+
+function toAnswer(skus: readonly SkuAnswer[]): AvailabilityAnswer {
+  return {
+    known: skus.filter(({ known }) => known).map(({ body }) => body),
+    unknown: skus.filter(({ known }) => !known).map(({ body }) => body.sku_id),
+  };
+}
+
+function toSku(
+  view: Pick<SkuView, 'sku' | 'known' | 'cells'>,
+  { asOfMs, ageMs }: Reading,
+  deps: AvailabilityDeps,
+): SkuAnswer {
   let total = 0;
   let version = 0;
   for (const cell of view.cells) {
     total += cell.available;
     version += cell.version;
   }
-  return {
+  const body = {
     sku_id: view.sku,
     total_available: total,
     version,
-    as_of: new Date(reading.asOfMs).toISOString(),
-    ...(reading.isStale ? { stale: true } : {}),
+    as_of: new Date(asOfMs).toISOString(),
+    ...(ageMs === undefined ? {} : ({ stale: true, age_ms: ageMs } as const)),
     warehouses: view.cells.map((cell) => toCell(cell, deps)).sort(byPlace),
   };
+  return { known: view.known, age: ageMs ?? 0, body };
 }
 
 function toCell(cell: CellView, deps: AvailabilityDeps): CellAvailability {
@@ -119,46 +164,6 @@ function byPlace(a: CellAvailability, b: CellAvailability): number {
   return left < right ? -1 : Number(left > right);
 }
 
-const SELECT_MIRROR = `
-  SELECT p.sku_id, at.time_ms, i.warehouse_id, i.pool, i.available_qty, i.reserved_qty,
-         i.allocated_qty, i.version
-  FROM products p
-  CROSS JOIN (SELECT time_ms FROM positions WHERE lane = $2) at
-  LEFT JOIN inventory i ON i.sku_id = p.sku_id AND i.lane = $2
-  WHERE p.sku_id = ANY($1)`;
-
-/** The columns of `inventory` are null together, for a SKU that was never received. */
-interface MirrorRow {
-  readonly sku_id: string;
-  readonly time_ms: number;
-  readonly warehouse_id: string | null;
-  readonly pool: string;
-  readonly available_qty: number;
-  readonly reserved_qty: number;
-  readonly allocated_qty: number;
-  readonly version: number;
-}
-
-async function readMirror(skus: readonly Sku[], deps: AvailabilityDeps): Promise<Reading> {
-  const { rows } = await deps.pool.query<MirrorRow>(SELECT_MIRROR, [skus, deps.lane.number]);
-  const cells = new Map<string, CellView[]>();
-  for (const row of rows) {
-    const list = cells.get(row.sku_id) ?? [];
-    cells.set(row.sku_id, list);
-    if (row.warehouse_id === null) continue;
-    list.push({
-      field: cellField(row.warehouse_id, row.pool),
-      available: row.available_qty,
-      reserved: row.reserved_qty,
-      allocated: row.allocated_qty,
-      version: row.version,
-    });
-  }
-  // Lane time runs beside this clock by an offset that the engine knows from its last reply.
-  const offsetMs = deps.lane.nowMs() - Date.now();
-  return {
-    skus: skus.map((sku) => ({ sku, known: cells.has(sku), cells: cells.get(sku) ?? [] })),
-    asOfMs: (rows[0]?.time_ms ?? 0) - offsetMs,
-    isStale: true,
-  };
+function sentence(text: string): string {
+  return text.endsWith('.') ? text : `${text}.`;
 }

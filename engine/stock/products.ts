@@ -9,9 +9,12 @@ import { asSku } from '../domain/ids.ts';
 import type { Pool } from '../postgres/pool.ts';
 import type { Lane, LaneRefusal, Watermarks } from '../redis/lane-port.ts';
 import { isRefusal } from '../redis/lane-port.ts';
+import type { SkuClasses } from './sku-classes.ts';
 
 export interface Product {
   readonly sku_id: string;
+  /** Settings may hold for all products of a class (durability levels). */
+  readonly class: string | null;
   readonly name: string | null;
   readonly description: string | null;
   readonly weight_g: number | null;
@@ -22,6 +25,7 @@ export interface Product {
 }
 
 export const PRODUCT_DEFAULTS = {
+  class: null,
   name: null,
   description: null,
   weight_g: null,
@@ -33,18 +37,20 @@ export const PRODUCT_DEFAULTS = {
 
 const PUT = `
   INSERT INTO products (sku_id, name, description, weight_g, length_mm, width_mm, height_mm,
-                        attributes)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                        attributes, class)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
   ON CONFLICT (sku_id) DO UPDATE SET
     name = excluded.name, description = excluded.description, weight_g = excluded.weight_g,
     length_mm = excluded.length_mm, width_mm = excluded.width_mm,
-    height_mm = excluded.height_mm, attributes = excluded.attributes, updated_at = now()
+    height_mm = excluded.height_mm, attributes = excluded.attributes, class = excluded.class,
+    updated_at = now()
   RETURNING xmax = 0 AS inserted`;
 
 export interface ProductDeps {
   readonly pool: Pool;
   readonly lane: Lane;
   readonly watermarks: Watermarks;
+  readonly skuClasses: Pick<SkuClasses, 'put'>;
 }
 
 export type PutProductAnswer =
@@ -68,7 +74,9 @@ export async function putProduct(
     product.width_mm,
     product.height_mm,
     JSON.stringify(product.attributes),
+    product.class,
   ]);
+  deps.skuClasses.put(asSku(product.sku_id), product.class);
   const answer = await deps.lane.defineProducts([asSku(product.sku_id)]);
   if (isRefusal(answer)) return { kind: 'refused', refusal: answer };
   const reached = await new Promise<boolean>((resolve) => {

@@ -1,8 +1,13 @@
-/** `GET /api/v1/inventory/{sku_id}/availability` and `POST /api/v1/inventory/availability`. */
+/**
+ * `GET /api/v1/inventory/{sku_id}/availability` and `POST /api/v1/inventory/availability`.
+ *
+ * An answer from PostgreSQL is a 200 whose body says `stale: true`, and whose `Age` header (RFC 9111
+ * section 5.1) says by how much. `Warning: 110` would say the same, but RFC 9111 made it obsolete.
+ */
 import type { Sku } from '../../domain/ids.ts';
 import { asSku } from '../../domain/ids.ts';
-import type { AvailabilityAnswer, AvailabilityDeps } from '../../stock/availability.ts';
-import { readAvailability } from '../../stock/availability.ts';
+import type { Availability, AvailabilityAnswer } from '../../stock/availability.ts';
+import type { AnswerHeaders } from '../answer.ts';
 import type { Exchange, Handler } from '../exchange.ts';
 import { parseJsonBody } from '../json.ts';
 import { PROBLEM_GUIDE } from '../problem-guide.ts';
@@ -10,25 +15,27 @@ import { availabilityRequest, compileBody } from '../schema.ts';
 import { outcomeProblem, retryAfter } from './outcome-problem.ts';
 import { answerFaults, readPathId } from './request.ts';
 
-export function skuAvailabilityHandler(deps: AvailabilityDeps): Handler {
+export function skuAvailabilityHandler(availability: Availability): Handler {
   return async (exchange) => {
     const sku = readPathId(exchange, 'sku_id');
     if (sku === undefined) return;
-    const answer = await ask(exchange, [asSku(sku)], deps);
+    const answer = await ask(exchange, [asSku(sku)], availability);
     if (answer === undefined) return;
     const [found] = answer.known;
-    if (found !== undefined) exchange.respondJson(200, found);
-    else {
-      const extensions = { sku_id: sku };
-      exchange.problem(outcomeProblem('unknown_sku'), {
-        detail: PROBLEM_GUIDE.unknown_sku,
-        extensions,
-      });
+    if (found !== undefined) {
+      exchange.respondJson(200, found, ageOf(answer));
+      return;
     }
+    const stale = answer.staleMs === undefined ? {} : { stale: true };
+    exchange.problem(
+      outcomeProblem('unknown_sku'),
+      { detail: PROBLEM_GUIDE.unknown_sku, extensions: { sku_id: sku, ...stale } },
+      ageOf(answer),
+    );
   };
 }
 
-export function availabilityHandler(deps: AvailabilityDeps): Handler {
+export function availabilityHandler(availability: Availability): Handler {
   const check = compileBody(availabilityRequest);
   return async (exchange) => {
     const value = parseJsonBody(exchange);
@@ -39,9 +46,11 @@ export function availabilityHandler(deps: AvailabilityDeps): Handler {
       return;
     }
     const skus = [...new Set(checked.body.sku_ids.map((id) => asSku(String(id))))];
-    const answer = await ask(exchange, skus, deps);
+    const answer = await ask(exchange, skus, availability);
     if (answer === undefined) return;
-    exchange.respondJson(200, { skus: answer.known, unknown: answer.unknown });
+    const stale = answer.staleMs === undefined ? {} : { stale: true };
+    const body = { ...stale, skus: answer.known, unknown: answer.unknown };
+    exchange.respondJson(200, body, ageOf(answer));
   };
 }
 
@@ -49,11 +58,16 @@ export function availabilityHandler(deps: AvailabilityDeps): Handler {
 async function ask(
   exchange: Exchange,
   skus: readonly Sku[],
-  deps: AvailabilityDeps,
+  availability: Availability,
 ): Promise<AvailabilityAnswer | undefined> {
-  const answer = await readAvailability(skus, deps);
+  const answer = await availability.read(skus);
   if (!('outcome' in answer)) return answer;
   const { detail, retryAfterMs } = answer;
   exchange.problem(outcomeProblem(answer.outcome), { detail }, retryAfter(retryAfterMs));
   return undefined;
+}
+
+/** Whole seconds; none for what comes from Redis, which is of this moment. */
+function ageOf({ staleMs }: AvailabilityAnswer): AnswerHeaders {
+  return staleMs === undefined ? {} : { age: String(Math.floor(staleMs / 1_000)) };
 }

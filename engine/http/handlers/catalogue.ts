@@ -1,6 +1,7 @@
 /** `PUT /api/v1/products/{sku_id}` and `PUT /api/v1/warehouses/{warehouse_id}`: whole descriptions. */
-import type { DurabilityLevel } from '../../domain/durability.ts';
+import { asSku } from '../../domain/ids.ts';
 import type { Pool } from '../../postgres/pool.ts';
+import { type LevelPolicy, usualLevel } from '../../reservations/levels.ts';
 import type { WarehouseDirectory } from '../../stock/directory.ts';
 import type { ProductDeps } from '../../stock/products.ts';
 import { PRODUCT_DEFAULTS, putProduct } from '../../stock/products.ts';
@@ -15,18 +16,18 @@ import { outcomeProblem, retryAfter } from './outcome-problem.ts';
 import { answerFaults, readPathId, readRequest } from './request.ts';
 
 const RETRY_AFTER_MS = 1_000;
+/** A warehouse stands in PostgreSQL before it is answered: persisted, whatever is preferred. */
+const KEEPS_ANY_LEVEL = { lacks: {} };
 
-export function productHandler(
-  deps: ProductDeps & { readonly stockLevel: DurabilityLevel },
-): Handler {
+export function productHandler(deps: ProductDeps & { readonly policy: LevelPolicy }): Handler {
   const check = compileBody(productRequest);
   return async (exchange) => {
     const sku = readPathId(exchange, 'sku_id');
     if (sku === undefined) return;
-    const request = readRequest(exchange, check);
+    const request = readRequest(exchange, check, deps.policy);
     if (request === undefined) return;
     const product = { sku_id: sku, ...PRODUCT_DEFAULTS, ...request.body };
-    const level = request.level ?? deps.stockLevel;
+    const level = request.level ?? usualLevel('stock', [{ sku: asSku(sku) }], deps.policy);
     const answer = await orUnavailable(exchange, () => putProduct(product, level, deps));
     if (answer === undefined) return;
     if (answer.kind === 'put') {
@@ -55,7 +56,7 @@ export function warehouseHandler(deps: WarehouseDeps): Handler {
   return async (exchange) => {
     const id = readPathId(exchange, 'warehouse_id');
     if (id === undefined) return;
-    const request = readRequest(exchange, check);
+    const request = readRequest(exchange, check, KEEPS_ANY_LEVEL);
     if (request === undefined) return;
     const warehouse = { warehouse_id: id, ...WAREHOUSE_DEFAULTS, ...request.body };
     if (!isTimeZone(warehouse.time_zone)) {

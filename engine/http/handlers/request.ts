@@ -1,5 +1,5 @@
 /** What handlers read of a request: body, preferred durability, idempotency key. */
-import type { DurabilityLevel } from '../../domain/durability.ts';
+import type { DurabilityLevel, LevelLacks } from '../../domain/durability.ts';
 import { isId } from '../../domain/ids.ts';
 import type { Exchange } from '../exchange.ts';
 import { parseJsonBody } from '../json.ts';
@@ -18,10 +18,16 @@ export interface Asked<Body> {
   readonly idempotencyKey: string | undefined;
 }
 
+/** What of a deployment decides whether a request can be taken. */
+export interface Deployment {
+  readonly lacks: LevelLacks;
+}
+
 /** The request, or undefined when it was not acceptable and the exchange was answered. */
 export function readRequest<Body>(
   exchange: Exchange,
   check: BodyCheck<Body>,
+  deployment: Deployment,
 ): Asked<Body> | undefined {
   const value = parseJsonBody(exchange);
   if (value === undefined) return undefined;
@@ -30,19 +36,26 @@ export function readRequest<Body>(
     answerFaults(exchange, checked.faults);
     return undefined;
   }
-  const preferred = readLevel(exchange);
+  const preferred = readLevel(exchange, deployment);
   if (preferred === undefined) return undefined;
   const idempotencyKey = exchange.header('idempotency-key');
   return { body: checked.body, level: preferred.level, idempotencyKey };
 }
 
-/** The preferred level, or undefined when it was no level and the exchange was answered. */
+/** The preferred level, or undefined when it cannot be had and the exchange was answered. */
 export function readLevel(
   exchange: Exchange,
+  { lacks }: Deployment,
 ): { readonly level: DurabilityLevel | undefined } | undefined {
   const preference = readPreference(exchange.header('prefer'));
-  if (preference.kind === 'level') return preference;
-  exchange.problem(outcomeProblem('invalid_request'), { detail: preference.detail });
+  if (preference.kind === 'invalid') {
+    exchange.problem(outcomeProblem('invalid_request'), { detail: preference.detail });
+    return undefined;
+  }
+  const lack = preference.level && lacks[preference.level];
+  if (lack === undefined) return preference;
+  const detail = `This deployment cannot keep it: ${lack}. Nothing was changed.`;
+  exchange.problem(outcomeProblem('durability_unavailable'), { detail });
   return undefined;
 }
 

@@ -16,7 +16,7 @@ export function reservationHandler(deps: ReservationDeps, present: Presenter): H
       exchange.problem(outcomeProblem('invalid_request'), { detail: fault });
       return;
     }
-    const preferred = readLevel(exchange);
+    const preferred = readLevel(exchange, deps.policy);
     if (preferred === undefined) return;
     const { level } = preferred;
     const asked = { operation: 'look_up', isLevelPreferred: level !== undefined };

@@ -24,7 +24,7 @@ const NOTHING_SAID = Object.freeze({});
 export function reserveHandler(deps: ReservationDeps, present: Presenter): Handler {
   const check = checkEither(deps);
   return (exchange) => {
-    const request = readRequest(exchange, check);
+    const request = readRequest(exchange, check, deps.policy);
     if (request === undefined) return;
     const { items, itemsPointer, about } = request.body;
     const lines = mergeItems(items);

@@ -15,7 +15,7 @@ import { answerFaults, readRequest } from './request.ts';
 export function commitHandler(deps: ReservationDeps, present: Presenter): Handler {
   const check = compileBody(requestSchemas(deps.policy).commit);
   return (exchange) => {
-    const request = readRequest(exchange, check);
+    const request = readRequest(exchange, check, deps.policy);
     if (request === undefined) return;
     const { body, level, idempotencyKey } = request;
     const named = readNamed(exchange, body);
@@ -36,7 +36,7 @@ export function settleHandler(
 ): Handler {
   const check = compileBody(requestSchemas(deps.policy).settle);
   return (exchange) => {
-    const request = readRequest(exchange, check);
+    const request = readRequest(exchange, check, deps.policy);
     if (request === undefined) return;
     const { body, level, idempotencyKey } = request;
     const named = readNamed(exchange, body);
@@ -51,7 +51,7 @@ export function settleHandler(
 export function extendHandler(deps: ReservationDeps, present: Presenter): Handler {
   const check = compileBody(requestSchemas(deps.policy).extend);
   return (exchange) => {
-    const request = readRequest(exchange, check);
+    const request = readRequest(exchange, check, deps.policy);
     if (request === undefined) return;
     const { body, level } = request;
     const reservationId = readReservationId(exchange, body.reservation_id);

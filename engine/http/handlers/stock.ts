@@ -1,9 +1,9 @@
 /** `POST /api/v1/stock/receive` and `POST /api/v1/stock/adjust`. */
-import type { DurabilityLevel } from '../../domain/durability.ts';
-import { SHARED_POOL, splitCellField } from '../../domain/ids.ts';
+import { asSku, SHARED_POOL, splitCellField } from '../../domain/ids.ts';
 import type { OutcomeName } from '../../domain/outcome.ts';
 import type { StockKind } from '../../events/entry.ts';
 import { isIdempotencyKey, KEY_FAULT } from '../../reservations/identity.ts';
+import { type LevelPolicy, usualLevel } from '../../reservations/levels.ts';
 import type { MovementAnswer, MovementDeps, MovementLine } from '../../stock/movement.ts';
 import { moveStock } from '../../stock/movement.ts';
 import type { AnswerHeaders } from '../answer.ts';
@@ -21,7 +21,7 @@ import { outcomeProblem, retryAfter } from './outcome-problem.ts';
 import { answerFaults, readRequest } from './request.ts';
 
 export interface StockHandlerDeps extends MovementDeps {
-  readonly stockLevel: DurabilityLevel;
+  readonly policy: LevelPolicy;
   /** ISO 4217: of a unit_cost that comes without its currency. */
   readonly currency: string;
   readonly countOutcome: (operation: string, outcome: OutcomeName) => void;
@@ -36,7 +36,7 @@ export function stockHandler(kind: StockKind, deps: StockHandlerDeps): Handler {
   const check: BodyCheck<MovementBody> = (value) =>
     hasLines(value) ? checkSeveral(value) : checkSingle(value);
   return async (exchange) => {
-    const request = readRequest(exchange, check);
+    const request = readRequest(exchange, check, deps.policy);
     if (request === undefined) return;
     const { idempotencyKey, level } = request;
     if (idempotencyKey !== undefined && !isIdempotencyKey(idempotencyKey)) {
@@ -48,7 +48,9 @@ export function stockHandler(kind: StockKind, deps: StockHandlerDeps): Handler {
       answerFaults(exchange, read.faults);
       return;
     }
-    const movement = { ...read, kind, idempotencyKey, level: level ?? deps.stockLevel };
+    const skus = read.lines.map((line) => ({ sku: asSku(line.sku) }));
+    const wanted = level ?? usualLevel('stock', skus, deps.policy);
+    const movement = { ...read, kind, idempotencyKey, level: wanted };
     const answer = await orUnavailable(exchange, () => moveStock(movement, deps));
     if (answer === undefined) return;
     deps.countOutcome(kind, outcomeOf(answer));

@@ -1,5 +1,6 @@
 /** A lane on a real Redis, opened as recovery opens it: what the tests of this folder work on. */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { CellField, Sku } from '../../domain/ids.ts';
 import { IdMaker } from '../../domain/reservation-id.ts';
@@ -8,7 +9,7 @@ import { decodeEntry } from '../../events/entry-codec.ts';
 import { startRedis, type TestRedis } from '../../testing/servers.ts';
 import { connectRedis, whenReady } from '../connect.ts';
 import { laneKeys } from '../keys.ts';
-import { createLane } from '../lane.ts';
+import { createLane, type RunningLane } from '../lane.ts';
 import type { AvailabilityResult, Lane, OperationAnswer } from '../lane-port.ts';
 import { laneScripts } from '../lane-scripts.ts';
 import type { LaneState } from '../lane-state.ts';
@@ -26,12 +27,13 @@ export const KEYS = laneKeys(0);
 
 export interface TestLane {
   readonly server: TestRedis;
+  readonly replicas: readonly TestRedis[];
   readonly redis: Redis;
   readonly state: LaneState;
-  readonly lane: Lane;
+  readonly lane: RunningLane;
   readonly ids: IdMaker;
   readonly fences: FenceReason[];
-  connectLane(): Lane;
+  connectLane(): RunningLane;
   submit(operation: Operation, lane?: Lane): Promise<OperationResult>;
   receive(units: Record<string, number>): Promise<void>;
   cells(sku: string): Promise<Record<string, number[]>>;
@@ -41,17 +43,44 @@ export interface TestLane {
   stop(): Promise<void>;
 }
 
-export async function startTestLane(): Promise<TestLane> {
-  const server = await startRedis();
-  const connect = () => connectRedis({ url: server.url, name: 'test', onError: () => undefined });
+export interface TestLaneOptions {
+  /** Attached before the lane is opened. */
+  readonly replicas?: number;
+  /** Further settings of the Redis and its replicas. */
+  readonly args?: readonly string[];
+  /** How long Redis waits for a level that it confirms; without it none can be asked for. */
+  readonly waitMsMax?: number;
+  /** Where those connections go instead: through a proxy. */
+  readonly waitUrl?: (server: TestRedis) => Promise<string>;
+}
+
+export async function startTestLane(options: TestLaneOptions = {}): Promise<TestLane> {
+  const args = options.args ?? [];
+  const server = await startRedis({ args });
+  const replicas = await Promise.all(
+    Array.from({ length: options.replicas ?? 0 }, () =>
+      startRedis({ args: [...args, '--replicaof', '127.0.0.1', String(server.port)] }),
+    ),
+  );
+  const connect = (url = server.url) =>
+    connectRedis({ url, name: 'test', onError: () => undefined });
   const redis = connect();
   await whenReady(redis, 5_000);
+  await attached(redis, replicas.length);
+  const waitUrl = (await options.waitUrl?.(server)) ?? server.url;
+  const confirming = options.waitMsMax !== undefined && {
+    connect: () => connect(waitUrl),
+    replicas: replicas.length,
+    waitMsMax: options.waitMsMax,
+  };
   const state = laneScripts(redis, 0);
   const fences: FenceReason[] = [];
-  const connectLane = (): Lane =>
-    createLane({
+  const lanes: RunningLane[] = [];
+  const connectLane = (): RunningLane => {
+    const made = createLane({
       redis,
       number: 0,
+      ...(confirming && { confirming }),
       limits: {
         batchOperationsMax: 512,
         batchLinesMax: 4_000,
@@ -64,11 +93,15 @@ export async function startTestLane(): Promise<TestLane> {
         onStoreError: () => undefined,
       },
     });
+    lanes.push(made);
+    return made;
+  };
   await open(state, TERM);
   const lane = connectLane();
   const ids = new IdMaker(randomBytes);
   return {
     server,
+    replicas,
     redis,
     state,
     lane,
@@ -103,10 +136,23 @@ export async function startTestLane(): Promise<TestLane> {
       await redis.hincrby(KEYS.meta, 'offset', seconds * 1_000);
     },
     async stop() {
+      for (const each of lanes) each.close();
       redis.disconnect();
-      await server.stop();
+      // By force: some are paused, and no data is kept.
+      await Promise.all([server, ...replicas].map((each) => each.kill('SIGKILL')));
     },
   };
+}
+
+const ATTACH_MS_MAX = 30_000;
+
+async function attached(redis: Redis, replicas: number): Promise<void> {
+  const isOnline = /^slave\d+:.*state=online/gm;
+  const deadline = performance.now() + ATTACH_MS_MAX;
+  while (((await redis.info('replication')).match(isOnline)?.length ?? 0) < replicas) {
+    if (performance.now() > deadline) throw new Error('the replicas do not attach');
+    await sleep(20);
+  }
 }
 
 /** Claims the lane as it is and opens it behind its own last entry. */

@@ -212,8 +212,8 @@ const WAITING: readonly Mutant[] = [
     file: 'engine/reservations/assurance.ts',
     edits: [
       {
-        find: '      if (reached) done(decided);\n',
-        replace: "      if (reached || level === 'logged') done(decided);\n",
+        find: '      if (reached) decide();\n',
+        replace: "      if (reached || level === 'logged') decide();\n",
       },
     ],
     tests: ['engine/reservations/assurance.test.ts'],
@@ -224,9 +224,8 @@ const WAITING: readonly Mutant[] = [
     file: 'engine/reservations/assurance.ts',
     edits: [
       {
-        find: '  return showsCommitted ? stronger(usual, policy.levels.commit) : usual;\n',
-        replace:
-          "  return showsCommitted && usual !== 'memory' ? stronger(usual, policy.levels.commit) : usual;\n",
+        find: "  return showsCommitted ? stronger(usual, usualLevel('commit', lines, policy)) : usual;\n",
+        replace: '  return usual;\n',
       },
     ],
     tests: ['engine/reservations/assurance.test.ts'],
@@ -237,8 +236,8 @@ const WAITING: readonly Mutant[] = [
     file: 'engine/reservations/assurance.ts',
     edits: [
       {
-        find: '      if (alive) done(decided);\n',
-        replace: '      if (alive || !alive) done(decided);\n',
+        find: '      if (alive) decide();\n',
+        replace: '      if (alive || !alive) decide();\n',
       },
     ],
     tests: ['engine/reservations/assurance.test.ts'],

@@ -1,0 +1,277 @@
+/**
+ * Levels that Redis itself confirms, on a real primary with two real replicas: what is answered
+ * when replicas hang, and what is never answered.
+ */
+import { createConnection, createServer, type Server } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { DurabilityLevel } from '../domain/durability.ts';
+import { packId } from '../domain/reservation-id.ts';
+import type { TestRedis } from '../testing/servers.ts';
+import { connectRedis, whenReady } from './connect.ts';
+import type { LaneStamp, Operation, OperationResult } from './operation.ts';
+import {
+  KEYS,
+  reserve,
+  settle,
+  startTestLane,
+  type TestLane,
+  type TestLaneOptions,
+} from './testing/test-lane.ts';
+
+const SHORT_MS = 200;
+const LONG_MS = 60_000;
+const REPLICAS = 2;
+const SOON = { timeout: 30_000 };
+
+let t: TestLane;
+let held: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const release of held) await release();
+  held = [];
+  await t.stop();
+});
+
+async function start(options: TestLaneOptions): Promise<void> {
+  const args = ['--repl-diskless-sync-delay', '0', ...(options.args ?? [])];
+  t = await startTestLane({ replicas: REPLICAS, ...options, args });
+  await t.receive({ 'X@A': 1_000 });
+}
+
+const pauseReplicas = (): void => {
+  for (const replica of t.replicas) replica.pause();
+};
+const resumeReplicas = (): void => {
+  for (const replica of t.replicas) replica.resume();
+};
+
+const ask = (operation: Operation, level?: DurabilityLevel): Promise<OperationResult> =>
+  new Promise((resolve) =>
+    t.lane.submit(operation, (answer) => resolve(answer as OperationResult), level),
+  );
+const waitFor = (level: 'replicated' | 'fsync', stamp: LaneStamp): Promise<boolean> =>
+  new Promise((resolve) => {
+    if (t.lane.confirmed === undefined) throw new Error('the lane confirms nothing');
+    t.lane.confirmed.wait(level, stamp, resolve);
+  });
+const buy = (id: string): Operation => reserve(packId(id), { 'X@A': 1 });
+
+describe('replicated', () => {
+  it('is reached when a majority has it, and not while the replicas hang', async () => {
+    await start({ waitMsMax: SHORT_MS });
+    const first = await ask(buy('first'), 'replicated');
+    expect(await waitFor('replicated', first.stamp)).toBe(true);
+    pauseReplicas();
+    const second = await ask(buy('second'), 'replicated');
+    expect(second.outcome).toBe('created');
+    expect(await waitFor('replicated', second.stamp)).toBe(false);
+  });
+
+  it('needs one of two replicas, not both', async () => {
+    await start({ waitMsMax: LONG_MS });
+    t.replicas[0]?.pause();
+    const { stamp } = await ask(buy('a'), 'replicated');
+    expect(await waitFor('replicated', stamp)).toBe(true);
+  });
+
+  it('of a retry is waited for again, behind a script of its own', async () => {
+    await start({ waitMsMax: SHORT_MS });
+    pauseReplicas();
+    const operation = buy('again');
+    const unknown = await ask(operation, 'replicated');
+    expect(await waitFor('replicated', unknown.stamp)).toBe(false);
+    // The retry writes nothing, and nobody said that it would want a level.
+    const retry = await ask(operation);
+    expect(retry).toMatchObject({ outcome: 'exists', replayed: true });
+    expect(await waitFor('replicated', retry.stamp), 'while they hang').toBe(false);
+    resumeReplicas();
+    const found = await ask({ kind: 'inspect', id: packId('again') }, 'replicated');
+    expect(await waitFor('replicated', found.stamp), 'when they are back').toBe(true);
+    expect(await waitFor('replicated', unknown.stamp), 'the first position too').toBe(true);
+  });
+
+  it('keeps nobody who needs less: neither in its batch nor behind it', async () => {
+    await start({ waitMsMax: LONG_MS });
+    pauseReplicas();
+    // One turn of the event loop is one batch.
+    const mixed = [ask(buy('sure'), 'replicated'), ask(buy('quick'), 'memory')];
+    const [sure, quick] = await Promise.all(mixed);
+    expect(quick?.stamp.seq, 'one batch').toBe(sure?.stamp.seq);
+    const waiting = [waitFor('replicated', sure?.stamp as LaneStamp)];
+    // More than there are connections to wait on.
+    for (let i = 0; i < 2; i++) {
+      const { stamp } = await ask(buy(`sure-${i}`), 'replicated');
+      waiting.push(waitFor('replicated', stamp));
+    }
+    const queued = [3, 4, 5].map((i) => ask(buy(`sure-${i}`), 'replicated'));
+    for (let i = 0; i < 5; i++) {
+      expect((await ask(buy(`memory-${i}`), 'memory')).outcome).toBe('created');
+    }
+    expect(t.lane.confirmed?.waiting(), 'nothing was confirmed meanwhile').toBe(3);
+    resumeReplicas();
+    expect(await Promise.all(waiting)).toEqual([true, true, true]);
+    for (const { stamp } of await Promise.all(queued)) {
+      expect(await waitFor('replicated', stamp)).toBe(true);
+    }
+  });
+
+  it('survives the loss of the primary: the replica that takes over has all of it', async () => {
+    await start({ waitMsMax: SHORT_MS });
+    const [first, second] = t.replicas;
+    first?.pause();
+    const acknowledged: string[] = [];
+    await Promise.all(
+      Array.from({ length: 200 }, async (_, i) => {
+        const id = `r${i}`;
+        const { stamp } = await ask(buy(id), 'replicated');
+        if (await waitFor('replicated', stamp)) acknowledged.push(id);
+        if (i === 100) second?.pause();
+      }),
+    );
+    await t.server.kill('SIGKILL');
+    first?.resume();
+    second?.resume();
+    const last = await entriesOf(second as TestRedis);
+    const present = new Set(last);
+    expect(acknowledged.length).toBeGreaterThan(0);
+    expect(acknowledged.filter((id) => !present.has(id))).toEqual([]);
+  });
+
+  it('is not reached when the node is demoted while it waits', async () => {
+    await start({ waitMsMax: LONG_MS });
+    pauseReplicas();
+    const { stamp } = await ask(buy('a'), 'replicated');
+    const waiting = waitFor('replicated', stamp);
+    await t.redis.replicaof('127.0.0.1', 1);
+    expect(await waiting).toBe(false);
+  });
+
+  it('is not reached when the node was demoted and promoted again before WAIT', async () => {
+    let proxy: Holding | undefined;
+    await start({
+      waitMsMax: SHORT_MS,
+      waitUrl: async (server) => {
+        proxy = await holdBefore(server.port, '$4\r\nWAIT\r\n');
+        return proxy.url;
+      },
+    });
+    const { stamp } = await ask(buy('a'), 'replicated');
+    const waiting = waitFor('replicated', stamp);
+    await t.redis.replicaof('127.0.0.1', 1);
+    await t.redis.replicaof('NO', 'ONE');
+    // The replicas follow it into its new history, and acknowledge the old offset too.
+    await expect
+      .poll(async () => (await t.redis.info('replication')).match(/state=online/g)?.length, SOON)
+      .toBe(2);
+    await expect.poll(async () => await t.redis.wait(2, 10), SOON).toBe(2);
+    proxy?.release();
+    expect(await waiting).toBe(false);
+  });
+});
+
+describe('fsync', () => {
+  it('is the reply itself where each reply is behind the fsync, with the replicas', async () => {
+    await start({ args: ['--appendfsync', 'always'], waitMsMax: SHORT_MS });
+    const first = await ask(buy('a'), 'fsync');
+    // With WAITAOF, replicas that have just been copied first write their own file.
+    const isOnDisk = () => waitFor('fsync', first.stamp);
+    await expect.poll(isOnDisk, SOON).toBe(true);
+    expect(await waitFor('replicated', first.stamp), 'fsync nests replicated').toBe(true);
+    pauseReplicas();
+    const second = await ask(buy('b'), 'fsync');
+    expect(await waitFor('fsync', second.stamp)).toBe(false);
+  });
+
+  it('is asked of the disks where the node can tell (Redis 7.2)', async (context) => {
+    await start({ waitMsMax: LONG_MS });
+    const known = (await t.redis.call('COMMAND', 'INFO', 'WAITAOF')) as unknown[];
+    if (known[0] === null)
+      context.skip('this Redis has no WAITAOF; HOLDFAST_REDIS_SERVER may name one');
+    const first = await ask(buy('a'), 'fsync');
+    expect(await waitFor('fsync', first.stamp)).toBe(true);
+    // A look writes nothing, and WAIT counts from the last write of its connection.
+    pauseReplicas();
+    await t.receive({ 'X@A': 1 });
+    const look = await ask({ kind: 'inspect', id: packId('a') }, 'replicated');
+    const waiting = waitFor('replicated', look.stamp);
+    expect(await ask(buy('b'), 'memory')).toMatchObject({ outcome: 'created' });
+    expect(t.lane.confirmed?.waiting(), 'not confirmed by replicas that hang').toBe(1);
+    resumeReplicas();
+    expect(await waiting).toBe(true);
+  });
+
+  it('is never reached on a node that does not tell what is on its disk', async () => {
+    await start({ args: ['--appendonly', 'no'], waitMsMax: SHORT_MS });
+    const { stamp } = await ask(buy('a'), 'fsync');
+    expect(await waitFor('fsync', stamp)).toBe(false);
+  });
+});
+
+describe('a node that lost its scripts', () => {
+  it('is given them again, and the operation is done once', async () => {
+    await start({ waitMsMax: LONG_MS });
+    const first = await ask(buy('a'), 'replicated');
+    expect(await waitFor('replicated', first.stamp)).toBe(true);
+    await t.redis.script('FLUSH');
+    const second = await ask(buy('b'), 'replicated');
+    expect(second).toMatchObject({ outcome: 'created', replayed: false });
+    expect(await waitFor('replicated', second.stamp)).toBe(true);
+    expect(await t.cells('X')).toEqual({ A: [998, 2, 0] });
+    const committed = await ask(settle('commit', packId('a')), 'replicated');
+    expect(committed.outcome).toBe('committed');
+    expect(await waitFor('replicated', committed.stamp)).toBe(true);
+  });
+});
+
+/** Ids that the log of a node names. */
+async function entriesOf(server: TestRedis): Promise<string[]> {
+  const redis = connectRedis({ url: server.url, name: 'test', onError: () => undefined });
+  await whenReady(redis, SOON.timeout);
+  const entries = await redis.xrangeBuffer(KEYS.log, '-', '+');
+  redis.disconnect();
+  return entries.flatMap(([, fields]) =>
+    [...fields.map(String).join('').matchAll(/r\d+/g)].map(([id]) => id),
+  );
+}
+
+interface Holding {
+  readonly url: string;
+  release(): void;
+}
+
+/** A proxy that passes everything up to `marker` and holds what follows until it is released. */
+async function holdBefore(port: number, marker: string): Promise<Holding> {
+  const waiting: (() => void)[] = [];
+  let isReleased = false;
+  const server: Server = createServer((client) => {
+    const upstream = createConnection(port, '127.0.0.1');
+    upstream.pipe(client);
+    for (const each of [client, upstream]) each.on('error', () => each.destroy());
+    client.on('close', () => upstream.destroy());
+    client.on('data', (bytes) => {
+      const at = isReleased ? -1 : bytes.indexOf(marker);
+      if (at < 0) {
+        upstream.write(bytes);
+        return;
+      }
+      // From the command's own start: "*3\r\n" stands before its name.
+      const start = bytes.lastIndexOf('*', at);
+      upstream.write(bytes.subarray(0, start));
+      client.pause();
+      waiting.push(() => {
+        upstream.write(bytes.subarray(start));
+        client.resume();
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  held.push(async () => void server.close());
+  const address = server.address();
+  const listening = typeof address === 'object' ? address?.port : undefined;
+  return {
+    url: `redis://127.0.0.1:${listening}`,
+    release() {
+      isReleased = true;
+      for (const go of waiting.splice(0)) go();
+    },
+  };
+}
