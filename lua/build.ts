@@ -80,17 +80,16 @@ function expand(name: string, text: string, read: ReadInclude, stack: readonly s
   });
 }
 
+const CONSTANT = new RegExp(`\\b(${Object.keys(LUA_CONSTANTS).join('|')})\\.(\\w+)`, 'g');
+
 function constants(command: string, text: string): string {
-  return text.replace(
-    /\b(OUTCOME|FENCE|KIND|STATE)\.(\w+)/g,
-    (token, group: string, name: string) => {
-      const value = LUA_CONSTANTS[group]?.[name];
-      if (value === undefined) {
-        throw new LuaBuildError(`${command}: ${token} is not among lua/constants.ts`);
-      }
-      return String(value);
-    },
-  );
+  return text.replace(CONSTANT, (token, group: string, name: string) => {
+    const value = LUA_CONSTANTS[group]?.[name];
+    if (value === undefined) {
+      throw new LuaBuildError(`${command}: ${token} is not among lua/constants.ts`);
+    }
+    return String(value);
+  });
 }
 
 /** Comments and blank lines go; what Redis keeps in memory is the code alone. */

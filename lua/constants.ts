@@ -1,5 +1,12 @@
 /** Names that the scripts may use as `GROUP.name`; the build puts the numbers in their place. */
 import { OUTCOMES } from '../engine/domain/outcome.ts';
+import {
+  CART_BYTES,
+  CART_STUB_BYTES,
+  CART_STUB_FLAG,
+  DUE_REFS,
+  GENERATIONS_BACK,
+} from '../engine/domain/reservation-id.ts';
 
 export const FENCE_REASONS = ['no_meta', 'replid', 'closed', 'behind_caller', 'half_done'] as const;
 
@@ -21,5 +28,12 @@ export const LUA_CONSTANTS: Readonly<Record<string, Readonly<Record<string, numb
   ),
   FENCE: Object.fromEntries(FENCE_REASONS.map((name, i) => [name, i + 1])),
   KIND: Object.fromEntries(OPERATION_KINDS.map((name, i) => [name, i + 1])),
+  LIMIT: {
+    cart_bytes: CART_BYTES,
+    cart_stub_bytes: CART_STUB_BYTES,
+    cart_stub_flag: CART_STUB_FLAG,
+    due_refs: DUE_REFS,
+    generations_back: GENERATIONS_BACK,
+  },
   STATE: { held: 1, committed: 2, released: 3, expired: 4, closed: 5, operation: 9 },
 };

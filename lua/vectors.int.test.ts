@@ -34,6 +34,10 @@ const NOT_OF_LUA: Readonly<Record<string, string>> = {
   'stock_moved: adjust below zero, text beyond ASCII': 'adjust never goes below zero',
   'reserved: a line split over two cells, fewer units than were asked for':
     'its deadline is the greatest that the format can say',
+  'repaired: a balance that was off, brought to the ledger, which remembers it there and back':
+    'its change is made by reconcile, which tests it on its own script',
+  'repaired: a hold whose row was off, and a movement that the ledger had lost':
+    'its change is made by reconcile, which tests it on its own script',
 };
 const NO_KEY = Buffer.alloc(8);
 /** Keeps the clock of Redis far behind, so that lane time is what meta says. */

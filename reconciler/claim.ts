@@ -10,7 +10,9 @@ import type { Pool } from '../engine/postgres/pool.ts';
 import type { LanePosition } from '../engine/postgres/position.ts';
 import type { LaneState, LaneTail, RecoveryReply } from '../engine/redis/lane-state.ts';
 import type { CrashPoint } from '../engine/runtime/crash-point.ts';
+import type { CopyProgress } from './copy-progress.ts';
 import type { LaneRegistryState, Registry, RegistryRow } from './registry.ts';
+import type { SignOfLife } from './sign-of-life.ts';
 import { showTerm, timelineOf } from './term.ts';
 
 export interface RecoveryLimits {
@@ -22,8 +24,16 @@ export interface RecoveryLimits {
   readonly stalledMs: number;
   /** How often the registry is read within a long step; the scripts check the claim each time. */
   readonly keepMs: number;
-  /** A sign of life in the registry, so that nobody takes over from a recovery that works. */
+  /** Between two signs of life in the registry; nobody takes over from a recovery that gets on. */
   readonly touchMs: number;
+  /** After so long without a piece of a step done it counts as hung. */
+  readonly stuckMs: number;
+  /** How long the log may take for the fence; then the turn goes to a watcher that may reach it. */
+  readonly fenceMs: number;
+  /** How long a claim waits for the replicas without which Redis takes no writes. */
+  readonly replicasMs: number;
+  /** How long opening waits for the copied state to be on a majority of the data nodes. */
+  readonly replicateMs: number;
 }
 
 export const RECOVERY_LIMITS: RecoveryLimits = {
@@ -31,7 +41,16 @@ export const RECOVERY_LIMITS: RecoveryLimits = {
   pollMs: 10,
   stalledMs: 30_000,
   keepMs: 100,
-  touchMs: 1_000,
+  touchMs: 250,
+  // Redis's commands and a produce to Kafka give up after that.
+  stuckMs: 5_000,
+  // A fence takes milliseconds. Kafka away is away for every watcher; a cut may be ours alone.
+  fenceMs: 2_000,
+  // Sentinel sends the other replicas to the new primary one or two seconds after the promotion.
+  replicasMs: 10_000,
+  // A replica that follows the new primary confirms within milliseconds. One that Sentinel has yet to
+  // send there is not worth a longer outage: the lane opens without it, and says so.
+  replicateMs: 500,
 };
 
 export interface RecoveryDeps {
@@ -45,6 +64,12 @@ export interface RecoveryDeps {
   readonly random: (bytes: number) => Buffer;
   readonly crashPoint: CrashPoint;
   readonly limits: RecoveryLimits;
+  /** Replicas that must have the copied state, so that they and the primary are a majority. */
+  readonly quorum: () => number;
+  /** Told about once a second while many rows are copied. */
+  readonly onProgress: (progress: CopyProgress) => void;
+  /** host:pid, for people who read the timeline. */
+  readonly leader: string;
 }
 
 /** `superseded`: another one has won, or has to try. `parked`: a person has to decide. */
@@ -58,23 +83,31 @@ export class RecoveryEnded extends Error {
   }
 }
 
+/** What all steps of one recovery share. */
+export interface Running {
+  readonly signal: AbortSignal;
+  readonly life: SignOfLife;
+}
+
 export class Claim {
   readonly term: number;
   readonly replid: string;
   readonly #deps: RecoveryDeps;
   readonly #signal: AbortSignal;
-  #touchedMs = performance.now();
+  readonly #life: SignOfLife;
   #keptMs = Number.NEGATIVE_INFINITY;
 
-  constructor(deps: RecoveryDeps, term: number, replid: string, signal: AbortSignal) {
+  constructor(deps: RecoveryDeps, term: number, replid: string, running: Running) {
     this.#deps = deps;
     this.term = term;
     this.replid = replid;
-    this.#signal = signal;
+    this.#signal = running.signal;
+    this.#life = running.life;
   }
 
   /** Every reply of a recovery script passes through here. */
   require(reply: RecoveryReply): void {
+    this.#life.getOn();
     if (reply === 'done') return;
     throw new RecoveryEnded(
       'superseded',
@@ -95,17 +128,13 @@ export class Claim {
     if (performance.now() - this.#keptMs >= this.#deps.limits.keepMs) await this.keep();
   }
 
-  /** Checks that the recovery may go on at all, and shows that it is alive. */
+  /** Checks that the recovery may go on at all. */
   async keep(): Promise<RegistryRow> {
     this.#signal.throwIfAborted();
-    const { lane, limits, registry } = this.#deps;
     this.#keptMs = performance.now();
-    if (performance.now() - this.#touchedMs >= limits.touchMs) {
-      await registry.touch(lane, this.term);
-      this.#touchedMs = performance.now();
-    }
-    const row = await registry.read(lane);
+    const row = await this.#deps.registry.read(this.#deps.lane);
     requireNewest(row, this.term);
+    this.#life.getOn();
     return row;
   }
 

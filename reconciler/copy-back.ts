@@ -7,7 +7,7 @@
  */
 import type { EntryKey } from '../engine/events/entry.ts';
 import { isSameEntry, showPlace } from '../engine/log/place.ts';
-import type { RecoveryReply } from '../engine/redis/lane-state.ts';
+import type { RecoveryReply, RestoreChunk } from '../engine/redis/lane-state.ts';
 import type { Claim, RecoveryDeps } from './claim.ts';
 import { isApplied } from './drain.ts';
 import type { Lineage } from './lineage.ts';
@@ -59,31 +59,48 @@ export async function wipe(deps: RecoveryDeps, claim: Claim): Promise<{ readonly
   }
 }
 
+/**
+ * Chunks that are on their way to Redis at once: one that it works on, and one that waits for it.
+ * More would only make Redis's other clients wait longer.
+ */
+const IN_FLIGHT_MAX = 2;
+
+/** `onCopied` is told after each chunk what there is so far. */
 export async function copyRows(
   deps: RecoveryDeps,
   claim: Claim,
   plan: Exclude<CopyPlan, { what: 'nothing' }>,
   head: EntryKey,
+  onCopied: (copied: Copied) => void = () => undefined,
 ): Promise<Copied> {
   const { lane, pool, state } = deps;
   const newerThan = plan.what === 'newer' ? plan.than : undefined;
-  const copied = { products: 0, cells: 0, records: 0 };
-  // PostgreSQL reads the next chunk while Redis writes this one.
-  let writing: Promise<RecoveryReply> = Promise.resolve('done');
+  let copied: Copied = { products: 0, cells: 0, records: 0 };
+  const writing: { readonly chunk: RestoreChunk; readonly reply: Promise<RecoveryReply> }[] = [];
   const written = async () => {
-    claim.require(await writing);
+    const oldest = writing.shift();
+    if (oldest === undefined) return;
+    claim.require(await oldest.reply);
+    copied = sum(copied, oldest.chunk);
+    onCopied(copied);
     deps.crashPoint('recovery.in_copy');
   };
   for await (const chunk of readRows(pool, { lane, head, newerThan })) {
     await claim.stay();
-    await written();
-    writing = state.restore(claim.term, claim.replid, chunk);
+    if (writing.length === IN_FLIGHT_MAX) await written();
+    const reply = state.restore(claim.term, claim.replid, chunk);
     // Whoever awaits it sees the error; until then it must not count as unhandled.
-    writing.catch(() => undefined);
-    copied.products += chunk.products.length;
-    copied.cells += chunk.cells.length;
-    copied.records += chunk.records.length;
+    reply.catch(() => undefined);
+    writing.push({ chunk, reply });
   }
-  await written();
+  while (writing.length > 0) await written();
   return copied;
+}
+
+function sum(a: Copied, b: Copied): Copied {
+  return {
+    products: a.products + b.products,
+    cells: a.cells + b.cells,
+    records: a.records + b.records,
+  };
 }

@@ -47,7 +47,6 @@ export async function relayTail(
   let place: Place = tail.after;
   let count = 0;
   for (;;) {
-    await claim.stay();
     const { entries } = await readTail(deps, claim, place);
     const last = entries.at(-1);
     if (last === undefined) return count;
@@ -70,6 +69,7 @@ export async function isApplied(pool: Pool, lane: number, key: EntryKey): Promis
 }
 
 async function readTail(deps: RecoveryDeps, claim: Claim, after: Place): Promise<LaneTail> {
+  await claim.stay();
   const tail = await deps.state.tail(after, deps.limits.entriesMax);
   claim.requireOurs(tail);
   return tail;

@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../engine/testing/servers.ts';
 import { migrate } from '../persister/migrate.ts';
+import { openPool } from '../persister/testing/database.ts';
 import { Registry } from './registry.ts';
 import { showTerm } from './term.ts';
-import { openPool } from './testing/database.ts';
 import { dumpRedis } from './testing/dump.ts';
 import { restart } from './testing/forge.ts';
 import { interpose } from './testing/interpose.ts';

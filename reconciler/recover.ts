@@ -8,24 +8,31 @@
  *   3 fence      what is written under a lower term behind the fence is void; PostgreSQL carries ours
  *   4 lineage    tail, nothing, fork, or PostgreSQL behind; a tail is relayed under our term
  *   5 copy       PostgreSQL's rows go back: the newer ones, or all over an emptied lane
+ *   6 replicate  the copied state is on a majority of the data nodes, where there are replicas
  *   7 registry   open
  *   8 open       meta opens behind the `opened` entry, the first of the epoch that is the term
  *
- * Step 6 of the design (liens, floors, WAIT) has nothing to do where there is one lane on one Redis.
+ * Of step 6 of the design liens and floors have nothing to do where there is one lane. It is bounded,
+ * and no condition of safety: a replica that lacks the copied rows and is promoted is fenced, and
+ * recovered, like any other node.
  *
  * True throughout: scripts run only under our claim (term and replid); between the steps 3 and 8
  * nobody but us can move PostgreSQL's position; the registry opens before meta does.
  */
-
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EntryKey } from '../engine/events/entry.ts';
 import { isSameEntry, showPlace } from '../engine/log/place.ts';
 import type { LanePosition } from '../engine/postgres/position.ts';
-import { Claim, type RecoveryDeps, RecoveryEnded, requireNewest } from './claim.ts';
-import { copyRows, planCopy, wipe } from './copy-back.ts';
+import type { ClaimReply } from '../engine/redis/lane-state.ts';
+import { Claim, type RecoveryDeps, RecoveryEnded, type Running, requireNewest } from './claim.ts';
+import { type CopyPlan, copyRows, planCopy, wipe } from './copy-back.ts';
+import { type CopyProgress, ProgressMeter } from './copy-progress.ts';
 import type { RecoveryCause } from './detect.ts';
 import { findLineage, relayTail } from './drain.ts';
-import { Journal, type RecoveryStep } from './journal.ts';
+import { type Beginning, Journal, type RecoveryStep } from './journal.ts';
 import type { RegistryRow } from './registry.ts';
+import { countRows } from './rows.ts';
+import { SignOfLife } from './sign-of-life.ts';
 import { showTerm } from './term.ts';
 
 export interface RecoveryReport {
@@ -39,6 +46,9 @@ export interface RecoveryReport {
   readonly steps: readonly RecoveryStep[];
 }
 
+/** What the watcher knows of the lane's trouble. */
+export type Detection = Omit<Beginning, 'leader'>;
+
 /**
  * Recovers the lane, which was `seen` to need it. Throws when a store fails or nothing moves any
  * more; the number is burnt then, and the lane as closed as before.
@@ -46,9 +56,10 @@ export interface RecoveryReport {
 export async function recover(
   deps: RecoveryDeps,
   seen: RegistryRow,
-  cause: RecoveryCause,
+  detection: Detection,
   signal: AbortSignal,
 ): Promise<RecoveryReport> {
+  const { cause } = detection;
   signal.throwIfAborted();
   const term = await deps.registry.nextTerm(seen);
   if (term === undefined) {
@@ -56,7 +67,7 @@ export async function recover(
     return { outcome: 'superseded', cause, reason, steps: [] };
   }
   const journal = new Journal(deps.pool, deps.lane, term);
-  await journal.begin(cause);
+  await journal.begin({ ...detection, leader: deps.leader });
   deps.crashPoint('recovery.after_term');
   try {
     await takeSteps(deps, term, journal, signal);
@@ -94,28 +105,57 @@ async function takeSteps(
   journal: Journal,
   signal: AbortSignal,
 ): Promise<void> {
-  const { claim, before } = await takeClaim(deps, term, journal, signal);
-  const fenced = await fenceLog(deps, claim, journal);
-  const { head, lineage } = await drain(deps, claim, journal, fenced);
-  await copyBack(deps, claim, journal, { lineage, before, head });
-  await openRegistry(deps, claim, journal, head);
-  await openLane(deps, claim, journal, head);
+  const life = new SignOfLife(() => deps.registry.touch(deps.lane, term), deps.limits);
+  try {
+    const { claim, before } = await takeClaim(deps, term, journal, { signal, life });
+    await journal.node(deps.state.address(), claim.replid);
+    const fenced = await fenceLog(deps, claim, journal);
+    const { head, lineage } = await drain(deps, claim, journal, fenced);
+    await copyBack(deps, claim, journal, { lineage, before, head });
+    await replicate(deps, claim, journal);
+    await openRegistry(deps, claim, journal, head);
+    await openLane(deps, claim, journal, head);
+  } finally {
+    life.end();
+  }
 }
 
 /** Step 2. Closes the lane and freezes its time; an empty Redis can be claimed like any other. */
-async function takeClaim(deps: RecoveryDeps, term: number, journal: Journal, signal: AbortSignal) {
+async function takeClaim(deps: RecoveryDeps, term: number, journal: Journal, running: Running) {
   const reply = await journal.step(
     'claim',
     async () => {
-      signal.throwIfAborted();
-      const answer = await deps.state.claim(term);
+      const answer = await claimWhenWritable(deps, term, running);
       if (!answer.claimed) throw await whyRefused(deps, term, answer.term);
       return answer;
     },
     ({ replid, last, timeMs }) => ({ replid, last: showPlace(last), lane_time_ms: timeMs }),
   );
   deps.crashPoint('recovery.after_claim');
-  return { claim: new Claim(deps, term, reply.replid, signal), before: reply.last };
+  return { claim: new Claim(deps, term, reply.replid, running), before: reply.last };
+}
+
+/**
+ * A primary that was just promoted takes no writes before a replica follows it (min-replicas-to-write).
+ * To wait for that here spares a number, and a line of the timeline, for each try.
+ */
+async function claimWhenWritable(
+  { state, limits }: RecoveryDeps,
+  term: number,
+  { signal, life }: Running,
+): Promise<ClaimReply> {
+  const endMs = performance.now() + limits.replicasMs;
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await state.claim(term);
+    } catch (error) {
+      const lacksReplicas = error instanceof Error && error.message.startsWith('NOREPLICAS');
+      if (!lacksReplicas || performance.now() >= endMs) throw error;
+      life.getOn();
+      await sleep(limits.pollMs, undefined, { signal });
+    }
+  }
 }
 
 /**
@@ -141,7 +181,7 @@ async function whyRefused(
 async function fenceLog(deps: RecoveryDeps, claim: Claim, journal: Journal): Promise<LanePosition> {
   await journal.step('fence', async () => {
     await claim.keep();
-    await deps.log.fence(deps.lane, claim.term);
+    await inTime(deps.log.fence(deps.lane, claim.term), deps.limits.fenceMs);
   });
   deps.crashPoint('recovery.after_fence');
   const position = await journal.step(
@@ -151,6 +191,17 @@ async function fenceLog(deps: RecoveryDeps, claim: Claim, journal: Journal): Pro
   );
   deps.crashPoint('recovery.after_fence_applied');
   return position;
+}
+
+/** A fence that lands later is one of a burnt term: nothing stands under it. */
+async function inTime(fenced: Promise<void>, ms: number): Promise<void> {
+  const late = Symbol('late');
+  const waiting = new AbortController();
+  const timeout = sleep(ms, late, { signal: waiting.signal }).catch(() => undefined);
+  const first = await Promise.race([fenced, timeout]).finally(() => waiting.abort());
+  if (first !== late) return;
+  fenced.catch(() => undefined);
+  throw new Error(`the log did not take the fence within ${ms} ms: can this process reach it?`);
 }
 
 /** Step 4. The head is read once, here; `opened` will name it, never one that is read again. */
@@ -199,10 +250,50 @@ async function copyBack(
   }
   await journal.step(
     'copy',
-    async () => (plan.what === 'nothing' ? {} : copyRows(deps, claim, plan, known.head)),
+    async () => (plan.what === 'nothing' ? {} : copyTold(deps, claim, journal, plan, known.head)),
     (copied) => ({ what: plan.what, ...copied }),
   );
   deps.crashPoint('recovery.after_copy');
+}
+
+/** Whoever waits is told once a second how far it is. */
+async function copyTold(
+  deps: RecoveryDeps,
+  claim: Claim,
+  journal: Journal,
+  plan: Exclude<CopyPlan, { what: 'nothing' }>,
+  head: EntryKey,
+) {
+  const meter = new ProgressMeter((progress: CopyProgress) => {
+    journal.progress(progress);
+    deps.onProgress(progress);
+  });
+  // Counting a million rows takes a while, too: the copy does not wait for it.
+  if (plan.what === 'everything') {
+    const counting = countRows(deps.pool, { lane: deps.lane, head });
+    counting.then(
+      (total) => meter.expect(total),
+      () => undefined,
+    );
+  }
+  return copyRows(deps, claim, plan, head, ({ products, cells, records }) =>
+    meter.at(products + cells + records),
+  );
+}
+
+/** Step 6. Else a second failover would find replicas that have nothing of what was copied. */
+async function replicate(deps: RecoveryDeps, claim: Claim, journal: Journal): Promise<void> {
+  const wanted = deps.quorum();
+  if (wanted === 0) return;
+  await journal.step(
+    'replicate',
+    async () => {
+      await claim.stay();
+      return deps.state.replicate(wanted, deps.limits.replicateMs);
+    },
+    (reached) => ({ wanted, reached }),
+  );
+  deps.crashPoint('recovery.after_replicate');
 }
 
 /** Step 7. Before meta opens, so that no epoch is live that the registry does not know. */

@@ -3,14 +3,18 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { NEVER } from '../engine/events/entry.ts';
 import { startPostgres } from '../engine/testing/servers.ts';
 import { migrate } from '../persister/migrate.ts';
+import {
+  type MigratedDatabase,
+  migratedDatabase,
+  openPool,
+} from '../persister/testing/database.ts';
 import { Journal } from './journal.ts';
 import { Registry } from './registry.ts';
 import { packTerm, showTerm } from './term.ts';
-import { type Database, migratedDatabase, openPool } from './testing/database.ts';
 import { copyStandby, promote } from './testing/promotion.ts';
 
 const LANE = 0;
-let database: Database;
+let database: MigratedDatabase;
 let registry: Registry;
 
 beforeAll(async () => {
@@ -86,7 +90,7 @@ describe('the registry', () => {
     const older = await nextTerm();
     const term = await nextTerm();
     const journal = new Journal(database.pool, LANE, term);
-    await journal.begin('no_meta');
+    await journal.begin({ cause: 'no_meta', detectedMs: performance.now(), leader: 'test' });
     expect(await registry.park(LANE, older)).toBe(false);
     expect(await registry.park(LANE, term)).toBe(true);
     await journal.end('parked: PostgreSQL is behind');

@@ -13,8 +13,8 @@
 import type { EntryKey } from '../engine/events/entry.ts';
 import type { Pool } from '../engine/postgres/pool.ts';
 import type { LanePosition } from '../engine/postgres/position.ts';
+import { findTimelineSource, type TimelineSource } from '../engine/postgres/timeline.ts';
 import { termAfter, timelineOf } from './term.ts';
-import { findTimelineSource, type TimelineSource } from './timeline.ts';
 
 export const LANE_STATES = ['new', 'recovering', 'open', 'parked'] as const;
 export type LaneRegistryState = (typeof LANE_STATES)[number];

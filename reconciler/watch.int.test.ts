@@ -1,13 +1,21 @@
 /** Watchers on a real Redis and a real PostgreSQL: alone, several, and with the stores away. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitFor } from '../deploy/local/deadline.ts';
+import { RECOVERY_LIMITS } from './claim.ts';
 import { Registry } from './registry.ts';
 import { connected, restart } from './testing/forge.ts';
 import { startEmbedded } from './testing/logs.ts';
 import { expectOpen, recoverOnce, recoveryDeps, type TestLog } from './testing/recovering.ts';
 import { connectLane, KEYS, LANE, type Stack, startStack, trade } from './testing/stack.ts';
 import { takeTurn } from './turn.ts';
-import { backoffMs, LaneWatcher, WATCH_LIMITS, type WatchDeps, type WatchReport } from './watch.ts';
+import {
+  backoffMs,
+  LaneWatcher,
+  takeOverMs,
+  WATCH_LIMITS,
+  type WatchDeps,
+  type WatchReport,
+} from './watch.ts';
 
 const PATIENCE_MS = 20_000;
 let stack: Stack;
@@ -74,6 +82,20 @@ describe('runOnce', () => {
     expect(await watcher.runOnce(never())).toEqual({ kind: 'open', term });
   });
 
+  it('dates each trouble from when that one was seen', async () => {
+    const { watcher } = watch();
+    for (let i = 0; i < 2; i++) {
+      await stack.redis.flushall();
+      expect(await watcher.runOnce(never())).toMatchObject({ report: { outcome: 'opened' } });
+    }
+    const { rows } = await stack.database.pool.query(
+      `SELECT first.well_at IS NULL AS was_never_well, second.well_at >= first.started_at AS was_well,
+              second.detected_at >= second.well_at AS in_order
+       FROM recoveries first, recoveries second WHERE first.term < second.term`,
+    );
+    expect(rows).toEqual([{ was_never_well: true, was_well: true, in_order: true }]);
+  });
+
   it('waits while another has the turn, and shows life', async () => {
     const turn = await takeTurn(stack.database.pool, LANE);
     expect(turn.isOurs).toBe(true);
@@ -82,6 +104,24 @@ describe('runOnce', () => {
     expect((await new Registry(stack.database.pool).read(LANE)).term).toBe(0);
     await turn.end();
     expect((await watcher.runOnce(never())).kind).toBe('recovery');
+  });
+
+  it('holds back where somebody knows why this is not the node, and takes no number', async () => {
+    let reason: string | undefined = 'it is on the wrong side';
+    const { watcher } = watch({ whyNotHere: async () => reason });
+    const heldBack = { kind: 'held_back', cause: 'no_meta', reason };
+    expect(await watcher.runOnce(never())).toEqual(heldBack);
+    expect((await new Registry(stack.database.pool).read(LANE)).term).toBe(0);
+    reason = undefined;
+    expect((await watcher.runOnce(never())).kind).toBe('recovery');
+  });
+
+  it('gives the turn back when the log takes no fence, and opens when it does', async () => {
+    const limits = { ...RECOVERY_LIMITS, fenceMs: 20 };
+    const silent = { ...log.fencedLog, fence: () => new Promise<void>(() => undefined) };
+    const deaf = watch({ limits, log: silent });
+    await expect(deaf.watcher.runOnce(never())).rejects.toThrow(/the log did not take the fence/);
+    expect(await watch().watcher.runOnce(never())).toMatchObject({ report: { outcome: 'opened' } });
   });
 
   it('takes over from one that has the turn and shows no life', async () => {
@@ -115,6 +155,25 @@ describe('runOnce', () => {
     await stack.database.pool.query(`UPDATE positions SET parked = 'entry 3-1 cannot be read'`);
     const expected = { kind: 'parked', reason: 'entry 3-1 cannot be read' };
     expect(await watcher.runOnce(never())).toEqual(expected);
+  });
+
+  it('waits for the replicas without which Redis takes no writes, on one number', async () => {
+    await stack.redis.config('SET', 'min-replicas-to-write', '1');
+    const limits = { ...RECOVERY_LIMITS, replicasMs: PATIENCE_MS };
+    let refused = 0;
+    const state = {
+      ...stack.state,
+      claim: (term: number) =>
+        stack.state.claim(term).catch(async (error: unknown) => {
+          if (++refused === 3) await stack.redis.config('SET', 'min-replicas-to-write', '0');
+          throw error;
+        }),
+    };
+    const { watcher } = watch({ limits, state });
+    const report = await watcher.runOnce(never());
+    expect(report).toMatchObject({ kind: 'recovery', report: { outcome: 'opened' } });
+    expect(refused).toBe(3);
+    expect((await new Registry(stack.database.pool).read(LANE)).term).toBe(2 ** 32 + 1);
   });
 
   it('gives the turn back when a recovery fails', async () => {
@@ -195,6 +254,21 @@ describe('run', () => {
     await expectOpen(stack, log);
   });
 
+  it('looks at once when its connection comes back, whatever it waits for', async () => {
+    const patient = { ...WATCH_LIMITS, pollMs: 60_000, backoffMsMax: 60_000 };
+    const watched = watch({ watch: patient });
+    stack.redis.on('ready', () => watched.watcher.reconnected());
+    await watching([watched], async () => {
+      await until('the lane open', isOpen);
+      await stack.server.kill();
+      watched.watcher.reconnected();
+      await until('an error told', () => watched.errors.length > 0);
+      await stack.server.start();
+      await until('the lane open again', isOpen);
+    });
+    await expectOpen(stack, log);
+  });
+
   it('tells once what it cannot see on this PostgreSQL', async () => {
     class Limited extends Registry {
       override async warning(): Promise<string> {
@@ -219,9 +293,16 @@ describe('run', () => {
   });
 });
 
+describe('takeOverMs', () => {
+  it('doubles with each that was in vain, to the bound', () => {
+    const waits = [0, 1, 2, 3, 50].map((times) => takeOverMs(WATCH_LIMITS, times));
+    expect(waits).toEqual([1_500, 3_000, 6_000, 12_000, 12_000]);
+  });
+});
+
 describe('backoffMs', () => {
   it('doubles from the poll to the bound', () => {
     const pauses = [0, 1, 2, 3, 4, 5, 50].map((failures) => backoffMs(WATCH_LIMITS, failures));
-    expect(pauses).toEqual([100, 200, 400, 800, 1_600, 2_000, 2_000]);
+    expect(pauses).toEqual([100, 200, 400, 500, 500, 500, 500]);
   });
 });

@@ -13,10 +13,10 @@ Variants drop: flags=allow-oom
 ]]
 -- @include fence
 
-local GENERATIONS_BACK, NAMES_MAX = 2, 4000
+local NAMES_MAX = 4000
 local generation, first, count, all = struct.unpack('>I2I4I4I4', ARGV[2])
 local dropped = tonumber(redis.call('HGET', KEYS[1], 'dropped') or '0')
-local idle = today - generation <= GENERATIONS_BACK or dropped >= generation
+local idle = today - generation <= LIMIT.generations_back or dropped >= generation
 if not idle then
   local holds, carts = prefix .. 'hold:' .. generation .. ':', prefix .. 'cart:' .. generation .. ':'
   local names, n = {}, 0

@@ -1,42 +1,45 @@
 --[[
-Rows of PostgreSQL on their way back into Redis, a chunk a call. The position is nothing from the first
-chunk on, so that a node whose recovery died half way is copied again in full.
+Rows of PostgreSQL on their way back into Redis, a chunk a call, each as it is to stand here. The
+position is nothing from the first chunk on, so that a node whose recovery died half way is copied
+again in full. Nothing is decided here: a few calls for each hash are all that a row costs.
 
 KEYS[1]  meta
 ARGV[1]  term, ARGV[2] replid of the claim
-ARGV[3]  u16 n products: u8+ SKU; u16 n cells: u8+ SKU, u8+ field, u8+ packed cell;
-         u16 n records: u16 generation, u24 bucket, u8+ id, u32 deadline s or 0, u32+ record
+ARGV[3]  u16 n hashes that are written: u8+ key, u16 n fields: u8+ field, u32+ value;
+         u16 n hashes that lose fields: u8+ key, u16 n fields: u8+ field;
+         u16 n pieces of deadlines: u32 second, u32+ references
 Touches  stock:*, hold:*, cart:*, deadlines, due:*
 Returns  'done' or 'claim_lost'
 Variants restore: flags=allow-oom
 ]]
 -- @include claimed
 
-local today = 0
--- @include holds
-
 forget_position()
 local rows, pos = ARGV[3], 1
-local count
+local count, key, fields
 count, pos = struct.unpack('>I2', rows, pos)
 for _ = 1, count do
-  local sku
-  sku, pos = struct.unpack('>Bc0', rows, pos)
-  redis.call('HSET', prefix .. 'stock:' .. sku, '', '1')
+  local list = {}
+  key, fields, pos = struct.unpack('>Bc0I2', rows, pos)
+  for i = 1, 2 * fields, 2 do
+    list[i], list[i + 1], pos = struct.unpack('>Bc0I4c0', rows, pos)
+  end
+  redis.call('HSET', key, unpack(list))
 end
 count, pos = struct.unpack('>I2', rows, pos)
 for _ = 1, count do
-  local sku, field, bytes
-  sku, field, bytes, pos = struct.unpack('>Bc0Bc0Bc0', rows, pos)
-  redis.call('HSET', prefix .. 'stock:' .. sku, field, bytes)
+  local list = {}
+  key, fields, pos = struct.unpack('>Bc0I2', rows, pos)
+  for i = 1, fields do
+    list[i], pos = struct.unpack('>Bc0', rows, pos)
+  end
+  redis.call('HDEL', key, unpack(list))
 end
 count, pos = struct.unpack('>I2', rows, pos)
 for _ = 1, count do
-  local at, deadline, bytes = {}, nil, nil
-  at.generation, at.bucket, at.id, deadline, bytes, pos = struct.unpack('>I2I3Bc0I4I4c0', rows, pos)
-  save_hold(at, bytes)
-  if deadline > 0 then add_due(deadline, at) end
+  local second, references
+  second, references, pos = struct.unpack('>I4I4c0', rows, pos)
+  redis.call('ZADD', prefix .. 'deadlines', second, second)
+  redis.call('RPUSH', prefix .. 'due:' .. second, references)
 end
-write_holds()
-write_due()
 return 'done'

@@ -1,20 +1,17 @@
 -- Reservation records: found, read, changed in Lua's memory, written once, grouped by hash.
 -- A record's bytes: events/hold-codec.ts. Where it stands: domain/reservation-id.ts. A record over
--- CART_BYTES stands in the twin hash `cart:`, and `hold:` keeps a stub of 13 bytes, so that one big
--- cart does not turn a bucket of small records into a hash table.
+-- LIMIT.cart_bytes stands in the twin hash `cart:`, and `hold:` keeps a stub, so that one big cart
+-- does not turn a bucket of small records into a hash table.
 --
 -- Gives: find_hold(generation, bucket, id), parse_hold(bytes), encode_hold(hold), save_hold(at,
 --        bytes), new_holds, write_holds(), add_due(second, at), add_due_ref(...), write_due()
 
-local CART_BYTES = 400
--- Days after which a generation is not looked at any more, because `drop` may have taken it.
-local GENERATIONS_BACK = 2
 local found, dirty, dirty_count, due = {}, {}, 0, {}
 
 local function read_record(generation, bucket, id)
   local at = generation .. ':' .. bucket
   local bytes = redis.call('HGET', prefix .. 'hold:' .. at, id)
-  if bytes and string.byte(bytes) >= 128 then
+  if bytes and string.byte(bytes) >= LIMIT.cart_stub_flag then
     return redis.call('HGET', prefix .. 'cart:' .. at, id), true
   end
   return bytes, false
@@ -26,7 +23,7 @@ local function find_hold(generation, bucket, id)
   if at then return at end
   at = { id = id, bucket = bucket, generation = generation }
   found[id] = at
-  if generation > 0 and today - generation <= GENERATIONS_BACK then
+  if generation > 0 and today - generation <= LIMIT.generations_back then
     at.bytes, at.cart = read_record(generation, bucket, id)
     return at
   end
@@ -139,9 +136,10 @@ local function write_holds()
   for i = 1, dirty_count do
     local at = dirty[i]
     local bytes = at.bytes
-    if #bytes > CART_BYTES then
+    if #bytes > LIMIT.cart_bytes then
       group_write(group_of(carts, at.generation, at.bucket), at.id, bytes)
-      bytes = string.char(string.byte(bytes) + 128) .. string.sub(bytes, 2, 13)
+      bytes = string.char(string.byte(bytes) + LIMIT.cart_stub_flag)
+        .. string.sub(bytes, 2, LIMIT.cart_stub_bytes)
     elseif at.cart then
       redis.call('HDEL', prefix .. 'cart:' .. at.generation .. ':' .. at.bucket, at.id)
     end
@@ -151,10 +149,9 @@ local function write_holds()
   write_groups('cart:', carts)
 end
 
--- Deadlines: a list a second, each element up to DUE_REFS references, behind a sorted set of seconds.
--- A reference is looked at when its second comes, never removed before: the record decides.
-local DUE_REFS = 128
-
+-- Deadlines: a list a second, each element up to LIMIT.due_refs references, behind a sorted set
+-- of seconds. A reference is looked at when its second comes, never removed before: the record
+-- decides.
 local function add_due_ref(second, ref)
   local list = due[second]
   if not list then
@@ -172,9 +169,9 @@ end
 local function write_due()
   for second, list in pairs(due) do
     redis.call('ZADD', prefix .. 'deadlines', second, second)
-    for i = 1, list[0], DUE_REFS do
+    for i = 1, list[0], LIMIT.due_refs do
       redis.call('RPUSH', prefix .. 'due:' .. second,
-        table.concat(list, '', i, math.min(i + DUE_REFS - 1, list[0])))
+        table.concat(list, '', i, math.min(i + LIMIT.due_refs - 1, list[0])))
     end
   end
 end

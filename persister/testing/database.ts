@@ -12,8 +12,8 @@ export interface MigratedDatabase {
 export function openPool(url: string): Pool {
   return createPool({
     url,
-    applicationName: 'persister-test',
-    connectionsMax: 6,
+    applicationName: 'test',
+    connectionsMax: 8,
     onIdleError: () => undefined,
   });
 }

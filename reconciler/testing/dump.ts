@@ -1,20 +1,14 @@
 /** What a lane has in Redis, and what PostgreSQL says that it should have, in one comparable form. */
 import type { Redis } from 'ioredis';
-import { addressOf } from '../../engine/domain/reservation-id.ts';
-import { encodeCell } from '../../engine/events/cell-codec.ts';
 import type { Pool } from '../../engine/postgres/pool.ts';
 import { readPosition } from '../../engine/postgres/position.ts';
-import type { RecordRow, RestoreChunk } from '../../engine/redis/lane-state.ts';
+import type { RestoreChunk } from '../../engine/redis/lane-state.ts';
 import { readRows } from '../rows.ts';
+import { readChunk } from './chunks.ts';
 import { KEYS, LANE } from './stack.ts';
 
 /** `<key without prefix> <field in hex>`: value in hex. */
 export type Dump = Readonly<Record<string, string>>;
-
-/** Over so many bytes a record stands in `cart:`, and `hold:` has a stub (lua/includes/holds.lua). */
-const CART_BYTES = 400;
-const STUB_BYTES = 13;
-const STUB_FLAG = 128;
 
 /** Everything of the lane that recovery has to bring back, but for the due references. */
 export async function dumpRedis(redis: Redis): Promise<Dump> {
@@ -38,23 +32,9 @@ export async function dumpPostgres(pool: Pool): Promise<Dump> {
 }
 
 function addChunk(dump: Record<string, string>, chunk: RestoreChunk): void {
-  for (const sku of chunk.products) dump[`stock:${sku} `] = hex(Buffer.from('1'));
-  for (const cell of chunk.cells) {
-    dump[`stock:${cell.sku} ${hex(Buffer.from(cell.field))}`] = hex(encodeCell(cell));
+  for (const { key, field, value } of readChunk(chunk).hashes) {
+    dump[`${key.slice(KEYS.prefix.length)} ${hex(field)}`] = hex(value);
   }
-  for (const row of chunk.records) addRecord(dump, row);
-}
-
-function addRecord(dump: Record<string, string>, row: RecordRow): void {
-  const place = `${row.generation}:${addressOf(row.id).bucket} ${hex(row.id)}`;
-  if (row.record.length <= CART_BYTES) {
-    dump[`hold:${place}`] = hex(row.record);
-    return;
-  }
-  const stub = Buffer.from(row.record.subarray(0, STUB_BYTES));
-  stub.writeUInt8(stub.readUInt8(0) + STUB_FLAG, 0);
-  dump[`hold:${place}`] = hex(stub);
-  dump[`cart:${place}`] = hex(row.record);
 }
 
 function hex(value: unknown): string {

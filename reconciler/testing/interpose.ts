@@ -1,6 +1,6 @@
 /**
  * Stands between a recovery and the real stores, and calls `before` ahead of every call that it
- * makes: there a test lets another recovery run, or lets this one die.
+ * makes to them: there a test lets another recovery run, or lets this one die.
  */
 import type { RecoveryDeps } from '../claim.ts';
 import type { Registry } from '../registry.ts';
@@ -18,6 +18,7 @@ export function interpose(deps: RecoveryDeps, before: BeforeCall): RecoveryDeps 
       get(_, property) {
         const value: unknown = Reflect.get(target, property, target);
         if (typeof value !== 'function') return value;
+        if (property === 'address') return value.bind(target);
         return async (...args: unknown[]) => {
           const call = `${name}.${String(property)}`;
           if (!LOOKS.has(call)) await before(call, count++);

@@ -11,7 +11,7 @@ import { testKafka } from '../../engine/testing/servers.ts';
 import { createEmbeddedLog } from '../../persister/embedded-log.ts';
 import { createPersister } from '../../persister/persister.ts';
 import type { TestLog } from './recovering.ts';
-import { LANE, type Stack } from './stack.ts';
+import { LANE, type LaneStack } from './stack.ts';
 
 /** The lane is closed, or the log has a gap. */
 const LEVEL_TIMEOUT_MS = 20_000;
@@ -26,7 +26,7 @@ export const LOGS = [
 ] as const;
 
 /** The persister works only when a test says so: what it has not read yet is the tail. */
-export async function startEmbedded(stack: Stack): Promise<TestLog> {
+export async function startEmbedded(stack: LaneStack): Promise<TestLog> {
   const { pool } = stack.database;
   const source = createRedisLogSource(stack.state);
   return {
@@ -52,7 +52,7 @@ export async function startEmbedded(stack: Stack): Promise<TestLog> {
 }
 
 /** The persister runs all the time, as recovery needs it; the relay only when a test says so. */
-export async function startKafkaLog(stack: Stack): Promise<TestLog> {
+export async function startKafkaLog(stack: LaneStack): Promise<TestLog> {
   const { pool } = stack.database;
   const { brokers, kafka, topic } = await ownTopic();
   const writer = createKafkaWriter({ kafka, topic });
@@ -109,7 +109,7 @@ async function ownTopic(): Promise<{
   return { brokers, kafka, topic };
 }
 
-async function untilLevel(stack: Stack, work: () => Promise<string>): Promise<void> {
+async function untilLevel(stack: LaneStack, work: () => Promise<string>): Promise<void> {
   const deadlineMs = performance.now() + LEVEL_TIMEOUT_MS;
   while (!(await isLevel(stack))) {
     const did = await work();
@@ -119,7 +119,7 @@ async function untilLevel(stack: Stack, work: () => Promise<string>): Promise<vo
   }
 }
 
-async function isLevel(stack: Stack): Promise<boolean> {
+async function isLevel(stack: LaneStack): Promise<boolean> {
   const { last } = await stack.state.tail({ epoch: Number.MAX_SAFE_INTEGER, seq: 0 }, 1);
   return isSameEntry(last, await readPosition(stack.database.pool, LANE));
 }

@@ -3,10 +3,13 @@ import { readPosition } from '../../engine/postgres/position.ts';
 import { Applier } from '../../persister/apply.ts';
 import { foldBatch } from '../../persister/batch.ts';
 import { consume } from '../../persister/consume.ts';
-import { LANE, type Stack } from './stack.ts';
+import { LANE, type LaneStack } from './stack.ts';
 
 /** At most so many entries; all that there are by default. Says how many it was. */
-export async function persist(stack: Stack, entriesMax = Number.MAX_SAFE_INTEGER): Promise<number> {
+export async function persist(
+  stack: LaneStack,
+  entriesMax = Number.MAX_SAFE_INTEGER,
+): Promise<number> {
   const { pool } = stack.database;
   const applier = new Applier({ pool, lane: LANE });
   let count = 0;

@@ -8,13 +8,13 @@ import { reserve } from '../../engine/redis/testing/test-lane.ts';
 import type { CrashPointName } from '../../engine/runtime/crash-point.ts';
 import { CRASH_POINTS } from '../../engine/runtime/crash-point.ts';
 import { dieHalfWay } from './forge.ts';
-import { connectLane, type Stack, submit } from './stack.ts';
+import { connectLane, type LaneStack, type Stack, submit } from './stack.ts';
 
 export type RecoveryPoint = Extract<CrashPointName, `recovery.${string}`>;
 export const RECOVERY_POINTS: readonly RecoveryPoint[] = CRASH_POINTS.recovery;
 
 /** Sells one unit of what `trade` put on sale; throws when the lane would not. */
-export async function sellOne(stack: Stack): Promise<void> {
+export async function sellOne(stack: LaneStack): Promise<void> {
   const operation = reserve(Buffer.from(`one-${randomBytes(6).toString('hex')}`), { B: 1 });
   const { outcome } = await submit(connectLane(stack.redis), operation);
   if (outcome !== 'created') throw new Error(`a unit could not be sold: ${outcome}`);

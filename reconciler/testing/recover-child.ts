@@ -1,6 +1,7 @@
 /**
- * One look at a lane, and one recovery when it needs it, in a process of its own, which kills itself
- * where HOLDFAST_CRASH_AT says. Prints its report. For tests: `holdfast recover` goes on for ever.
+ * One look at a lane, and one recovery when it needs it, in a process of its own, which kills (or
+ * stops) itself where HOLDFAST_CRASH_AT says. Prints its report. For tests: `holdfast recover` goes on
+ * for ever.
  */
 import { randomBytes } from 'node:crypto';
 import { connectKafka } from '../../engine/kafka/connect.ts';
@@ -14,15 +15,7 @@ import { createEmbeddedLog } from '../../persister/embedded-log.ts';
 import { RECOVERY_LIMITS } from '../claim.ts';
 import { Registry } from '../registry.ts';
 import { LaneWatcher, WATCH_LIMITS } from '../watch.ts';
-
-/** All in HOLDFAST_TEST_TARGET, as JSON. */
-export interface ChildTarget {
-  readonly redisUrl: string;
-  readonly databaseUrl: string;
-  readonly kafka?: { readonly brokers: readonly string[]; readonly topic: string };
-}
-
-export const TARGET_VARIABLE = 'HOLDFAST_TEST_TARGET';
+import { type ChildTarget, TARGET_VARIABLE } from './target.ts';
 
 async function main(target: ChildTarget): Promise<void> {
   const ignore = () => undefined;
@@ -41,13 +34,20 @@ async function main(target: ChildTarget): Promise<void> {
     pool,
     registry: new Registry(pool),
     random: randomBytes,
-    crashPoint: crashPointFrom(process.env),
-    limits: RECOVERY_LIMITS,
+    crashPoint: crashPointFrom(process.env, () =>
+      process.kill(process.pid, target.signal ?? 'SIGKILL'),
+    ),
+    limits: { ...RECOVERY_LIMITS, ...target.limits },
+    quorum: () => target.quorum ?? 0,
+    onProgress: ignore,
+    leader: `child:${process.pid}`,
     watch: WATCH_LIMITS,
     onReport: ignore,
     onError: ignore,
   });
-  const report = await watcher.runOnce(new AbortController().signal);
+  const report = await watcher
+    .runOnce(new AbortController().signal)
+    .catch((error: unknown) => ({ kind: 'failed', reason: String(error) }));
   process.stdout.write(JSON.stringify(report));
   process.exit(0);
 }

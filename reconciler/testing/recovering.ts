@@ -9,7 +9,7 @@ import { needsRecovery } from '../detect.ts';
 import { type RecoveryReport, recover } from '../recover.ts';
 import { Registry } from '../registry.ts';
 import { dumpPostgres, dumpRedis } from './dump.ts';
-import { connectLane, LANE, type Stack, trade } from './stack.ts';
+import { connectLane, LANE, type LaneStack, trade } from './stack.ts';
 
 /** The log of a test: Kafka, or the stream itself. */
 export interface TestLog {
@@ -22,7 +22,7 @@ export interface TestLog {
 }
 
 export function recoveryDeps(
-  stack: Stack,
+  stack: LaneStack,
   log: TestLog,
   more: Partial<RecoveryDeps> = {},
 ): RecoveryDeps {
@@ -35,6 +35,9 @@ export function recoveryDeps(
     random: randomBytes,
     crashPoint: noCrashPoint,
     limits: RECOVERY_LIMITS,
+    quorum: () => 0,
+    onProgress: () => undefined,
+    leader: 'test',
     ...more,
   };
 }
@@ -48,7 +51,7 @@ export async function recoverOnce(
   const tail = await deps.state.tail({ epoch: Number.MAX_SAFE_INTEGER, seq: 0 }, 1);
   const cause = needsRecovery(tail, row);
   if (cause === undefined) throw new Error(`the lane needs no recovery: ${row.state}`);
-  return recover(deps, row, cause, signal);
+  return recover(deps, row, { cause, detectedMs: performance.now() }, signal);
 }
 
 /** What a step found, of the recovery's timeline. */
@@ -60,7 +63,7 @@ export function detailOf(report: RecoveryReport, step: string): unknown {
  * The lane is open under the registry's term; after everything has reached PostgreSQL, Redis is what
  * PostgreSQL says; and it sells on.
  */
-export async function expectOpen(stack: Stack, log: TestLog): Promise<void> {
+export async function expectOpen(stack: LaneStack, log: TestLog): Promise<void> {
   const registry = new Registry(stack.database.pool);
   const row = await registry.read(LANE);
   const tail = await stack.state.tail({ epoch: 0, seq: 0 }, 1);
@@ -72,7 +75,7 @@ export async function expectOpen(stack: Stack, log: TestLog): Promise<void> {
 }
 
 /** Position and every cell and record are the same on both sides. */
-export async function expectLevel(stack: Stack): Promise<void> {
+export async function expectLevel(stack: LaneStack): Promise<void> {
   const tail = await stack.state.tail({ epoch: Number.MAX_SAFE_INTEGER, seq: 0 }, 1);
   const { position } = await new Registry(stack.database.pool).read(LANE);
   expect(isSameEntry(tail.last, position)).toBe(true);

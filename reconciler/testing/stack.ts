@@ -14,22 +14,27 @@ import type { LaneState } from '../../engine/redis/lane-state.ts';
 import type { Operation } from '../../engine/redis/operation.ts';
 import { reserve, settle, stockOperation } from '../../engine/redis/testing/test-lane.ts';
 import { startRedis, type TestRedis } from '../../engine/testing/servers.ts';
-import { type Database, migratedDatabase } from './database.ts';
+import { type MigratedDatabase, migratedDatabase } from '../../persister/testing/database.ts';
 
 export const LANE = 0;
 export const KEYS = laneKeys(LANE);
 
-export interface Stack {
-  readonly server: TestRedis;
+/** Whatever its Redis is. */
+export interface LaneStack {
   readonly redis: Redis;
   readonly state: LaneState;
   readonly lane: Lane;
-  readonly database: Database;
+  readonly database: MigratedDatabase;
   end(): Promise<void>;
 }
 
+/** On one plain Redis of its own. */
+export interface Stack extends LaneStack {
+  readonly server: TestRedis;
+}
+
 /** On a database of its own, unless it is given one. */
-export async function startStack(given?: Database): Promise<Stack> {
+export async function startStack(given?: MigratedDatabase): Promise<Stack> {
   const [server, database] = await Promise.all([startRedis(), given ?? migratedDatabase()]);
   const redis = connectRedis({ url: server.url, name: 'test', onError: () => undefined });
   await whenReady(redis, 5_000);
