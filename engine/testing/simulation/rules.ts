@@ -1,0 +1,19 @@
+/**
+ * Which rules hold in a run. Where a rule is a pure function of the product, the product's own runs,
+ * and switching it off puts a broken one in its place.
+ */
+import { plantBugs } from './planted.ts';
+import { PRODUCT, type Product } from './product.ts';
+import { PROPOSED, type RuleName } from './rule-names.ts';
+
+export interface Rules {
+  readonly on: (rule: RuleName) => boolean;
+  readonly product: Product;
+}
+
+export function makeRules(off: Iterable<RuleName> = [], proposed: readonly RuleName[] = []): Rules {
+  const planted = new Set(off);
+  const product = plantBugs(PRODUCT, planted);
+  const isIn = (rule: RuleName): boolean => !PROPOSED.has(rule) || proposed.includes(rule);
+  return { on: (rule) => !planted.has(rule) && isIn(rule), product };
+}

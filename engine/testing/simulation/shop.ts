@@ -1,0 +1,263 @@
+/**
+ * Clients and engines. A client asks for one reservation and settles it; it repeats with the same id
+ * until it is told something final, or gives up. An engine batches, remembers the position that it
+ * has seen, and holds an answer back until its level is reached, or a sign of life came.
+ */
+import { comparePlaces, type Place } from '../../log/place.ts';
+import { onFact } from './checks.ts';
+import type { Rules } from './rules.ts';
+import {
+  type Answer,
+  at,
+  type Client,
+  type Engine,
+  type Message,
+  type Op,
+  put,
+  type Verb,
+  type Wait,
+  type World,
+} from './world.ts';
+
+/** The client sends what it has to send next. */
+export function clientTurn(world: World, index: number): boolean {
+  const client = at(world.clients, index);
+  if (client.busy || client.verb === 'done' || client.notBefore > world.now) return false;
+  if (client.attempt >= at(world.plans, index).triesMax) {
+    put(world.clients, index, { verb: 'done' });
+    return true;
+  }
+  put(world.clients, index, { busy: true, attempt: client.attempt + 1 });
+  const engine = at(world.engines, client.engine);
+  put(world.engines, client.engine, { queue: [...engine.queue, index] });
+  return true;
+}
+
+/** What waits in the engine goes to the node that it is connected to, in one script. */
+export function flushEngine(world: World, index: number, rules: Rules): boolean {
+  const engine = at(world.engines, index);
+  if (engine.queue.length === 0) return false;
+  const ops = engine.queue.map((client) => opOf(world, client));
+  const names = ops.map(({ client, attempt, verb }) => `${verb} ${client}.${attempt}`).join(', ');
+  const wait = ops.some(({ client, verb }) => levelWanted(world, client, verb) === 'replicated');
+  const { node, seen } = engine;
+  world.messages.push({
+    kind: 'exec',
+    key: `exec e${index} N${node} ${names}`,
+    engine: index,
+    node,
+    ops,
+    sweep: false,
+    seen,
+    sentAt: world.now,
+    wait: wait && rules.on('wait_connection'),
+  });
+  put(world.engines, index, { queue: [] });
+  return true;
+}
+
+export function sweep(world: World, index: number): boolean {
+  const { node, seen } = at(world.engines, index);
+  const key = `exec e${index} N${node} sweep`;
+  if (world.messages.some((message) => message.key === key)) return false;
+  const rest = { ops: [], sweep: true, seen, sentAt: world.now, wait: false };
+  world.messages.push({ kind: 'exec', key, engine: index, node, ...rest });
+  return true;
+}
+
+function opOf(world: World, index: number): Op {
+  const { id, lines, ttlMs } = at(world.plans, index);
+  const { verb, attempt, holdEpoch } = at(world.clients, index);
+  if (verb === 'done') throw new Error(`client ${index} has nothing to ask`);
+  return { client: index, attempt, verb, id, lines, ttlMs, holdEpoch };
+}
+
+function levelWanted(world: World, client: number, verb: Verb) {
+  return at(world.plans, client).levels[verb];
+}
+
+/** The script's answers came back. */
+export function onReply(
+  world: World,
+  reply: Extract<Message, { kind: 'reply' }>,
+  rules: Rules,
+): void {
+  const { engine: index, stamp } = reply;
+  if (stamp === undefined) {
+    for (const answer of reply.answers) retryLater(world, answer);
+    return;
+  }
+  const engine = at(world.engines, index);
+  if (comparePlaces(stamp, engine.seen) > 0) put(world.engines, index, { seen: stamp });
+  for (const answer of reply.answers) assure(world, index, answer, reply, stamp, rules);
+}
+
+/** assurance.ts: which level must cover the answer, and does it need a sign of life? */
+function assure(
+  world: World,
+  index: number,
+  answer: Answer,
+  reply: Extract<Message, { kind: 'reply' }>,
+  stamp: Place,
+  rules: Rules,
+): void {
+  const { client, attempt, verb, outcome, state, replayed } = answer;
+  if (!isAsking(world, answer)) return;
+  const wanted = levelWanted(world, client, verb);
+  const level = rules.product.levelOf(verb, wanted, outcome, state, replayed);
+  const wait: Wait = {
+    client,
+    attempt,
+    verb,
+    level,
+    stamp,
+    until: world.now + world.config.waitMsMax,
+    outcome,
+    state,
+    entry: answer.wrote ? reply.entry : undefined,
+    call: reply.call,
+  };
+  const engine = at(world.engines, index);
+  if (level === 'memory' && rules.product.isFinalNo(verb, outcome, state)) {
+    put(world.engines, index, { asks: [...engine.asks, wait] });
+  } else if (level === 'memory') {
+    give(world, wait, rules);
+  } else if (level === 'replicated' && !rules.on('wait_connection')) {
+    // On another connection than the writer's WAIT returns at once.
+    give(world, wait, rules);
+  } else {
+    put(world.engines, index, { waits: [...engine.waits, wait] });
+    settleWaits(world, index, rules);
+  }
+}
+
+/** WAIT came back with enough replicas. */
+export function onWaited(world: World, index: number, call: string, rules: Rules): void {
+  const { waits } = at(world.engines, index);
+  const isDone = (wait: Wait): boolean => wait.level === 'replicated' && wait.call === call;
+  put(world.engines, index, { waits: waits.filter((wait) => !isDone(wait)) });
+  for (const wait of waits.filter(isDone)) give(world, wait, rules);
+}
+
+/** watermarks.ts: an engine looks at the marks of the node that it is connected to. */
+export function pollMarks(world: World, index: number, rules: Rules): boolean {
+  const engine = at(world.engines, index);
+  const stored = at(world.nodes, engine.node).marks;
+  const logged = later(engine.marks.logged, stored.logged);
+  const persisted = later(engine.marks.persisted, stored.persisted);
+  const marks = { logged: later(logged, persisted), persisted };
+  const isNews =
+    comparePlaces(marks.logged, engine.marks.logged) !== 0 ||
+    comparePlaces(persisted, engine.marks.persisted) !== 0;
+  if (isNews) put(world.engines, index, { marks });
+  return settleWaits(world, index, rules) || isNews;
+}
+
+export function later(a: Place, b: Place): Place {
+  return comparePlaces(a, b) >= 0 ? a : b;
+}
+
+function settleWaits(world: World, index: number, rules: Rules): boolean {
+  const { waits, marks } = at(world.engines, index);
+  const kept: Wait[] = [];
+  const reached: Wait[] = [];
+  const missed: Wait[] = [];
+  for (const wait of waits) {
+    const mark = wait.level === 'persisted' ? marks.persisted : marks.logged;
+    const isOfEpoch = wait.stamp.epoch === mark.epoch || !rules.on('mark_epoch');
+    const isMark = wait.level !== 'replicated';
+    if (isMark && isOfEpoch && comparePlaces(wait.stamp, mark) <= 0) reached.push(wait);
+    else if ((isMark && wait.stamp.epoch < mark.epoch) || wait.until <= world.now)
+      missed.push(wait);
+    else kept.push(wait);
+  }
+  if (kept.length === waits.length) return false;
+  put(world.engines, index, { waits: kept });
+  for (const wait of reached) give(world, wait, rules);
+  for (const wait of missed) retryLater(world, wait);
+  return true;
+}
+
+/** One look at the registry, which began after the replies that ask for it. */
+export function askRegistry(world: World, index: number, rules: Rules): boolean {
+  const { asks, marks } = at(world.engines, index);
+  if (asks.length === 0) return false;
+  const { registry } = world.pg;
+  const kept: Wait[] = [];
+  for (const ask of asks) {
+    const isOpen = registry.state === 'open' && registry.term === ask.stamp.epoch;
+    // Without PostgreSQL a valid entry behind the reply's position is the other sign.
+    const isMarked = marks.logged.epoch === ask.stamp.epoch && marks.logged.seq > ask.stamp.seq;
+    if (world.pgUp ? isOpen : isMarked) give(world, ask, rules);
+    else if (world.pgUp || ask.until <= world.now) retryLater(world, ask);
+    else kept.push(ask);
+  }
+  put(world.engines, index, { asks: kept });
+  return kept.length < asks.length;
+}
+
+/** No answer in time: the client is told that the outcome is unknown. */
+export function giveUp(world: World, client: number, attempt: number): boolean {
+  if (!isAsking(world, { client, attempt })) return false;
+  const { engine: index } = at(world.clients, client);
+  const { queue, waits, asks } = at(world.engines, index);
+  const isOther = (each: Wait): boolean => each.client !== client;
+  put(world.engines, index, {
+    queue: queue.filter((each) => each !== client),
+    waits: waits.filter(isOther),
+    asks: asks.filter(isOther),
+  });
+  retryLater(world, { client, attempt });
+  return true;
+}
+
+/** A new process: it has seen nothing, and nobody waits at it any more. */
+export function crashEngine(world: World, index: number): void {
+  const { queue, waits, asks } = at(world.engines, index);
+  const none: Place = { epoch: 0, seq: 0 };
+  const fresh: Partial<Engine> = { queue: [], waits: [], asks: [], seen: none };
+  put(world.engines, index, { ...fresh, marks: { logged: none, persisted: none } });
+  for (const client of queue) put(world.clients, client, { busy: false });
+  for (const wait of [...waits, ...asks]) retryLater(world, wait);
+}
+
+function isAsking(world: World, { client, attempt }: { client: number; attempt: number }): boolean {
+  const asking = at(world.clients, client);
+  return asking.busy && asking.attempt === attempt;
+}
+
+function retryLater(world: World, asked: { client: number; attempt: number }): void {
+  if (!isAsking(world, asked)) return;
+  // Load balancers send a retry to another engine.
+  const { verb, engine: last } = at(world.clients, asked.client);
+  const engine = (last + 1) % world.engines.length;
+  if (verb === 'commit' && at(world.plans, asked.client).asks) {
+    put(world.clients, asked.client, { verb: 'look_up' });
+  }
+  put(world.clients, asked.client, {
+    busy: false,
+    engine,
+    notBefore: world.now + world.config.retryMs,
+  });
+}
+
+/** The client is told, and goes on to what it planned next. */
+function give(world: World, wait: Wait, rules: Rules): void {
+  if (!isAsking(world, wait)) return;
+  const { client, verb, outcome, state, level, entry, stamp } = wait;
+  onFact(world, { client, verb, outcome, state, level, entry }, rules);
+  const plan = at(world.plans, client);
+  const notBefore = world.now + plan.thinkMs;
+  put(world.clients, client, { busy: false, notBefore, ...next(plan.goal, wait, stamp) });
+}
+
+function next(goal: string, { verb, outcome, state }: Wait, stamp: Place): Partial<Client> {
+  if (verb === 'reserve' && (outcome === 'created' || (outcome === 'exists' && state === 'held'))) {
+    const settle = goal === 'cancel' ? 'commit' : goal === 'none' ? 'done' : (goal as Verb);
+    return { verb: settle, holdEpoch: stamp.epoch };
+  }
+  if (verb === 'commit' && outcome === 'committed' && goal === 'cancel') return { verb: 'cancel' };
+  const isAskedFor =
+    verb === 'look_up' && state === 'held' && (goal === 'commit' || goal === 'cancel');
+  return { verb: isAskedFor ? 'commit' : 'done' };
+}
