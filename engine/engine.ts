@@ -8,25 +8,41 @@ import { IdMaker } from './domain/reservation-id.ts';
 import { createPool, type Pool } from './postgres/pool.ts';
 import { readRegistryRow } from './postgres/registry-row.ts';
 import { connectRedis, whenReady } from './redis/connect.ts';
+import {
+  type DurabilitySupport,
+  lacksOf,
+  readNodeFacts,
+  supportOf,
+} from './redis/durability-support.ts';
 import { createLane, type RunningLane } from './redis/lane.ts';
+import { openRedisSource } from './redis/open-source.ts';
+import { countReplicas } from './redis/replica-count.ts';
 import { createWatermarks, type RunningWatermarks } from './redis/watermarks.ts';
 import { createArchive } from './reservations/archive.ts';
 import type { ReservationDeps } from './reservations/deps.ts';
 import { startForgetting } from './reservations/forget.ts';
+import { resolveLevels } from './reservations/levels.ts';
 import { DEFAULT_RESERVATION_POLICY, type ReservationPolicy } from './reservations/policy.ts';
 import { startSweeper } from './reservations/sweeper.ts';
-import type { Config } from './runtime/config.ts';
+import { type Config, ConfigError } from './runtime/config.ts';
 import type { Logger } from './runtime/log.ts';
 import type { Metrics } from './runtime/metrics.ts';
+import type { Worker } from './runtime/worker.ts';
 import { createDirectory } from './stock/directory.ts';
+import { createSkuClasses, type SkuClasses } from './stock/sku-classes.ts';
 
 const LANE = 0;
 const CONNECTIONS_MAX = 8;
 const STORE_WAIT_MS = 10_000;
+/** For a reply that waits for nothing. */
+const REPLY_MS_MAX = 5_000;
 /** A store that is away fails every request: one line a second says so. */
 const WARNING_MS = 1_000;
 
 export interface Engine extends ReservationDeps {
+  readonly skuClasses: SkuClasses;
+  /** What its Redis can confirm, as it was at start. */
+  readonly support: DurabilitySupport;
   readonly config: Config;
   readonly pool: Pool;
   readonly redis: Redis;
@@ -44,67 +60,99 @@ export interface EngineOptions {
   readonly onFenced?: () => void;
 }
 
-/** Resolves when both stores answered; rejects when one does not within STORE_WAIT_MS. */
+/**
+ * Resolves when both stores answered; rejects when one does not within STORE_WAIT_MS, or when the
+ * durability settings ask for what they cannot keep (ConfigError).
+ */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { config, log, metrics } = options;
+  const stores = openStores(options);
+  try {
+    return await assemble(options, stores);
+  } catch (error) {
+    await stores.close();
+    throw error;
+  }
+}
+
+interface Stores {
+  readonly redis: Redis;
+  readonly subscriber: Redis;
+  readonly pool: Pool;
+  /** A further connection, on which commands may wait. */
+  readonly connectWaiting: () => Redis;
+  readonly onError: (error: Error) => void;
+  close(): Promise<void>;
+}
+
+function openStores({ config, log, metrics }: EngineOptions): Stores {
   const warn = atMostEvery(WARNING_MS, (error: Error) => log.warn({ err: error }, 'redis'));
   const onError = (error: Error): void => {
     metrics.countStoreError('redis');
     warn(error);
   };
-  const redis = connectRedis({ url: config.redisUrl, name: 'holdfast-engine', onError });
-  const subscriber = connectRedis({ url: config.redisUrl, name: 'holdfast-marks', onError });
+  const url = config.redisUrl;
+  const source = openRedisSource({ url, localAddress: config.redisLocalAddress });
+  const redis = connectRedis({ url, source, name: 'holdfast-engine', onError });
+  const subscriber = connectRedis({ url, source, name: 'holdfast-marks', onError });
   const pool = createPool({
     url: config.databaseUrl,
     applicationName: 'holdfast-engine',
     connectionsMax: CONNECTIONS_MAX,
     onIdleError: (error) => log.warn({ error: error.message }, 'postgres'),
   });
+  return {
+    redis,
+    subscriber,
+    pool,
+    // WAIT answers within its own time, a hung node not at all.
+    connectWaiting: () =>
+      connectRedis(
+        { url, source, name: 'holdfast-wait', onError },
+        { commandTimeout: config.durabilityWaitMs + REPLY_MS_MAX },
+      ),
+    onError,
+    async close() {
+      subscriber.disconnect();
+      redis.disconnect();
+      await pool.end();
+    },
+  };
+}
+
+async function assemble(options: EngineOptions, stores: Stores): Promise<Engine> {
+  const { config, log, metrics } = options;
+  const { redis, subscriber, pool } = stores;
+  await whenReady(redis, STORE_WAIT_MS);
+  const support = supportOf(await readNodeFacts(redis), await countReplicas(config, redis));
+  const skuClasses = createSkuClasses(pool, [...config.durabilityClasses.keys()]);
+  const policy = policyOf(config, support, skuClasses);
+  log.info({ ...support, levels: policy.levels }, 'durability');
+  const lane = laneOf(options, stores, support.replicas);
   const watermarks = createWatermarks({
     redis,
     subscriber,
     lane: LANE,
     waitMsMax: config.durabilityWaitMs,
+    confirmed: lane.confirmed,
     readRegistry: () => readRegistryRow(pool, LANE),
   });
-  const lane = laneOf(options, redis, onError);
   metrics.gauge('holdfast_lane_queued', 'Operations that wait for the lane.', [], lane.queued);
   metrics.gauge('holdfast_durability_waits', 'Answers that wait for their level.', [], () =>
     watermarks.waiting(),
   );
   const directory = createDirectory(pool);
-  await whenReady(redis, STORE_WAIT_MS);
-  await directory.load();
-  const policy = policyOf(config);
-  const sweeper = startSweeper({
-    lane,
-    everyMs: config.sweepMs,
-    onExpired: (holds) => log.debug({ holds }, 'expired'),
-    onError: (name, error) => log.warn({ err: error }, name),
-  });
-  const forgetting = startForgetting({
-    lane,
-    watermarks,
-    onError: (name, error) => log.warn({ err: error }, name),
-  });
+  await Promise.all([directory.load(), skuClasses.load()]);
+  const workers = startWorkers(options, lane, watermarks);
   return {
-    config,
-    log,
-    metrics,
-    pool,
-    redis,
-    lane,
-    watermarks,
-    directory,
-    policy,
+    ...{ config, log, metrics, pool, redis },
+    ...{ lane, watermarks, directory, skuClasses, support, policy },
     ids: new IdMaker(randomBytes),
     archive: createArchive({ pool, lane: LANE, waitMs: policy.archiveWaitMs }),
     async close() {
-      await Promise.all([sweeper.stop(), forgetting.stop()]);
+      await Promise.all(workers.map((worker) => worker.stop()));
       watermarks.close();
-      subscriber.disconnect();
-      redis.disconnect();
-      await pool.end();
+      lane.close();
+      await stores.close();
     },
   };
 }
@@ -118,14 +166,32 @@ function atMostEvery<T>(ms: number, act: (value: T) => void): (value: T) => void
   };
 }
 
+function startWorkers(
+  { config, log }: EngineOptions,
+  lane: RunningLane,
+  watermarks: RunningWatermarks,
+): readonly Worker[] {
+  const onError = (name: string, error: unknown): void => log.warn({ err: error }, name);
+  return [
+    startSweeper({
+      lane,
+      everyMs: config.sweepMs,
+      onExpired: (holds) => log.debug({ holds }, 'expired'),
+      onError,
+    }),
+    startForgetting({ lane, watermarks, onError }),
+  ];
+}
+
 function laneOf(
   { config, metrics, onFenced }: EngineOptions,
-  redis: Redis,
-  onStoreError: (error: Error) => void,
+  { redis, connectWaiting, onError }: Stores,
+  replicas: number,
 ): RunningLane {
   return createLane({
     redis,
     number: LANE,
+    confirming: { connect: connectWaiting, replicas, waitMsMax: config.durabilityWaitMs },
     limits: {
       batchOperationsMax: config.batchOperationsMax,
       batchLinesMax: config.batchLinesMax,
@@ -138,23 +204,38 @@ function laneOf(
         metrics.onFenced(reason);
         onFenced?.();
       },
-      onStoreError,
+      onStoreError: onError,
     },
   });
 }
 
-function policyOf(config: Config): ReservationPolicy {
-  const money = config.commitDurability;
+/** Throws ConfigError when a level is set that this deployment cannot give. */
+function policyOf(
+  config: Config,
+  support: DurabilitySupport,
+  skuClasses: SkuClasses,
+): ReservationPolicy {
+  const lacks = lacksOf(support);
+  const resolved = resolveLevels(
+    {
+      reserve: config.reserveDurability,
+      commit: config.commitDurability,
+      stock: config.stockDurability,
+      classes: config.durabilityClasses,
+    },
+    lacks,
+  );
+  if ('faults' in resolved) {
+    throw new ConfigError(
+      `The durability settings cannot be kept:\n  ${resolved.faults.join('\n  ')}`,
+    );
+  }
   return {
     ...DEFAULT_RESERVATION_POLICY,
+    ...resolved,
     ttlDefaultS: config.ttlDefaultS,
     ttlMaxS: config.ttlMaxS,
-    levels: {
-      ...DEFAULT_RESERVATION_POLICY.levels,
-      reserve: config.reserveDurability,
-      commit: money,
-      cancel: money,
-      ship: money,
-    },
+    classOf: skuClasses.of,
+    lacks,
   };
 }
