@@ -1,7 +1,7 @@
 /** `holdfast audit`: whether Redis, the log and PostgreSQL tell the same story. */
 import { Command } from 'commander';
 import { defaultStackDirectory } from '../../deploy/local/paths.ts';
-import { stackStatus } from '../../deploy/local/stack-status.ts';
+import { stackAddresses } from '../../deploy/local/stack-status.ts';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import type { AuditReport } from '../../reconciler/audit/report.ts';
 import { renderAudit } from '../../reconciler/audit/report.ts';
@@ -34,10 +34,16 @@ Examples:
 
 const CONNECT_TIMEOUT_MS = 3_000;
 
-interface AuditOptions {
+/** Where the stores are said to be. */
+export interface TargetOptions {
   readonly redisUrl?: string;
   readonly databaseUrl?: string;
   readonly kafkaBrokers?: string;
+  /** Of the local stack. */
+  readonly dir?: string;
+}
+
+interface AuditOptions extends TargetOptions {
   readonly json?: boolean;
 }
 
@@ -58,6 +64,7 @@ export function auditCommand(): Command {
     .option('--redis-url <url>', 'else REDIS_URL')
     .option('--database-url <url>', 'else DATABASE_URL')
     .option('--kafka-brokers <list>', 'host:port,... where Kafka is the log; else KAFKA_BROKERS')
+    .option('--dir <directory>', "else the local stack's data in this directory")
     .option('--json', 'print the report as one JSON object')
     .addHelpText('after', HELP)
     .action(audit);
@@ -72,12 +79,10 @@ async function audit(options: AuditOptions): Promise<void> {
 }
 
 /** Options, then the environment, then the local stack if it runs. */
-export function findTargets(options: AuditOptions, env: NodeJS.ProcessEnv): AuditTargets {
-  const local = new Map<string, string | undefined>(
-    stackStatus(defaultStackDirectory(), env).map(({ variable, address }) => [variable, address]),
-  );
-  const find = (option: string | undefined, variable: string) =>
-    option ?? (env[variable] || local.get(variable));
+export function findTargets(options: TargetOptions, env: NodeJS.ProcessEnv): AuditTargets {
+  const local = stackAddresses(options.dir ?? defaultStackDirectory(), env);
+  const find = (option: string | undefined, variable: keyof typeof local) =>
+    option ?? (env[variable] || local[variable]);
   const redisUrl = find(options.redisUrl, 'REDIS_URL');
   const databaseUrl = find(options.databaseUrl, 'DATABASE_URL');
   if (redisUrl === undefined || databaseUrl === undefined) {
@@ -97,6 +102,7 @@ export function findTargets(options: AuditOptions, env: NodeJS.ProcessEnv): Audi
 export async function auditTargets(targets: AuditTargets): Promise<AuditReport> {
   const redis = connectRedis({
     url: targets.redisUrl,
+    localAddress: process.env.HOLDFAST_REDIS_LOCAL_ADDRESS || undefined,
     name: 'holdfast-audit',
     onError: () => undefined,
   });

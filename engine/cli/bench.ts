@@ -9,6 +9,8 @@ Scenarios:
   lane     reserves in batches of 128 and 512 without HTTP: CPU of Redis, beside bare scripts
   hot-sku  one SKU over HTTP: throughput, latency at a fixed rate, CPU of engine and Redis, rejections,
            the persister alone and at work, and the audit of every unit
+  commit-latency
+           one caller's commit at each durability level, on a Redis group with Sentinels
 Servers are its own, on free ports with their data in a temporary directory; nothing that the environment
 names is touched. Absolute numbers are of this machine at this moment; ratios within a run are to be compared.
 
@@ -18,7 +20,7 @@ Exit codes:
   2  the command line is wrong
 
 Examples:
-  $ npm run bench                           both, about three minutes
+  $ npm run bench                           all, about four minutes
   $ npm run bench -- lane --quick           see that it works
   $ npm run bench -- hot-sku --json run.json`;
 

@@ -9,7 +9,7 @@ import { createRedisLogSource } from '../log/redis-log.ts';
 import type { Pool } from '../postgres/pool.ts';
 import { LANES } from '../redis/keys.ts';
 import type { LaneState } from '../redis/lane-state.ts';
-import { createRelay } from '../relay/relay.ts';
+import { createRelay, type RelayMetrics } from '../relay/relay.ts';
 import type { Config } from '../runtime/config.ts';
 import { crashPointFrom } from '../runtime/crash-point.ts';
 import type { Logger } from '../runtime/log.ts';
@@ -28,7 +28,10 @@ export interface LogRole {
   readonly fenced: FencedLog;
   openSource(lane: number): LogSource;
   /** Undefined where the log is embedded. */
-  createRelay(lane: number): { run(signal: AbortSignal): Promise<void> } | undefined;
+  createRelay(
+    lane: number,
+    metrics: RelayMetrics,
+  ): { run(signal: AbortSignal): Promise<void> } | undefined;
   close(): Promise<void>;
 }
 
@@ -69,8 +72,8 @@ async function startKafkaLog({ config, log, pool, state, name }: LogRoleOptions)
         name,
         onProblem: (message, details) => log.warn(details, message),
       }),
-    createRelay: (lane) =>
-      createRelay({ pool, lane, state, writer, log, crash: crashPointFrom(process.env) }),
+    createRelay: (lane, metrics) =>
+      createRelay({ pool, lane, state, writer, log, metrics, crash: crashPointFrom(process.env) }),
     close: () => writer.close(),
   };
 }

@@ -3,13 +3,20 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { packageRoot } from '../../deploy/local/paths.ts';
+import { NoPrimaryError } from '../postgres/primary.ts';
 import { ConfigError } from '../runtime/config.ts';
+import { SettingsError } from '../runtime/finding.ts';
 import { CommandError, EXIT } from './api.ts';
 import { auditCommand } from './audit.ts';
 import { benchCommand } from './bench.ts';
+import { chaosCommand } from './chaos.ts';
+import { checkCommand } from './check.ts';
 import { demoCommand } from './demo.ts';
 import { entryCommand } from './entry.ts';
 import { importCommand } from './import.ts';
+import { lanesCommand } from './lanes.ts';
+import { reconcileCommand } from './reconcile.ts';
+import { restoredCommand } from './restored.ts';
 import { roleCommands } from './role-commands.ts';
 import { stackCommand } from './stack.ts';
 import { tryCommands } from './try.ts';
@@ -21,7 +28,9 @@ Every command says its own with --help.
 Examples:
   $ holdfast dev                          everything in one process on the local stack
   $ holdfast reserve MUG@LON:2            try it
-  $ holdfast audit                        prove that Redis, the log and PostgreSQL agree`;
+  $ holdfast lanes                        whether it sells, who is behind, the last recoveries
+  $ holdfast audit                        prove that Redis, the log and PostgreSQL agree
+  $ holdfast reconcile                    what differs, why, and what --apply would do`;
 
 export function createProgram(): Command {
   const program = new Command('holdfast')
@@ -31,11 +40,16 @@ export function createProgram(): Command {
     .showHelpAfterError('(holdfast --help lists the commands)');
   const commands = [
     ...roleCommands(),
+    restoredCommand(),
     stackCommand(),
     importCommand(),
     ...tryCommands(),
     auditCommand(),
+    reconcileCommand(),
+    checkCommand(),
+    lanesCommand(),
     entryCommand(),
+    chaosCommand(),
     demoCommand(),
     benchCommand(),
   ];
@@ -64,7 +78,8 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
 
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
-  if (error instanceof CommandError || error instanceof ConfigError) {
+  const isOfEnvironment = error instanceof ConfigError || error instanceof SettingsError;
+  if (error instanceof CommandError || isOfEnvironment) {
     process.stderr.write(`${error.message}\n`);
     return error instanceof CommandError ? error.exitCode : EXIT.usage;
   }
@@ -80,5 +95,6 @@ function explain(error: unknown): number {
 
 function isUnreachable(error: unknown): error is Error {
   const isRefused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
-  return isRefused || (error instanceof Error && /is not ready after/.test(error.message));
+  if (isRefused || error instanceof NoPrimaryError) return true;
+  return error instanceof Error && /is not ready after/.test(error.message);
 }

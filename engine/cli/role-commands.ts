@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import type { LogChoice } from '../../deploy/local/stack.ts';
 import { type Config, readConfig } from '../runtime/config.ts';
 import { createLogger } from '../runtime/log.ts';
+import { requireSettings } from './check-settings.ts';
 import {
   type Role,
   runMigrations,
@@ -14,9 +15,12 @@ import {
   unparkLane,
 } from './roles.ts';
 import { startStackWithProgress } from './stack-progress.ts';
+import { type TopologyOptions, withTopologyOptions } from './topology-options.ts';
 
 const STORES = `
 REDIS_URL and DATABASE_URL name the stores; KAFKA_BROKERS the log (without it the log is embedded in Redis).
+A Redis group is named by its Sentinels: redis+sentinel://host:port,host:port/NAME[?password=...].
+The settings of all servers are checked first (holdfast check); HOLDFAST_SETTINGS_CHECK=warn starts in spite of them.
 Further settings are HOLDFAST_... variables; a wrong one is named with what it may be.`;
 const EXIT_CODES = `
 Exit codes: 0 ended by a signal; 1 failed, with the reason on stderr; 2 usage or environment`;
@@ -51,7 +55,7 @@ function role(
 }
 
 function dev(): Command {
-  return new Command('dev')
+  return withTopologyOptions(new Command('dev'))
     .description('everything in one process, on the local stack')
     .option('--port <port>', '0 takes a free one', '7070')
     .option('--host <host>', 'address to listen on', '127.0.0.1')
@@ -68,25 +72,29 @@ Starts what is not running, prints one line with the URL when it is ready, and s
 ${STORES}
 ${EXIT_CODES}
 
-Example:
-  $ holdfast dev --log embedded --port 0`,
+Examples:
+  $ holdfast dev --log embedded --port 0
+  $ holdfast dev --sentinel               on a Redis that fails over: kill its primary and see`,
     )
     .action(runDev);
 }
 
-async function runDev(options: {
-  port: string;
-  host: string;
-  dir?: string;
-  log: LogChoice;
-}): Promise<void> {
+interface DevOptions extends TopologyOptions {
+  readonly port: string;
+  readonly host: string;
+  readonly dir?: string;
+  readonly log: LogChoice;
+}
+
+async function runDev({ port, host, dir, ...wanted }: DevOptions): Promise<void> {
   const stack = await startStackWithProgress({
-    log: options.log,
-    ...(options.dir !== undefined && { directory: options.dir }),
+    ...wanted,
+    ...(dir !== undefined && { directory: dir }),
   });
   try {
-    const config = configure({ ...process.env, ...stack.env }, options);
+    const config = configure({ ...process.env, ...stack.env }, { port, host });
     const log = createLogger('dev', config.logLevel);
+    await requireSettings(config, log);
     const serving = await startAll({ config, log });
     process.stdout.write(`${readyLine(serving.url, stack.log)}\n`);
     await untilSignal();
@@ -114,7 +122,9 @@ function configure(
 
 async function serve(options: { port?: string; host?: string }): Promise<void> {
   const config = configure(process.env, options);
-  const serving = await startServe({ config, log: createLogger('engine', config.logLevel) });
+  const log = createLogger('engine', config.logLevel);
+  await requireSettings(config, log);
+  const serving = await startServe({ config, log });
   const kind = config.kafkaBrokers.length > 0 ? 'kafka' : 'embedded';
   process.stdout.write(`${readyLine(serving.url, kind)}\n`);
   await untilSignal();
@@ -126,7 +136,9 @@ async function hold(
   start: (options: { config: Config; log: ReturnType<typeof createLogger> }) => Promise<Role>,
 ): Promise<void> {
   const config = configure(process.env, {});
-  const running = await start({ config, log: createLogger(name, config.logLevel) });
+  const log = createLogger(name, config.logLevel);
+  await requireSettings(config, log);
+  const running = await start({ config, log });
   process.stdout.write(`holdfast ${name} runs\n`);
   await untilSignal();
   await running.close();

@@ -1,8 +1,13 @@
 /** The processes of Holdfast (design, section 3): each starts one role and gives its end. */
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Redis } from 'ioredis';
 import { migrate, requireSchema } from '../../persister/migrate.ts';
 import { createPersister } from '../../persister/persister.ts';
 import { RECOVERY_LIMITS } from '../../reconciler/claim.ts';
+import { showProgress } from '../../reconciler/copy-progress.ts';
+import { registerLaneMetrics } from '../../reconciler/lanes/metrics.ts';
+import type { LaneSources } from '../../reconciler/lanes/status.ts';
 import { Registry } from '../../reconciler/registry.ts';
 import { LaneWatcher, WATCH_LIMITS, type WatchReport } from '../../reconciler/watch.ts';
 import { createEngine, type Engine } from '../engine.ts';
@@ -10,13 +15,17 @@ import { apiRoutes } from '../http/routes.ts';
 import { type HttpServer, startHttpServer } from '../http/server.ts';
 import { createPool, type Pool } from '../postgres/pool.ts';
 import { connectRedis, whenReady } from '../redis/connect.ts';
+import { quorumOf } from '../redis/durability-support.ts';
 import { laneScripts } from '../redis/lane-scripts.ts';
 import type { LaneState } from '../redis/lane-state.ts';
+import { whyNotPrimary } from '../redis/majority.ts';
+import { countReplicas } from '../redis/replica-count.ts';
 import type { Config } from '../runtime/config.ts';
 import { crashPointFrom } from '../runtime/crash-point.ts';
 import type { Logger } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
 import { type LogRole, startLogRole } from './log-role.ts';
+import { createRoleMeter, persisterMetrics, relayMetrics } from './role-metrics.ts';
 
 const LANE = 0;
 const GRACE_MS = 5_000;
@@ -84,6 +93,7 @@ export async function startServe(
 
 /** A worker's own connections, ended with it. */
 interface Stores {
+  readonly redis: Redis;
   readonly pool: Pool;
   readonly state: LaneState;
   readonly log: LogRole;
@@ -96,12 +106,18 @@ async function connectStores(
   connections: number,
 ): Promise<Stores> {
   const onError = (error: Error): void => log.warn({ err: error }, 'redis');
-  const redis = connectRedis({ url: config.redisUrl, name, onError });
+  const redis = connectRedis({
+    url: config.redisUrl,
+    localAddress: config.redisLocalAddress,
+    name,
+    onError,
+  });
   await whenReady(redis, STORE_WAIT_MS);
   const pool = poolOf(config, log, name, connections);
   const state = laneScripts(redis, LANE);
   const logRole = await startLogRole({ config, log, pool, state, name });
   return {
+    redis,
     pool,
     state,
     log: logRole,
@@ -139,6 +155,7 @@ function running(run: (signal: AbortSignal) => Promise<void>, end: () => Promise
 export async function startPersist(options: RoleOptions): Promise<Role> {
   const stores = await connectStores(options, 'holdfast-persister', 3);
   const source = stores.log.openSource(LANE);
+  const meter = createRoleMeter();
   const persister = createPersister({
     pool: stores.pool,
     lane: LANE,
@@ -147,10 +164,13 @@ export async function startPersist(options: RoleOptions): Promise<Role> {
     state: stores.state,
     log: options.log,
     crash: crashPointFrom(process.env),
+    metrics: persisterMetrics(meter.metrics),
   });
+  const served = await meter.serve(options.config);
   return running(
     (signal) => persister.run(signal),
     async () => {
+      await served.close();
       await source.close();
       await stores.close();
     },
@@ -160,14 +180,19 @@ export async function startPersist(options: RoleOptions): Promise<Role> {
 /** From the lane to the log; nothing to do where the log is embedded. */
 export async function startRelay(options: RoleOptions): Promise<Role> {
   const stores = await connectStores(options, 'holdfast-relay', 2);
-  const relay = stores.log.createRelay(LANE);
+  const meter = createRoleMeter();
+  const relay = stores.log.createRelay(LANE, relayMetrics(meter.metrics));
   if (relay === undefined) {
     options.log.info('the log is embedded in Redis: the persister reads it there, no relay runs');
     return { close: () => stores.close() };
   }
+  const served = await meter.serve(options.config);
   return running(
     (signal) => relay.run(signal),
-    () => stores.close(),
+    async () => {
+      await served.close();
+      await stores.close();
+    },
   );
 }
 
@@ -190,9 +215,10 @@ export interface Recovering extends Role {
 export async function startRecover(
   options: RoleOptions & { readonly onReport?: (report: WatchReport) => void },
 ): Promise<Recovering> {
-  const { log } = options;
+  const { config, log } = options;
   const stores = await connectStores(options, 'holdfast-recovery', 6);
   const registry = new Registry(stores.pool);
+  const quorum = quorumOf(await countReplicas(config, stores.redis));
   const watcher = new LaneWatcher({
     lane: LANE,
     state: stores.state,
@@ -202,6 +228,10 @@ export async function startRecover(
     random: randomBytes,
     crashPoint: crashPointFrom(process.env),
     limits: RECOVERY_LIMITS,
+    quorum: () => quorum,
+    whyNotHere: () => whyNotPrimary(stores.redis, config),
+    onProgress: (progress) => log.info({ progress }, `copy: ${showProgress(progress)}`),
+    leader: `${hostname()}:${process.pid}`,
     watch: WATCH_LIMITS,
     onReport: (report) => {
       log[report.kind === 'open' || report.kind === 'recovery' ? 'info' : 'warn'](
@@ -212,15 +242,32 @@ export async function startRecover(
     },
     onError: (error) => log.warn({ err: error }, 'recovery will try again'),
   });
+  // After a failover the connection leads to the new primary: that is when to look.
+  stores.redis.on('ready', () => watcher.reconnected());
+  const meter = createRoleMeter();
+  registerLaneMetrics(meter.metrics, laneSources(config, stores, registry));
+  const served = await meter.serve(config);
   const role = running(
     (signal) => watcher.run(signal),
-    () => stores.close(),
+    async () => {
+      await served.close();
+      await stores.close();
+    },
   );
   return { wake: () => watcher.wake(), close: () => role.close() };
 }
 
-/** Everything in one process: `holdfast dev`. */
-export async function startAll(options: RoleOptions): Promise<Serving> {
+function laneSources(
+  { redisLocalAddress, redisUrl }: Config,
+  { pool, redis }: Pick<Stores, 'pool' | 'redis'>,
+  registry: Registry,
+): LaneSources {
+  return { lane: LANE, redis, redisUrl, redisLocalAddress, pool, registry, recoveriesMax: 1 };
+}
+
+/** Everything in one process: `holdfast dev`. Its one /metrics is the engine's. */
+export async function startAll(given: RoleOptions): Promise<Serving> {
+  const options = { ...given, config: { ...given.config, metricsPort: undefined } };
   await runMigrations(options);
   const roles: Role[] = [];
   const closeAll = async (): Promise<void> => {
@@ -242,6 +289,8 @@ export async function startAll(options: RoleOptions): Promise<Serving> {
     await isOpen;
     const serving = await startServe({ ...options, onFenced: () => recovery.wake() });
     roles.push(serving);
+    const { metrics, pool } = serving.engine;
+    registerLaneMetrics(metrics, laneSources(options.config, serving.engine, new Registry(pool)));
     return { ...serving, close: closeAll };
   } catch (error) {
     await closeAll();

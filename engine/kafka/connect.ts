@@ -5,7 +5,7 @@ import kafkajs from 'kafkajs';
 export type { Kafka } from 'kafkajs';
 
 /** CommonJS, whose names Node does not see all. */
-const { ConfigResourceTypes, KafkaJSProtocolError, logLevel } = kafkajs;
+const { KafkaJSProtocolError, logLevel } = kafkajs;
 
 export interface KafkaConnection {
   readonly brokers: readonly string[];
@@ -173,40 +173,4 @@ async function createTopic(admin: Admin, topic: string, partitions: number): Pro
     const isThere = error instanceof KafkaJSProtocolError && error.type === 'TOPIC_ALREADY_EXISTS';
     if (!isThere) throw error;
   }
-}
-
-/** What about the topic makes `logged` promise less than it says; nothing where all is well. */
-export async function topicRisks(kafka: Kafka, topic: string): Promise<readonly string[]> {
-  const admin = kafka.admin();
-  await admin.connect();
-  try {
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    const replicas = Math.min(...(topics[0]?.partitions ?? []).map((each) => each.replicas.length));
-    const { resources } = await admin.describeConfigs({
-      includeSynonyms: false,
-      resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
-    });
-    const settings = new Map(
-      (resources[0]?.configEntries ?? []).map((entry) => [entry.configName, entry.configValue]),
-    );
-    return risksOf(replicas, settings);
-  } finally {
-    await admin.disconnect();
-  }
-}
-
-function risksOf(replicas: number, settings: ReadonlyMap<string, string>): string[] {
-  const risks: string[] = [];
-  if (replicas < 2)
-    risks.push(`it has ${replicas} replica: what is logged is lost with that broker`);
-  if (replicas > 1 && Number(settings.get('min.insync.replicas')) < 2) {
-    risks.push('min.insync.replicas is 1: an acknowledged record may stand on one broker alone');
-  }
-  if (settings.get('unclean.leader.election.enable') === 'true') {
-    risks.push('unclean leader election is on: a broker that lacks records may become leader');
-  }
-  if (settings.get('cleanup.policy') !== 'delete') {
-    risks.push(`cleanup.policy is ${settings.get('cleanup.policy')}: a log must not be compacted`);
-  }
-  return risks;
 }

@@ -1,7 +1,7 @@
 /** The log in a real Kafka: what is written is read, from any offset, also across a restart. */
 import type { Kafka } from 'kafkajs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connectKafka, createProducer, ensureTopic, topicRisks } from '../kafka/connect.ts';
+import { connectKafka, createProducer, ensureTopic } from '../kafka/connect.ts';
 import { startKafka, testKafka } from '../testing/servers.ts';
 import type { ConsumerPosition, LogRecord, LogSource } from './event-log.ts';
 import { createKafkaFencedLog, createKafkaWriter } from './kafka-log.ts';
@@ -142,12 +142,6 @@ it('a topic with another number of partitions is refused', async () => {
   await expect(ensureTopic(kafka, { topic, partitions: 3 })).rejects.toThrow(
     `Kafka topic ${topic} has 2 partitions, 3 lanes need as many`,
   );
-});
-
-it('says what a single broker promises less', async () => {
-  expect(await topicRisks(kafka, topic)).toEqual([
-    'it has 1 replica: what is logged is lost with that broker',
-  ]);
 });
 
 it('goes on, written and read, when the broker was killed and started again', async () => {

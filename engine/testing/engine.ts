@@ -25,6 +25,7 @@ export interface TestAnswer {
 export interface TestEngine {
   readonly url: string;
   readonly serving: Serving;
+  /** Its own Redis; throws where the test named another (`redisUrl`). */
   readonly server: TestRedis;
   readonly database: TestDatabase;
   readonly redis: Redis;
@@ -48,6 +49,7 @@ export interface TestEngine {
 export interface TestEngineOptions {
   readonly log?: 'embedded' | 'kafka';
   /** Servers of the test's own, which it may stop; it ends them itself. */
+  readonly redisUrl?: string;
   readonly databaseUrl?: string;
   readonly kafkaBrokers?: readonly string[];
   /** HOLDFAST_... settings. */
@@ -55,14 +57,16 @@ export interface TestEngineOptions {
 }
 
 export async function startTestEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
-  const [server, database] = await Promise.all([
-    startRedis(),
+  const [own, database] = await Promise.all([
+    options.redisUrl === undefined ? startRedis() : undefined,
     options.databaseUrl === undefined ? testDatabase() : ownDatabase(options.databaseUrl),
   ]);
   const env: Record<string, string> = {
-    REDIS_URL: server.url,
+    REDIS_URL: own?.url ?? options.redisUrl ?? '',
     DATABASE_URL: database.url,
     HOLDFAST_PORT: '0',
+    // Servers of tests are not made to last: PostgreSQL without fsync, one Kafka.
+    HOLDFAST_SETTINGS_CHECK: 'warn',
     HOLDFAST_LOG_LEVEL: process.env.HOLDFAST_TEST_LOG_LEVEL ?? 'silent',
     ...options.settings,
   };
@@ -82,7 +86,10 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
   return {
     url: serving.url,
     serving,
-    server,
+    get server() {
+      if (own === undefined) throw new Error('the test named a Redis of its own by redisUrl');
+      return own;
+    },
     database,
     env,
     redis: serving.engine.redis,
@@ -99,7 +106,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
     async close() {
       for (const another of others) await another.close();
       await serving.close();
-      await server.stop();
+      await own?.stop();
       await database.drop();
     },
   };
