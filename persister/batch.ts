@@ -2,9 +2,18 @@
  * Entries in, rows out, without any I/O. Every movement of units goes through `move`, which keeps
  * the cell, the line and the ledger in step: one source, one destination, one quantity.
  */
-import type { Change, Committed, Entry, Reserved, StockMoved } from '../engine/events/entry.ts';
+import type {
+  Change,
+  Committed,
+  Entry,
+  Location,
+  Repaired,
+  Reserved,
+  StockMoved,
+} from '../engine/events/entry.ts';
 import { NO_ATTRIBUTES, type OperationAttributes, readAttributes } from './attributes.ts';
 import { type CellFold, CellFolds, isInCell } from './fold-cells.ts';
+import { ledgerRowsOf, restate } from './fold-repair.ts';
 import {
   addLine,
   type LineFold,
@@ -15,7 +24,6 @@ import {
 } from './fold-reservations.ts';
 import type {
   Batch,
-  Location,
   MovementCause,
   MovementRow,
   MovementType,
@@ -108,6 +116,9 @@ function apply(now: EntryFolding, change: Change): void {
       return;
     case 'product_defined':
       now.products.push({ sku: change.sku, epoch: now.entry.key.epoch, seq: now.entry.key.seq });
+      return;
+    case 'repaired':
+      repair(now, change);
       return;
     default:
       change satisfies never;
@@ -216,6 +227,24 @@ function moveStock(now: EntryFolding, change: StockMoved): void {
     seq: now.entry.key.seq,
     createdS: laneSeconds(now.entry),
   });
+}
+
+/** The ledger's rows move no balance here: by how much a balance was off is said beside them. */
+function repair(now: EntryFolding, change: Repaired): void {
+  for (const { cell, available, reserved, allocated } of change.corrections) {
+    const fold = now.folds[cell];
+    if (fold === undefined) continue;
+    fold.change.available += available;
+    fold.change.reserved += reserved;
+    fold.change.allocated += allocated;
+  }
+  for (const row of ledgerRowsOf(change, now.entry, now.folds)) {
+    now.movements.push({ ...row, index: now.index++ });
+  }
+  if (change.reservation === undefined) return;
+  const { version } = change.reservation;
+  const fold = now.reservations.settle({ ...change, version }, now.entry, NO_ATTRIBUTES);
+  restate(fold, change.reservation, now.folds);
 }
 
 function causeOf(

@@ -3,7 +3,7 @@
  * unreadable as one that ends early. What passes here can be stored, whatever it says.
  */
 import { isId, splitCellField } from '../engine/domain/ids.ts';
-import type { CellResult, Change, Entry } from '../engine/events/entry.ts';
+import type { CellResult, Change, Entry, Repaired } from '../engine/events/entry.ts';
 
 /** The end of the year 9999: beyond it dates have another form. */
 const TIME_MS_MAX = 253_402_300_799_999;
@@ -44,10 +44,32 @@ function namesCells(change: Change, cells: number): boolean {
       return change.lines.every((line) => line.placements.every(({ cell }) => cell < cells));
     case 'stock_moved':
       return change.deltas.every(({ cell, delta }) => cell < cells && Number.isSafeInteger(delta));
+    case 'repaired':
+      return isRepairOf(change, cells);
     case 'extended':
     case 'product_defined':
       return true;
     default:
       return change.moves.every(({ cell }) => cell < cells);
   }
+}
+
+/** A repair names cells of the entry, moves positive units, and counts in safe integers. */
+function isRepairOf(change: Repaired, cells: number): boolean {
+  const { corrections, movements, reservation } = change;
+  return (
+    corrections.every(
+      (each) =>
+        each.cell < cells &&
+        [each.available, each.reserved, each.allocated].every(Number.isSafeInteger),
+    ) &&
+    movements.every(
+      ({ cell, source, dest, quantity }) =>
+        cell < cells && source !== dest && quantity > 0 && Number.isSafeInteger(quantity),
+    ) &&
+    (reservation?.lines ?? []).every(
+      ({ cell, reserved, allocated }) =>
+        cell < cells && Number.isSafeInteger(reserved) && Number.isSafeInteger(allocated),
+    )
+  );
 }

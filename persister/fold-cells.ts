@@ -5,9 +5,9 @@
  */
 import type { Cell } from '../engine/domain/cell.ts';
 import { splitCellField } from '../engine/domain/ids.ts';
-import type { CellResult, Entry } from '../engine/events/entry.ts';
+import type { CellResult, Entry, Location } from '../engine/events/entry.ts';
 import { showPlace } from '../engine/log/place.ts';
-import type { CellName, CellRow, Location } from './rows.ts';
+import type { CellName, CellRow } from './rows.ts';
 
 export interface CellFold {
   readonly name: CellName;

@@ -3,7 +3,7 @@
  * state to its last and written once; one that PostgreSQL has already is a set of changes to its
  * newest row.
  */
-import type { Change, Committed, Entry, Reserved } from '../engine/events/entry.ts';
+import type { Change, Committed, Entry, Released, Reserved } from '../engine/events/entry.ts';
 import type { OperationAttributes } from './attributes.ts';
 import type { CellName, CreatedRow, LineRow, SettledRow } from './rows.ts';
 
@@ -18,7 +18,10 @@ export interface ReservationFold extends Mutable<Omit<SettledRow, 'lines' | 'ope
   operations: Buffer[];
 }
 
-export type ReservationChange = Exclude<Change, { type: 'stock_moved' | 'product_defined' }>;
+export type ReservationChange = Exclude<
+  Change,
+  { type: 'stock_moved' | 'product_defined' | 'repaired' }
+>;
 
 const MS_PER_S = 1000;
 
@@ -40,7 +43,7 @@ export class ReservationFolds {
 
   /** The reservation that the change settles, brought to the change's version. */
   settle(
-    change: Exclude<ReservationChange, Reserved>,
+    change: Pick<Released, 'id' | 'generation' | 'version'>,
     entry: Entry,
     attributes: OperationAttributes,
   ): ReservationFold {
@@ -62,7 +65,7 @@ export class ReservationFolds {
     return this.#all.filter((fold) => !fold.isNew);
   }
 
-  #add(change: ReservationChange, entry: Entry, isNew: boolean): ReservationFold {
+  #add(change: Pick<Reserved, 'id' | 'generation'>, entry: Entry, isNew: boolean): ReservationFold {
     const { epoch, seq } = entry.key;
     const fold: ReservationFold = {
       id: change.id,

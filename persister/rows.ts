@@ -1,7 +1,7 @@
 /** What a batch writes, as data: `batch.ts` makes it of entries, `apply.ts` brings it to PostgreSQL. */
 import type { Sku, WarehouseId } from '../engine/domain/ids.ts';
 import type { ReservationState } from '../engine/domain/reservation.ts';
-import type { Entry, StockKind } from '../engine/events/entry.ts';
+import type { Entry, Location, StockKind } from '../engine/events/entry.ts';
 
 /** The balances of a cell after the batch, and what they must have been before it. */
 export interface CellRow {
@@ -59,7 +59,7 @@ export interface CreatedRow extends ReservationChangeRow {
 
 /** A change of the newest row that PostgreSQL has of an id. Undefined: stays as it is. */
 export interface SettledRow extends ReservationChangeRow {
-  /** A commit took the units again after the hold was gone: the record begins anew. */
+  /** The record begins anew: a commit took the units again, or reconcile put it right. */
   readonly revived: boolean;
   /** The first entry of the batch that changes it; its creation where PostgreSQL has no row. */
   readonly createdEpoch: number;
@@ -92,8 +92,6 @@ export interface CellName {
   readonly pool: string;
 }
 
-export type Location = 'available' | 'reserved' | 'allocated' | 'customer' | 'supplier' | 'loss';
-
 export type MovementType =
   | 'receive'
   | 'adjust'
@@ -102,7 +100,8 @@ export type MovementType =
   | 'release'
   | 'expire'
   | 'cancel'
-  | 'ship';
+  | 'ship'
+  | 'repair';
 
 /** What the movements of one change have in common. */
 export interface MovementCause {

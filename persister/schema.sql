@@ -166,10 +166,25 @@ CREATE TABLE public.products (
     defined_seq bigint,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    class text COLLATE pg_catalog."C",
     CONSTRAINT products_height_mm_check CHECK ((height_mm >= 0)),
     CONSTRAINT products_length_mm_check CHECK ((length_mm >= 0)),
     CONSTRAINT products_weight_g_check CHECK ((weight_g >= 0)),
     CONSTRAINT products_width_mm_check CHECK ((width_mm >= 0))
+);
+
+CREATE TABLE public.reconciliations (
+    run text NOT NULL,
+    lane integer NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    failure text,
+    applied boolean NOT NULL,
+    compared jsonb NOT NULL,
+    differences jsonb NOT NULL,
+    repaired integer NOT NULL,
+    remaining integer NOT NULL,
+    report jsonb
 );
 
 CREATE TABLE public.recoveries (
@@ -179,7 +194,13 @@ CREATE TABLE public.recoveries (
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     steps jsonb DEFAULT '[]'::jsonb NOT NULL,
     ended_at timestamp with time zone,
-    outcome text
+    outcome text,
+    well_at timestamp with time zone,
+    detected_at timestamp with time zone,
+    leader text,
+    primary_address text,
+    replid text,
+    progress jsonb
 );
 
 CREATE TABLE public.reservation_lines (
@@ -265,6 +286,9 @@ ALTER TABLE ONLY public.positions
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (sku_id);
 
+ALTER TABLE ONLY public.reconciliations
+    ADD CONSTRAINT reconciliations_pkey PRIMARY KEY (run);
+
 ALTER TABLE ONLY public.recoveries
     ADD CONSTRAINT recoveries_pkey PRIMARY KEY (lane, term);
 
@@ -286,6 +310,12 @@ ALTER TABLE ONLY public.warehouses
 CREATE INDEX inventory_suspect ON public.inventory USING btree (sku_id) WHERE (suspect IS NOT NULL);
 
 CREATE INDEX operations_changed ON public.operations USING btree (lane, epoch, seq);
+
+CREATE INDEX products_class ON public.products USING btree (class) WHERE (class IS NOT NULL);
+
+CREATE INDEX reconciliations_newest ON public.reconciliations USING btree (lane, started_at DESC);
+
+CREATE INDEX recoveries_newest ON public.recoveries USING btree (lane, started_at DESC);
 
 CREATE INDEX reservations_changed ON public.reservations USING brin (epoch, seq, generation) WITH (autosummarize='on');
 

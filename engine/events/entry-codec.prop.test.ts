@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { asReservation, asSku, cellField } from '../domain/ids.ts';
 import { DecodeError } from './bytes.ts';
 import type { CellResult, Change, Entry, EntryKey } from './entry.ts';
-import { ENTRY_KINDS, STOCK_KINDS } from './entry.ts';
+import { ENTRY_KINDS, LOCATIONS, STOCK_KINDS } from './entry.ts';
 import { decodeEntry, encodeEntry } from './entry-codec.ts';
 
 const u16 = fc.integer({ min: 0, max: 0xffff });
@@ -53,6 +53,7 @@ const settled = { ...named, version: u16 };
 const keyed = { ...settled, operation: eight, attributes };
 const few = { maxLength: 4 };
 const moves = fc.array(fc.record({ line: u16, cell: u16, quantity: u32 }), few);
+const units = fc.maxSafeInteger();
 const type = <T extends string>(name: T) => fc.constant(name);
 
 const change: fc.Arbitrary<Change> = fc.oneof(
@@ -94,6 +95,42 @@ const change: fc.Arbitrary<Change> = fc.oneof(
     deltas: fc.array(fc.record({ cell: u16, delta: fc.maxSafeInteger() }), few),
   }),
   fc.record({ type: type('product_defined'), sku: plain.map(asSku) }),
+  fc.record(
+    {
+      type: type('repaired'),
+      ...named,
+      cause: plain,
+      attributes,
+      corrections: fc.array(
+        fc.record({ cell: u16, available: units, reserved: units, allocated: units }),
+        few,
+      ),
+      movements: fc.array(
+        fc.record({
+          cell: u16,
+          source: fc.constantFrom(...LOCATIONS),
+          dest: fc.constantFrom(...LOCATIONS),
+          quantity: units,
+        }),
+        few,
+      ),
+      reservation: fc.record({
+        version: u16,
+        record: fc.record({
+          state: fc.constant('released' as const),
+          fingerprint: eight,
+          createdS: u32,
+        }),
+        lines: fc.array(
+          fc.record({ line: u16, cell: u16, requested: u32, reserved: units, allocated: units }),
+          few,
+        ),
+      }),
+    },
+    {
+      requiredKeys: ['type', 'id', 'generation', 'cause', 'attributes', 'corrections', 'movements'],
+    },
+  ),
 );
 
 const entry: fc.Arbitrary<Entry> = fc.record({

@@ -19,20 +19,36 @@
  *     8 stock_moved      u8 kind (1 receive, 2 adjust), 8 fingerprint, u16+ attributes,
  *                        u16 n: u16 cell, i64 delta
  *     9 product_defined  u8+ sku
+ *    10 repaired         u8+ cause, u16+ attributes,
+ *                        u16 n: u16 cell, i64 available, i64 reserved, i64 allocated;
+ *                        u16 n: u16 cell, u8 source, u8 dest (1 available, 2 reserved, 3 allocated,
+ *                        4 customer, 5 supplier, 6 loss, 7 drift), i64 quantity;
+ *                        u8 1 when a reservation follows: u16 version, u32+ record (hold-codec.ts),
+ *                        u16 n: u16 line, u16 cell, u32 requested, i64 reserved, i64 allocated
  *   moves: u16 n: u16 line, u16 cell, u32 units
  */
-import type { CellField, ReservationId, Sku } from '../domain/ids.ts';
+import type { CellField, Sku } from '../domain/ids.ts';
 import { FINGERPRINT_BYTES } from '../domain/reservation.ts';
 import { packId, unpackId } from '../domain/reservation-id.ts';
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts';
 import { decodeCell, encodeCell } from './cell-codec.ts';
-import type { CellResult, Change, Entry, EntryKey, Fulfilled, Move, Reserved } from './entry.ts';
+import type {
+  CellResult,
+  Change,
+  Entry,
+  EntryKey,
+  Fulfilled,
+  Move,
+  Repaired,
+  Reserved,
+} from './entry.ts';
 import { ENTRY_KINDS, STOCK_KINDS } from './entry.ts';
+import { readRepaired, writeRepaired } from './repair-codec.ts';
 
 export const ENTRY_FORMAT = 1;
 const NONCE_BYTES = 8;
 
-type ChangeBase = { readonly id: ReservationId; readonly generation: number };
+type ChangeBase = Pick<Reserved, 'id' | 'generation'>;
 
 const TYPES = {
   reserved: 1,
@@ -44,6 +60,7 @@ const TYPES = {
   shipped: 7,
   stock_moved: 8,
   product_defined: 9,
+  repaired: 10,
 } as const satisfies Record<Change['type'], number>;
 
 export function encodeEntry(entry: Entry): Buffer {
@@ -83,16 +100,7 @@ function writeChange(out: ByteWriter, change: Change): void {
       out.raw(change.fingerprint);
       out.u32(change.deadlineS);
       out.bytes16(Buffer.from(change.attributes));
-      out.u16(change.lines.length);
-      for (const line of change.lines) {
-        out.u16(line.line);
-        out.u32(line.requested);
-        out.u8(line.placements.length);
-        for (const placement of line.placements) {
-          out.u16(placement.cell);
-          out.u32(placement.quantity);
-        }
-      }
+      writeLines(out, change.lines);
       return;
     case 'committed':
       out.u16(change.version);
@@ -135,8 +143,31 @@ function writeChange(out: ByteWriter, change: Change): void {
         out.i64(delta);
       }
       return;
+    case 'repaired':
+      writeRepaired(out, change);
+      return;
     default:
       change satisfies never;
+  }
+}
+
+/** One change alone, for the script that puts it into an entry of its own. */
+export function encodeChange(change: Repaired): Buffer {
+  const out = new ByteWriter(256);
+  writeChange(out, change);
+  return out.take();
+}
+
+function writeLines(out: ByteWriter, lines: Reserved['lines']): void {
+  out.u16(lines.length);
+  for (const line of lines) {
+    out.u16(line.line);
+    out.u32(line.requested);
+    out.u8(line.placements.length);
+    for (const placement of line.placements) {
+      out.u16(placement.cell);
+      out.u32(placement.quantity);
+    }
   }
 }
 
@@ -238,6 +269,8 @@ function readChange(reader: ByteReader): Change {
           delta: reader.i64(),
         })),
       };
+    case TYPES.repaired:
+      return readRepaired(base, reader);
     default:
       throw new DecodeError(`no change has type ${type}`);
   }

@@ -4,6 +4,7 @@
  */
 import type { Cell } from '../domain/cell.ts';
 import type { CellField, ReservationId, Sku } from '../domain/ids.ts';
+import type { ReservationRecord } from '../domain/reservation.ts';
 
 /** Names one entry for ever. The nonce tells a fork (same epoch and seq, other history) apart. */
 export interface EntryKey {
@@ -124,6 +125,60 @@ export interface ProductDefined {
   readonly sku: Sku;
 }
 
+/** Where units can stand. `drift`: nobody knows; only repairs name it. */
+export const LOCATIONS = [
+  'available',
+  'reserved',
+  'allocated',
+  'customer',
+  'supplier',
+  'loss',
+  'drift',
+] as const;
+export type Location = (typeof LOCATIONS)[number];
+
+/**
+ * What `holdfast reconcile` put right. The entry's cells are right from now on, whatever stood in
+ * Redis before. None of the other kinds fits: they move a balance and the ledger by the same units,
+ * and a repair is needed where only one of the two, or only one store, was wrong.
+ */
+export interface Repaired {
+  readonly type: 'repaired';
+  /** The reservation whose record was put right, else the name of the repair. */
+  readonly id: ReservationId;
+  readonly generation: number;
+  readonly cause: string;
+  /** JSON: {actor?}. */
+  readonly attributes: string;
+  /** By how much PostgreSQL's balances were off; nothing moves in its ledger for that. */
+  readonly corrections: readonly {
+    readonly cell: number;
+    readonly available: number;
+    readonly reserved: number;
+    readonly allocated: number;
+  }[];
+  /** Rows of the ledger: they put it right, or (there and back) remember the repair. */
+  readonly movements: readonly {
+    readonly cell: number;
+    readonly source: Location;
+    readonly dest: Location;
+    readonly quantity: number;
+  }[];
+  /** The whole reservation as it is; undefined when none was repaired, or its record was void. */
+  readonly reservation?: {
+    readonly version: number;
+    readonly record: ReservationRecord;
+    /** By how much PostgreSQL's lines were off. */
+    readonly lines: readonly {
+      readonly line: number;
+      readonly cell: number;
+      readonly requested: number;
+      readonly reserved: number;
+      readonly allocated: number;
+    }[];
+  };
+}
+
 export type Change =
   | Reserved
   | Committed
@@ -132,7 +187,8 @@ export type Change =
   | Extended
   | Fulfilled
   | StockMoved
-  | ProductDefined;
+  | ProductDefined
+  | Repaired;
 
 export interface Entry {
   readonly kind: EntryKind;

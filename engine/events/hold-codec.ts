@@ -20,6 +20,12 @@ const OPERATION_KEY_BYTES = 8;
 
 export function encodeHold(record: ReservationRecord): Buffer {
   const out = new ByteWriter(64);
+  writeHold(out, record);
+  return out.take();
+}
+
+/** For those who encode a million: behind what the writer has already. */
+export function writeHold(out: ByteWriter, record: ReservationRecord): void {
   out.u8(STATES[record.state]);
   out.raw(record.fingerprint);
   out.u32(record.createdS);
@@ -28,7 +34,7 @@ export function encodeHold(record: ReservationRecord): Buffer {
     out.u8(CLOSED_BY[record.closedBy]);
     writeOperations(out, record.operations);
   }
-  if (record.state !== 'held' && record.state !== 'committed') return out.take();
+  if (record.state !== 'held' && record.state !== 'committed') return;
   out.u16(record.version);
   out.u32(record.state === 'held' ? record.deadlineS : record.commitFingerprint);
   writeOperations(out, record.operations);
@@ -43,7 +49,6 @@ export function encodeHold(record: ReservationRecord): Buffer {
       out.u32(placement.quantity);
     }
   }
-  return out.take();
 }
 
 /** The record of a stock operation: only that it was done, and with what fingerprint. */

@@ -49,6 +49,7 @@ describe('vectors.json', () => {
         shipped: true,
         stock_moved: true,
         product_defined: true,
+        repaired: true,
       },
     };
     expect([...seen].sort()).toEqual(Object.keys(types).sort());

@@ -83,12 +83,13 @@ export class LaneReader {
       const [name, ...args] = command;
       return this.#redis.callBuffer(name, ...args.map(toArgument));
     };
-    const sent = [send(['MULTI']), ...commands.map(send), send(['EXEC'])];
+    const { grouped, takeApart } = groupGets(commands);
+    const sent = [send(['MULTI']), ...grouped.map(send), send(['EXEC'])];
     const replies = (await Promise.all(sent)).at(-1);
     if (!Array.isArray(replies)) throw new TypeError('Redis answered EXEC with no list');
     const failed = replies.find((reply) => reply instanceof Error);
     if (failed !== undefined) throw failed;
-    return replies;
+    return takeApart(replies);
   }
 
   /** Plain commands in one round trip. */
@@ -129,6 +130,40 @@ export class LaneReader {
     return ['XRANGE', this.#keys.log, from, '+', 'COUNT', ENTRIES_MAX];
   }
 }
+
+/**
+ * HGETs of one hash as one HMGET: within a transaction they see the same, and a command costs the
+ * client more than a field does.
+ */
+function groupGets(commands: readonly Command[]): {
+  readonly grouped: readonly Command[];
+  readonly takeApart: (replies: readonly unknown[]) => unknown[];
+} {
+  const grouped: [name: string, ...args: (string | number | Uint8Array)[]][] = [];
+  const hashes = new Map<string | number | Uint8Array, number>();
+  /** Of each command: its group, and which field of it. */
+  const places = commands.map(([name, key, field, ...rest]) => {
+    if (name !== 'HGET' || key === undefined || field === undefined) {
+      const own = [key, field, ...rest].filter((arg) => arg !== undefined);
+      return { group: grouped.push([name, ...own]) - 1, field: undefined };
+    }
+    const known = hashes.get(key);
+    const group = known ?? grouped.push(['HMGET', key]) - 1;
+    hashes.set(key, group);
+    const command = grouped[group];
+    return { group, field: (command?.push(field) ?? 0) - FIRST_FIELD - 1 };
+  });
+  return {
+    grouped,
+    takeApart: (replies) =>
+      places.map(({ group, field }) => {
+        return field === undefined ? replies[group] : asList(replies[group])[field];
+      }),
+  };
+}
+
+/** HMGET key field field ... */
+const FIRST_FIELD = 2;
 
 function toArgument(argument: string | number | Uint8Array): string | number | Buffer {
   return typeof argument === 'object' ? Buffer.from(argument) : argument;

@@ -13,6 +13,7 @@ import { LogFold } from '../../engine/testing/auditor/fold.ts';
 import type { FoldedReservation } from '../../engine/testing/auditor/reservation.ts';
 import { showCell, showReservation } from './compare.ts';
 import type { Findings } from './difference.ts';
+import { LedgerRepairs } from './ledger-repairs.ts';
 import type { Place } from './place.ts';
 import { isSamePlace, reaches, showPlace } from './place.ts';
 import type { EntryRow, MovementRow, Snapshot } from './snapshot.ts';
@@ -94,6 +95,7 @@ class Walk {
   readonly #from: Place | null;
   readonly #entries: Pull<EntryRow>;
   readonly #movements: Pull<MovementRow>;
+  readonly #ledgerRepairs = new LedgerRepairs();
   #lostFromStream = 0;
 
   constructor(first: LogItem, snapshot: Snapshot, findings: Findings, limits: LogPassLimits) {
@@ -158,6 +160,7 @@ class Walk {
     for (const { invariant, where, what } of this.#fold.violations) {
       this.#findings.add({ invariant, where, log: what, explanation: 'the log itself is wrong' });
     }
+    for (const found of this.#ledgerRepairs.standing()) this.#findings.add(found);
     await this.#compareCells();
     await this.#compareReservations();
     await this.#entries.close();
@@ -235,7 +238,7 @@ class Walk {
       if (postgres === log) continue;
       const where = `entry ${showPlace(entry.id)}, cell ${name}`;
       const explanation = explainMovements(booked.get(name), due.get(name));
-      this.#findings.add({
+      this.#ledgerRepairs.note(name, booked.get(name), due.get(name), {
         invariant: due.has(name) ? 'I4' : 'I5',
         where,
         postgres,
@@ -243,6 +246,8 @@ class Walk {
         explanation,
       });
     }
+    const repair = entry.changes.find((change) => change.type === 'repaired');
+    if (repair !== undefined) this.#ledgerRepairs.repair(repair.cause, due);
   }
 
   async #compareCells(): Promise<void> {

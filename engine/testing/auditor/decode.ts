@@ -4,8 +4,8 @@
  * that the fold can find what the engine's codec would repeat as a mistake.
  */
 import { Cursor } from './cursor.ts';
-import type { CellBalances } from './decode-record.ts';
-import { idText, readCell } from './decode-record.ts';
+import type { CellBalances, StoredRecord } from './decode-record.ts';
+import { idText, readCell, readRecord } from './decode-record.ts';
 
 export interface EntryId {
   readonly epoch: number;
@@ -91,12 +91,46 @@ export interface ProductChange {
   readonly sku: string;
 }
 
+/** Reconcile put something right: cells as the entry says, rows of the ledger, a whole record. */
+export interface RepairedChange extends OfReservation {
+  readonly type: 'repaired';
+  readonly cause: string;
+  readonly attributes: string;
+  /** By how much PostgreSQL's balances were off. */
+  readonly corrections: readonly {
+    readonly cell: number;
+    readonly available: number;
+    readonly reserved: number;
+    readonly allocated: number;
+  }[];
+  readonly movements: readonly {
+    readonly cell: number;
+    readonly source: RepairLocation;
+    readonly dest: RepairLocation;
+    readonly units: number;
+  }[];
+  readonly version: number | undefined;
+  readonly record: StoredRecord | undefined;
+}
+
+const REPAIR_LOCATIONS = [
+  'available',
+  'reserved',
+  'allocated',
+  'customer',
+  'supplier',
+  'loss',
+  'drift',
+] as const;
+export type RepairLocation = (typeof REPAIR_LOCATIONS)[number];
+
 export type ReservationChange =
   | ReservedChange
   | CommittedChange
   | SettledChange
   | ExpiredChange
-  | ExtendedChange;
+  | ExtendedChange
+  | RepairedChange;
 
 export type Change = ReservationChange | StockChange | ProductChange;
 
@@ -165,6 +199,8 @@ function readChange(cursor: Cursor, cellCount: number): Change {
       return readSettled('shipped', of, cursor, cellCount);
     case 8:
       return readStock(of, cursor, cellCount);
+    case 10:
+      return readRepaired(of, cursor, cellCount);
     default:
       return cursor.fail(`no change has type ${type}`);
   }
@@ -239,6 +275,43 @@ function readStock(of: OfReservation, cursor: Cursor, cellCount: number): StockC
       delta: cursor.signed(8),
     })),
   };
+}
+
+function readRepaired(of: OfReservation, cursor: Cursor, cellCount: number): RepairedChange {
+  const head = {
+    type: 'repaired',
+    ...of,
+    cause: cursor.shortText(),
+    attributes: cursor.longText(),
+    corrections: cursor.list(cursor.uint16(), () => ({
+      cell: cellIndex(cursor, cellCount),
+      available: cursor.signed(8),
+      reserved: cursor.signed(8),
+      allocated: cursor.signed(8),
+    })),
+    movements: cursor.list(cursor.uint16(), () => ({
+      cell: cellIndex(cursor, cellCount),
+      source: readLocation(cursor),
+      dest: readLocation(cursor),
+      units: cursor.signed(8),
+    })),
+  } as const;
+  if (!cursor.flag()) return { ...head, version: undefined, record: undefined };
+  const version = cursor.uint16();
+  const record = readRecord(cursor.bytes(cursor.uint32()), `the record of ${of.id}`);
+  cursor.list(cursor.uint16(), () => {
+    cursor.uint16();
+    cellIndex(cursor, cellCount);
+    cursor.uint32();
+    cursor.signed(8);
+    return cursor.signed(8);
+  });
+  return { ...head, version, record };
+}
+
+function readLocation(cursor: Cursor): RepairLocation {
+  const code = cursor.uint8();
+  return REPAIR_LOCATIONS[code - 1] ?? cursor.fail(`no location has code ${code}`);
 }
 
 function readMoves(cursor: Cursor, cellCount: number): Units[] {

@@ -1,5 +1,5 @@
 /** What a change does to the balances of the cells of its entry, as sums by index of the cell. */
-import type { Change } from './decode.ts';
+import type { Change, RepairLocation } from './decode.ts';
 
 export interface Effect {
   available: number;
@@ -47,8 +47,22 @@ export function effectsOf(change: Change, sums: Map<number, Effect>): void {
         at(cell).granted += delta;
       }
       return;
+    case 'repaired':
+      // What its rows in the ledger come to; cell by cell the fold asks what the entry states.
+      for (const { cell, source, dest, units } of change.movements) {
+        add(at(cell), source, -units);
+        add(at(cell), dest, units);
+      }
+      return;
     default:
   }
+}
+
+function add(effect: Effect, location: RepairLocation, units: number): void {
+  if (location === 'customer') effect.shipped += units;
+  else if (location === 'supplier' || location === 'loss' || location === 'drift') {
+    effect.granted -= units;
+  } else effect[location] += units;
 }
 
 function transfer(effect: Effect, from: keyof Effect, to: keyof Effect, units: number): void {

@@ -8,7 +8,7 @@
  * first balances of each cell, and says nothing about reservations whose beginning it did not see.
  */
 import { UnreadableBytes } from './cursor.ts';
-import type { CellAfter, Change, DecodedEntry, EntryId } from './decode.ts';
+import type { CellAfter, Change, DecodedEntry, EntryId, RepairedChange } from './decode.ts';
 import { decodeEntry } from './decode.ts';
 import type { Effect } from './effects.ts';
 import { effectsOf } from './effects.ts';
@@ -54,6 +54,8 @@ export class LogFold {
   readonly violations: Violation[] = [];
   /** When each stock operation was done, lane time. */
   readonly #operations = new Map<string, number>();
+  /** Balances that jumped without a change, and what was told of it, until a repair undoes it. */
+  readonly #jumps = new Map<string, { units: number; violations: Violation[] }>();
   readonly #windowMs: number;
   readonly #violationsMax: number;
   readonly #reservationsMax: number;
@@ -116,13 +118,16 @@ export class LogFold {
     this.#checkForm(entry);
     if (this.#last !== undefined) this.#pruneAtMidnight(this.#last.timeMs, entry.timeMs);
     const effects = new Map<number, Effect>();
+    const repair = entry.changes.find((change) => change.type === 'repaired');
     for (const change of entry.changes) {
       this.#changes += 1;
-      effectsOf(change, effects);
+      // The rows that a repair writes put PostgreSQL's ledger right, not what the log adds up to.
+      if (change.type !== 'repaired') effectsOf(change, effects);
       this.#applyChange(change, entry);
     }
     entry.cells.forEach((after, index) => {
-      this.#applyCell(after, effects.get(index), entry);
+      if (repair === undefined) this.#applyCell(after, effects.get(index), entry);
+      else this.#repairCell(after, index, repair, entry);
     });
     if (this.reservations.size > this.#reservationsMax) this.#forgetEnded();
     this.#entries += 1;
@@ -258,6 +263,7 @@ export class LogFold {
       if (seen && after[balance] !== expected) {
         const what = `${balance} is ${after[balance]}, but the changes make ${expected}`;
         this.#tell('I4', where, what);
+        this.#noteJump(cell, balance, after[balance] - expected);
       }
       if (after[balance] < 0) this.#tell('I1', where, `${balance} is ${after[balance]}`);
       cell[balance] = after[balance];
@@ -266,6 +272,54 @@ export class LogFold {
     cell.granted += effect?.granted ?? 0;
     cell.shipped += effect?.shipped ?? 0;
     if (this.#complete) this.#checkSums(cell, where);
+  }
+
+  /**
+   * A repair states what is right: what the log made before (only a store was wrong), or that and
+   * exactly what the repair says it was off. Then the jumps that it undoes are history, and no
+   * longer told.
+   */
+  #repairCell(after: CellAfter, index: number, repair: RepairedChange, entry: DecodedEntry): void {
+    const where = `entry ${nameOf(entry)}, cell ${after.sku} ${after.field}`;
+    const cell = this.#cellOf(after.sku, after.field);
+    const seen = this.#complete || cell.version > 0;
+    if (seen && after.version <= cell.version) {
+      this.#tell('I4', where, `a repair makes version ${after.version} out of ${cell.version}`);
+    }
+    const off = repair.corrections.find((correction) => correction.cell === index);
+    for (const balance of ['available', 'reserved', 'allocated'] as const) {
+      const moved = after[balance] - cell[balance];
+      if (seen && moved !== 0 && moved !== (off?.[balance] ?? 0)) {
+        this.#tell('I4', where, `a repair moves ${balance} by ${moved}, and says otherwise`);
+      }
+      if (after[balance] < 0) this.#tell('I1', where, `${balance} is ${after[balance]}`);
+      if (moved !== 0) this.#forgiveJump(cell, balance, moved);
+      cell[balance] = after[balance];
+    }
+    cell.version = after.version;
+    if (this.#complete) this.#checkSums(cell, where);
+  }
+
+  #noteJump(cell: FoldedCell, balance: string, units: number): void {
+    const name = `${cell.sku} ${cell.field} ${balance}`;
+    const jump = this.#jumps.get(name) ?? { units: 0, violations: [] };
+    this.#jumps.set(name, jump);
+    jump.units += units;
+    const told = this.violations.at(-1);
+    if (told !== undefined) jump.violations.push(told);
+  }
+
+  #forgiveJump(cell: FoldedCell, balance: string, repairedUnits: number): void {
+    const name = `${cell.sku} ${cell.field} ${balance}`;
+    const jump = this.#jumps.get(name);
+    if (jump === undefined || jump.units + repairedUnits !== 0) return;
+    this.#jumps.delete(name);
+    for (const violation of jump.violations) {
+      const at = this.violations.indexOf(violation);
+      if (at < 0) continue;
+      this.violations.splice(at, 1);
+      this.#violationCount -= 1;
+    }
   }
 
   #checkSums(cell: FoldedCell, where: string): void {

@@ -112,6 +112,7 @@ const TYPES: readonly Change['type'][] = [
   'shipped',
   'stock_moved',
   'product_defined',
+  'repaired',
 ];
 
 export function forgeEntry(entry: DecodedEntry): Buffer {
@@ -168,6 +169,8 @@ function forgeChange(out: Bytes, change: Change): void {
       out.counted(2, change.attributes).int(2, change.deltas.length);
       for (const { cell, delta } of change.deltas) out.int(2, cell).int(8, delta);
       return;
+    case 'repaired':
+      throw new Error('no story repairs anything: reconcile is tested on real stores');
     default:
       out
         .int(2, change.version)

@@ -9,7 +9,7 @@
  * step broke. It goes on after a broken rule as if the change were true, so that one mistake is
  * told once.
  */
-import type { DecodedEntry, ReservationChange, Units } from './decode.ts';
+import type { DecodedEntry, RepairedChange, ReservationChange, Units } from './decode.ts';
 import type { ClosedBy, HeldUnits, ReservationState } from './decode-record.ts';
 import type { Invariant } from './violation.ts';
 
@@ -61,6 +61,7 @@ export function advance(
   rules: StepRules,
 ): Step {
   if (change.type === 'reserved') return reserved(before, change, entry, rules);
+  if (change.type === 'repaired') return { after: repaired(before, change, entry), faults: [] };
   if (change.type === 'committed' && change.retaken) return retaken(before, change, entry);
   if (before === undefined) {
     const what = `it was ${change.type} but never reserved`;
@@ -147,9 +148,33 @@ function retaken(
   return { after, faults };
 }
 
+/** The repair states the record whole; without one it left the reservation as it was. */
+function repaired(
+  before: FoldedReservation | undefined,
+  { id, generation, version, record }: RepairedChange,
+  entry: DecodedEntry,
+): FoldedReservation | undefined {
+  if (record === undefined || record.state === 'operation') return before;
+  return {
+    id,
+    generation,
+    state: record.state,
+    version,
+    createdEpoch: before?.createdEpoch ?? entry.id.epoch,
+    createdSeq: before?.createdSeq ?? entry.id.seq,
+    createdMs: record.createdS * 1000,
+    fingerprint: record.fingerprint,
+    deadlineS: record.deadlineS ?? before?.deadlineS ?? 0,
+    commitFingerprint: record.commitFingerprint ?? before?.commitFingerprint ?? 0,
+    closedBy: record.closedBy ?? before?.closedBy,
+    units: record.lines ?? [],
+    operations: record.operations ?? [],
+  };
+}
+
 function settle(
   before: FoldedReservation,
-  change: Exclude<ReservationChange, { type: 'reserved' }>,
+  change: Exclude<ReservationChange, { type: 'reserved' | 'repaired' }>,
   entry: DecodedEntry,
   faults: Fault[],
 ): FoldedReservation {

@@ -1,0 +1,253 @@
+/** `holdfast reconcile`: compare, plan, and repair when told to; once, or on a schedule. */
+import { writeFileSync } from 'node:fs';
+import Table from 'cli-table3';
+import { Command, InvalidArgumentError } from 'commander';
+import { CAUSES } from '../../reconciler/reconcile/causes.ts';
+import { renderHtml } from '../../reconciler/reconcile/html.ts';
+import { LaneClosed } from '../../reconciler/reconcile/lane-look.ts';
+import { type ReconcileGauges, registerGauges } from '../../reconciler/reconcile/metrics.ts';
+import type { Progress, ReconcileOptions } from '../../reconciler/reconcile/reconcile.ts';
+import { type ReconcileReport, renderReport } from '../../reconciler/reconcile/report.ts';
+import { run, runOnce, type ScheduleDeps } from '../../reconciler/reconcile/schedule.ts';
+import { StoredBehind } from '../../reconciler/reconcile/stored.ts';
+import { createPool } from '../postgres/pool.ts';
+import { connectRedis, whenReady } from '../redis/connect.ts';
+import { LANES } from '../redis/keys.ts';
+import { crashPointFrom } from '../runtime/crash-point.ts';
+import { CommandError } from './api.ts';
+import { findTargets } from './audit.ts';
+import { createRoleMeter } from './role-metrics.ts';
+
+/** The command's own: a schedule's monitor must tell drift from "could not compare". */
+const EXIT_DIFFERENT = 1;
+const EXIT_NOT_COMPARED = 2;
+
+const HELP = `
+Compares Redis with PostgreSQL record by record while the lane sells: cells, reservations, stock operations,
+deadlines; and within PostgreSQL balances, ledger and lines. It prints a plan, and changes nothing without --apply.
+Each repair is guarded by what was seen, goes through the lane's log, and is remembered by the ledger with the
+reason "reconcile: <cause>". Running it again changes nothing. What cannot be decided is left alone, and told.
+Each run is kept in the table reconciliations. Without options and variables it looks at the local stack.
+
+Causes:
+${Object.entries(CAUSES)
+  .map(([cause, { proof }]) => `  ${cause.padEnd(18)} ${proof}`)
+  .join('\n')}
+
+Exit codes:
+  0  nothing differs; with --apply: nothing is left
+  1  something differs, or is left
+  2  the stores could not be compared (the lane is closed, PostgreSQL is behind, a store is away), or usage
+
+Examples:
+  $ holdfast reconcile                          what differs, and what would be done
+  $ holdfast reconcile --apply --html drift.html
+  $ holdfast reconcile --sku TEA --sku CUP --since 2h --json | jq '.by_cause'
+  $ holdfast reconcile --every 10m --apply      stay, and repair every ten minutes
+  $ HOLDFAST_METRICS_PORT=9471 holdfast reconcile --every 10m     the drift gauges at /metrics`;
+
+const CONNECT_TIMEOUT_MS = 3_000;
+const CONNECTIONS = 4;
+const PROGRESS_MS = 500;
+
+interface Options {
+  readonly redisUrl?: string;
+  readonly databaseUrl?: string;
+  readonly dir?: string;
+  readonly apply?: boolean;
+  readonly sku?: readonly string[];
+  readonly since?: number;
+  readonly json?: boolean;
+  readonly html?: string;
+  readonly lane: number;
+  readonly every?: number;
+}
+
+export function reconcileCommand(): Command {
+  return new Command('reconcile')
+    .description('find drift between the stores while they sell, name its cause, and repair it')
+    .option('--apply', 'repair what the plan says')
+    .option('--sku <sku>', 'only this SKU and its reservations; may be given again', collect)
+    .option(
+      '--since <when>',
+      'only what PostgreSQL changed since: 15m, 2h, 3d, or a time',
+      readSince,
+    )
+    .option('--every <interval>', 'run again and again: 30s, 10m, 1h', readDuration)
+    .option('--json', 'print the report as one JSON object')
+    .option('--html <file>', 'write the report as one HTML file too')
+    .option('--lane <n>', 'the lane', readLane, 0)
+    .option('--redis-url <url>', 'else REDIS_URL')
+    .option('--database-url <url>', 'else DATABASE_URL')
+    .option('--dir <directory>', "else the local stack's data in this directory")
+    .addHelpText('after', HELP)
+    .action(command);
+}
+
+function collect(sku: string, before: readonly string[] = []): string[] {
+  return [...before, sku];
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** `10m` in ms. */
+export function readDuration(text: string): number {
+  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const ms = Number(count) * (UNITS_MS[unit] ?? Number.NaN);
+  if (!(ms > 0))
+    throw new InvalidArgumentError('want a number and s, m, h or d: 30s, 10m, 2h, 3d.');
+  return ms;
+}
+
+/** A duration back from now, or a time as ISO 8601 has it; in ms since 1970. */
+export function readSince(text: string): number {
+  if (/^\d+[smhd]$/.test(text)) return Date.now() - readDuration(text);
+  const time = Date.parse(text);
+  if (Number.isNaN(time))
+    throw new InvalidArgumentError('want 15m, 2h, 3d, or 2026-11-21T18:00:00Z.');
+  return time;
+}
+
+function readLane(text: string): number {
+  const lane = Number(text);
+  if (!/^\d+$/.test(text) || lane >= LANES) {
+    throw new InvalidArgumentError(`want a whole number below ${LANES}.`);
+  }
+  return lane;
+}
+
+async function command(options: Options): Promise<void> {
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => stopping.abort());
+  }
+  await withDeps(options, stopping.signal, async (deps) => {
+    if (options.every === undefined) await once(deps);
+    else await schedule(deps, options.every, stopping.signal);
+  });
+}
+
+/** The role: it shows its gauges at HOLDFAST_METRICS_PORT, like the others that serve no HTTP. */
+async function schedule(deps: ScheduleDeps, everyMs: number, signal: AbortSignal): Promise<void> {
+  const meter = createRoleMeter();
+  const gauges: ReconcileGauges = registerGauges(meter.metrics.gauge);
+  const port = process.env.HOLDFAST_METRICS_PORT;
+  const served = await meter.serve({
+    host: process.env.HOLDFAST_HOST ?? '127.0.0.1',
+    metricsPort: port === undefined || port === '' ? undefined : Number(port),
+  });
+  const watched: ScheduleDeps = {
+    ...deps,
+    onReport: (report) => {
+      gauges.onReport(report);
+      deps.onReport(report);
+    },
+    onFailure: (error) => {
+      gauges.onFailure();
+      deps.onFailure(error);
+    },
+  };
+  try {
+    await run(watched, everyMs, signal);
+  } finally {
+    await served.close();
+  }
+}
+
+async function once(deps: ScheduleDeps): Promise<void> {
+  const report = await runOnce(deps);
+  if (report.left > 0) process.exitCode = EXIT_DIFFERENT;
+}
+
+function print(report: ReconcileReport, options: Options): void {
+  if (options.html !== undefined) writeFileSync(options.html, renderHtml(report));
+  process.stdout.write(
+    options.json === true
+      ? `${JSON.stringify(report, null, 2)}\n`
+      : renderReport(report, drawTable),
+  );
+}
+
+function drawTable([head = [], ...rows]: string[][]): string {
+  // Colours are for people: NO_COLOR and pipes get none.
+  const isPlain = process.env.NO_COLOR !== undefined || process.stdout.isTTY !== true;
+  const table = new Table({
+    head,
+    wordWrap: true,
+    colWidths: [18, 30, 24, 24, 24, 34],
+    ...(isPlain && { style: { head: [], border: [] } }),
+  });
+  table.push(...rows);
+  return table.toString();
+}
+
+async function withDeps(
+  options: Options,
+  signal: AbortSignal,
+  act: (deps: ScheduleDeps) => Promise<void>,
+): Promise<void> {
+  const targets = findTargets(options, process.env);
+  const onError = (): undefined => undefined;
+  const name = 'holdfast-reconcile';
+  const localAddress = process.env.HOLDFAST_REDIS_LOCAL_ADDRESS || undefined;
+  const redis = connectRedis({ url: targets.redisUrl, name, localAddress, onError });
+  const pool = createPool({
+    url: targets.databaseUrl,
+    applicationName: name,
+    connectionsMax: CONNECTIONS,
+    onIdleError: onError,
+  });
+  const isScheduled = options.every !== undefined;
+  const told: ReconcileOptions = {
+    apply: options.apply === true,
+    ...(options.sku !== undefined && { skus: options.sku }),
+    ...(options.since !== undefined && { sinceMs: options.since }),
+  };
+  try {
+    await whenReady(redis, CONNECT_TIMEOUT_MS);
+    await act({
+      redis,
+      pool,
+      lane: options.lane,
+      signal,
+      options: told,
+      crash: crashPointFrom(process.env),
+      onProgress: progressLine(),
+      onReport: (report) => print(report, options),
+      onFailure: ({ message }) => {
+        if (isScheduled) process.stderr.write(`could not compare: ${message}\n`);
+      },
+    });
+  } catch (error) {
+    throw explain(error);
+  } finally {
+    redis.disconnect();
+    await pool.end();
+  }
+}
+
+function explain(error: unknown): unknown {
+  const isBug = error instanceof TypeError || error instanceof RangeError;
+  if (isBug || error instanceof CommandError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  const isKnown = error instanceof LaneClosed || error instanceof StoredBehind;
+  const what = isKnown ? 'The stores cannot be compared now' : 'A store failed';
+  return new CommandError(`${what}: ${reason}`, EXIT_NOT_COMPARED);
+}
+
+/** One line on stderr that says how far it is; nothing where nobody watches. */
+function progressLine(): (progress: Progress) => void {
+  if (process.stderr.isTTY !== true) return () => undefined;
+  let shownMs = 0;
+  return ({ phase, compared, differences }) => {
+    if (performance.now() - shownMs < PROGRESS_MS) return;
+    shownMs = performance.now();
+    const count = compared.toLocaleString('en');
+    process.stderr.write(`\r\x1b[K${count} compared, ${differences} differences, ${phase}`);
+  };
+}

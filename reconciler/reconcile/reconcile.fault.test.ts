@@ -1,0 +1,224 @@
+/**
+ * Repairs that are interrupted, raced by a sale, or done by two at once; and the command, killed in
+ * the middle of its repairs.
+ */
+import { spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { laneKeys } from '../../engine/redis/keys.ts';
+import type { GaugeReading } from '../../engine/runtime/metrics.ts';
+import { startTestEngine, type TestEngine } from '../../engine/testing/engine.ts';
+import { SCRIPTS } from '../../lua/generated/scripts.ts';
+import { registerGauges } from './metrics.ts';
+import { type ReconcileDeps, type ReconcileOptions, reconcile } from './reconcile.ts';
+import { type ReconcileReport, renderReport } from './report.ts';
+import { run as runSchedule } from './schedule.ts';
+import { type Planter, planter } from './testing/plant.ts';
+
+const KEYS = laneKeys(0);
+const SKUS = ['A-1', 'A-2', 'A-3', 'A-4'] as const;
+/** Three processes, one after another, on a machine that does other things too. */
+const TIMEOUT_MS = 180_000;
+const MAIN = resolve(import.meta.dirname, '../../dist/engine/main.js');
+
+let engine: TestEngine;
+let plant: Planter;
+beforeAll(async () => {
+  engine = await startTestEngine();
+  plant = planter(engine);
+  await engine.stock(Object.fromEntries(SKUS.map((sku) => [`${sku}@A`, 1_000])));
+});
+afterAll(() => engine.close());
+
+function run(
+  options: Partial<ReconcileOptions> = {},
+  deps: Partial<ReconcileDeps> = {},
+): Promise<ReconcileReport> {
+  const { pool } = engine.serving.engine;
+  return reconcile({ redis: engine.redis, pool, ...deps }, { apply: false, ...options });
+}
+
+async function reserve(sku: string, quantity: number): Promise<void> {
+  const items = [{ sku_id: sku, quantity }];
+  const { status } = await engine.call('POST', '/api/v1/inventory/reserve', { items });
+  expect(status).toBe(201);
+}
+
+/** What the engine says is there to be had. */
+async function available(sku: string): Promise<number> {
+  const result = await engine.serving.engine.lane.availability([sku as never]);
+  return result.outcome === 'applied' ? (result.skus[0]?.cells[0]?.available ?? -1) : -1;
+}
+
+describe('repairs', () => {
+  it('are done once, however often they are interrupted', async () => {
+    for (const sku of SKUS) await plant.editCell(sku, { available: 7 });
+    for (let died = 1; died <= SKUS.length; died += 1) {
+      const crash = (point: string): void => {
+        if (point === 'reconcile.after_repair') throw new Error('died');
+      };
+      await expect(run({ apply: true }, { crash })).rejects.toThrow('died');
+      expect((await run()).difference_count).toBe(SKUS.length - died);
+    }
+    for (const sku of SKUS) expect(await available(sku)).toBe(1_000);
+  });
+
+  it('leave alone what was sold since it was seen, and see it anew', async () => {
+    await plant.editCell('A-1', { available: 50 });
+    const raced = beforeRepairs(engine.redis, () => reserve('A-1', 3), 2);
+    const report = await run({ apply: true }, { redis: raced });
+    expect(report).toMatchObject({ left: 0 });
+    expect(report.repaired).toBeGreaterThan(0);
+    expect(await available('A-1')).toBe(1_000 - 6);
+    expect((await run()).difference_count).toBe(0);
+  });
+
+  it('are not done twice by two who see the same', async () => {
+    await plant.editCell('A-2', { available: 30 });
+    // PostgreSQL takes the wrong balance over: both stores are off the ledger.
+    await reserve('A-2', 1);
+    const reports = await Promise.all([run({ apply: true }), run({ apply: true })]);
+    expect(reports.map(({ left }) => left)).toEqual([0, 0]);
+    expect(await available('A-2')).toBe(1_000 - 1);
+    const after = await run();
+    expect(after.differences).toEqual([]);
+  });
+
+  it('look only at what they are told to', async () => {
+    await plant.editCell('A-3', { available: 5 });
+    await plant.editCell('A-4', { available: 5 });
+    const only = await run({ skus: ['A-3'] });
+    expect(only.differences.map(({ where }) => where)).toEqual(['cell A-3 A']);
+    expect(only.compared.cells).toBe(1);
+    // Nothing was written since: what Redis alone did is not seen by what PostgreSQL changed.
+    const since = await run({ sinceMs: Date.now() + 60_000 });
+    expect(since).toMatchObject({ difference_count: 0, compared: { cells: 0 } });
+    await run({ apply: true });
+  });
+
+  it('cannot be when the lane is closed', async () => {
+    await engine.redis.hset(KEYS.meta, 'state', 'closed');
+    await expect(run()).rejects.toThrow(/lane is closed|fenced/);
+    await engine.redis.hset(KEYS.meta, 'state', 'open');
+  });
+});
+
+describe('holdfast reconcile', () => {
+  it(
+    'plans, is killed in the middle, repairs the rest, and says what it compared',
+    async () => {
+      const left = async () => (await run()).difference_count;
+      await plant.editCell('A-1', { available: 9 });
+      await plant.editCell('A-2', { available: 9 });
+      const html = join(tmpdir(), `holdfast-${randomBytes(6).toString('hex')}.html`);
+      const plan = await holdfast(['--json', '--html', html]);
+      expect(plan.code).toBe(1);
+      expect(JSON.parse(plan.stdout)).toMatchObject({ by_cause: { manual_edit: 2 }, repaired: 0 });
+      expect(readFileSync(html, 'utf8')).toContain('manual_edit');
+    rmSync(html);
+
+      const killed = await holdfast(['--apply'], { HOLDFAST_CRASH_AT: 'reconcile.after_repair' });
+      expect(killed.signal).toBe('SIGKILL');
+      expect(await left()).toBe(1);
+      const done = await holdfast(['--apply']);
+      expect([done.code, done.stdout]).toEqual([0, expect.stringContaining('1 repaired, 0 left')]);
+      const again = renderReport(await run({ apply: true }), String);
+      expect(again).toMatch(/Lane 0: 4 cells, .* compared at .*\nNothing differs\./);
+
+      const { rows } = await engine.serving.engine.pool.query<{ repaired: number }>(
+        'SELECT repaired FROM reconciliations ORDER BY started_at',
+      );
+      expect(rows.map(({ repaired }) => repaired)).toEqual([0, 1]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('a schedule', () => {
+  it('keeps each run, goes on after one that could not compare, and feeds the gauges', async () => {
+    const stop = new AbortController();
+    const read = new Map<string, () => GaugeReading | Promise<GaugeReading>>();
+    const gauges = registerGauges((name, _help, _labels, value) => read.set(name, value));
+    const { pool } = engine.serving.engine;
+    await engine.redis.hset(KEYS.meta, 'state', 'closed');
+    await plant.editCell('A-3', { available: 4 });
+    let reports = 0;
+    const deps = {
+      ...{ redis: engine.redis, pool, options: { apply: true } },
+      onFailure: () => {
+        gauges.onFailure();
+        void engine.redis.hset(KEYS.meta, 'state', 'open');
+      },
+      onReport: (report: ReconcileReport) => {
+        gauges.onReport(report);
+        reports += 1;
+        if (reports === 2) stop.abort();
+      },
+    };
+    const before = await pool.query('SELECT run FROM reconciliations');
+    await runSchedule(deps, 1, stop.signal);
+    const after = await pool.query('SELECT failure FROM reconciliations');
+    expect(after.rows.length - before.rows.length).toBeGreaterThanOrEqual(3);
+    expect(read.get('holdfast_reconcile_failures_total')?.()).toBeGreaterThan(0);
+    expect(read.get('holdfast_reconcile_repairs_total')?.()).toBe(1);
+    expect(read.get('holdfast_drift_left')?.()).toBe(0);
+  });
+});
+
+describe('what cannot be decided', () => {
+  it('is told, left alone, and told again', async () => {
+    // A receipt that the ledger lost: as well the balance may have been raised by hand.
+    await plant.ledger(
+      `DELETE FROM stock_movements WHERE sku_id = 'A-4' AND movement_type = 'receive'`,
+    );
+    for (const apply of [false, true, true]) {
+      const report = await run({ apply });
+      expect(report).toMatchObject({ left: 1, repaired: 0, by_cause: { ledger_mismatch: 1 } });
+    }
+    expect(await available('A-4')).toBe(1_000);
+  });
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+}
+
+function holdfast(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const child = spawn(process.execPath, [MAIN, 'reconcile', ...args], {
+    env: { ...process.env, ...engine.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let stdout = '';
+  child.stdout.on('data', (piece: Buffer) => {
+    stdout += piece.toString();
+  });
+  return new Promise((done, fail) => {
+    child.on('error', fail);
+    child.on('close', (code, signal) => done({ code, signal, stdout }));
+  });
+}
+
+/** The same connection; `act` comes before each of the first repairs. */
+function beforeRepairs(redis: Redis, act: () => Promise<void>, times: number): Redis {
+  const repair = createHash('sha1').update(SCRIPTS.repair.source).digest('hex');
+  let left = times;
+  return new Proxy(redis, {
+    get(target, property) {
+      const value: unknown = Reflect.get(target, property, target);
+      if (typeof value !== 'function') return value;
+      return async (...args: unknown[]) => {
+        if (property === 'callBuffer' && args[1] === repair && left > 0) {
+          left -= 1;
+          await act();
+        }
+        return Reflect.apply(value, target, args);
+      };
+    },
+  });
+}
