@@ -1,6 +1,7 @@
 /** The shop that a scenario sells from: its API, its position, its audit. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { decodeEntry } from '../../engine/events/entry-codec.ts';
 import { createPool, type Pool } from '../../engine/postgres/pool.ts';
 import { readPosition } from '../../engine/postgres/position.ts';
 import { laneKeys } from '../../engine/redis/keys.ts';
@@ -30,8 +31,6 @@ const WAREHOUSE = 'A';
 const READY_MS_MAX = 30_000;
 const PERSISTED_MS_MAX = 300_000;
 const POLL_MS = 20;
-/** Offset of the number of changes in an entry: events/entry-codec.ts. */
-const CHANGES_AT = 60;
 
 export function createShop(
   engine: ServeProcess,
@@ -126,7 +125,7 @@ async function countBacklog(redis: Redis, pool: Pool): Promise<number> {
     const entries = piece as [Buffer, [Buffer, Buffer]][];
     for (const [id, [, bytes]] of entries) {
       [epoch = 0, seq = 0] = id.toString().split('-').map(Number);
-      changes += bytes.readUInt16BE(CHANGES_AT);
+      changes += decodeEntry(bytes).changes.length;
     }
     if (entries.length === 0) return changes;
   }

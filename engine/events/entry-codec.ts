@@ -1,6 +1,6 @@
 /**
  * The bytes of a log entry, format 1. `lua/includes/entry.lua` writes them, this module reads them
- * (and writes them, for tests and for tools), the persister merges them. Big-endian throughout;
+ * (and writes them, for tests and for tools, a run as the reserves in it), the persister merges them. Big-endian throughout;
  * `u8+` is a length in one byte and then so many bytes, `u16+` likewise.
  *
  *   u8 format, u8 kind (1 batch, 2 opened, 3 tick)
@@ -25,6 +25,10 @@
  *                        4 customer, 5 supplier, 6 loss, 7 drift), i64 quantity;
  *                        u8 1 when a reservation follows: u16 version, u32+ record (hold-codec.ts),
  *                        u16 n: u16 line, u16 cell, u32 requested, i64 reserved, i64 allocated
+ *    11 a run of reserved, each one line of as many units at one cell; no id and generation here:
+ *                        u16 n, u32 deadline_s, u16 cell, u32 units, then in columns
+ *                        n x { u16 generation, u24 bucket, u8+ packed id }, n x 8 fingerprint,
+ *                        n x u16+ attributes
  *   moves: u16 n: u16 line, u16 cell, u32 units
  */
 import type { CellField, Sku } from '../domain/ids.ts';
@@ -62,6 +66,9 @@ const TYPES = {
   product_defined: 9,
   repaired: 10,
 } as const satisfies Record<Change['type'], number>;
+
+const RUN = 11;
+const NO_FINGERPRINT = Buffer.alloc(FINGERPRINT_BYTES);
 
 export function encodeEntry(entry: Entry): Buffer {
   const out = new ByteWriter();
@@ -194,7 +201,8 @@ export function decodeEntry(bytes: Buffer): Entry {
   const cellCount = reader.u16();
   const changeCount = reader.u16();
   const cells = Array.from({ length: cellCount }, () => readCell(reader));
-  const changes = Array.from({ length: changeCount }, () => readChange(reader));
+  const changes: Change[] = [];
+  for (let i = 0; i < changeCount; i++) readChange(reader, changes);
   if (!reader.done) throw new DecodeError(`${bytes.length - reader.at} bytes follow the entry`);
   return { kind, key, predecessor, timeMs, cells, changes };
 }
@@ -215,11 +223,38 @@ function readCell(reader: ByteReader): CellResult {
   return { sku, field, ...decodeCell(reader.bytes8()) };
 }
 
-function readChange(reader: ByteReader): Change {
+function readChange(reader: ByteReader, changes: Change[]): void {
   const type = reader.u8();
   if (type === TYPES.product_defined) {
-    return { type: 'product_defined', sku: reader.ascii8() as Sku };
+    changes.push({ type: 'product_defined', sku: reader.ascii8() as Sku });
+  } else if (type === RUN) {
+    readRun(reader, changes);
+  } else {
+    changes.push(readOne(reader, type));
   }
+}
+
+/** Reserves that differ in id, fingerprint and attributes alone. */
+function readRun(reader: ByteReader, changes: Change[]): void {
+  const count = reader.u16();
+  const deadlineS = reader.u32();
+  const placement = { cell: reader.u16(), quantity: reader.u32() };
+  const lines = [{ line: 0, requested: placement.quantity, placements: [placement] }];
+  const ids = Array.from({ length: count }, () => {
+    const generation = reader.u16();
+    // Where the record stands in Redis, which a reader of the log need not know.
+    reader.u24();
+    return { id: unpackId(reader.bytes8()), generation };
+  });
+  const fingerprints = Array.from(ids, () => readFingerprint(reader));
+  ids.forEach(({ id, generation }, i) => {
+    const fingerprint = fingerprints[i] ?? NO_FINGERPRINT;
+    const attributes = readText(reader);
+    changes.push({ type: 'reserved', id, generation, fingerprint, deadlineS, attributes, lines });
+  });
+}
+
+function readOne(reader: ByteReader, type: number): Change {
   const id = unpackId(reader.bytes8());
   const base = { id, generation: reader.u16() };
   switch (type) {

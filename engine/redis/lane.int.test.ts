@@ -179,19 +179,6 @@ describe('reserve', () => {
     expect(new Set(outcomes.map(({ stamp }) => stamp.seq)).size).toBe(1);
   });
 
-  it('writes the same bytes in its short form as in its long one', async () => {
-    const sku = newSku();
-    await t.receive({ [`${sku}@A`]: 10 });
-    const fresh = { fresh: true, attributes: '{"order_id":"o"}' };
-    await t.submit(reserve(t.ids.make(t.lane.nowMs(), 0), { [`${sku}@A`]: 2 }, fresh));
-    await t.submit(
-      reserve(t.ids.make(t.lane.nowMs(), 0), { [`${sku}@A`]: 2 }, { ...fresh, fresh: false }),
-    );
-    const [short, long] = (await t.entries()).slice(-2).map((entry) => entry.changes[0]);
-    const withoutId = (change: unknown) => ({ ...(change as object), id: '', deadlineS: 0 });
-    expect(withoutId(short)).toEqual(withoutId(long));
-  });
-
   it('keeps a cart of 1,000 lines beside small records, whole', async () => {
     const sku = newSku();
     const fields = Array.from({ length: 1_000 }, (_, i) => `${sku}-${i}`);

@@ -33,6 +33,7 @@ import {
   encodeStock,
   isFenced,
   readAnswer,
+  readAnswers,
   readSkuView,
   readStamp,
 } from './operation-codec.ts';
@@ -164,36 +165,30 @@ export function createLane(options: LaneOptions): RunningLane {
     levels: ReadonlySet<RedisLevel>,
   ): Promise<void> => {
     const started = now();
-    const reply = await callBatch(script, items, levels);
+    const answers = await callBatch(script, items, levels);
     hooks.onBatch(script, items.length, now() - started);
-    for (const item of items) {
-      const answer = 'outcome' in reply ? reply : answerOf(reply);
+    answers.forEach((answer, i) => {
       try {
-        item.done(answer);
+        items[i]?.done(answer);
       } catch (error) {
         hooks.onStoreError(error as Error);
       }
-    }
+    });
   };
 
   const callBatch = async (
     script: 'submit' | 'settle',
     items: readonly Waiting[],
     levels: ReadonlySet<RedisLevel>,
-  ): Promise<Reply | LaneRefusal> => {
+  ): Promise<readonly OperationAnswer[]> => {
+    const refuseAll = (refusal: LaneRefusal) => items.map(() => refusal);
     try {
-      const payload = encoder.encode(items.map((item) => item.operation));
-      return await call(script, limits.holdAgeSMax, payload, levels);
+      const batch = encoder.encode(items.map((item) => item.operation));
+      const reply = await call(script, limits.holdAgeSMax, batch.payload, levels);
+      if ('outcome' in reply) return refuseAll(reply);
+      return readAnswers(reply.reader, reply.stamp, batch);
     } catch (error) {
-      return refuseError(error as Error);
-    }
-  };
-
-  const answerOf = ({ reader, stamp }: Reply): OperationAnswer => {
-    try {
-      return readAnswer(reader, stamp);
-    } catch (error) {
-      return refuseError(error as Error);
+      return refuseAll(refuseError(error as Error));
     }
   };
 

@@ -19,6 +19,7 @@ import type {
   SkuView,
   StockOperation,
 } from './operation.ts';
+import { type Run, Runs, readRun, writeRun } from './run-codec.ts';
 
 const FRESH = 1;
 const PARTIAL = 2;
@@ -50,6 +51,14 @@ export function encodeContext(context: ScriptContext): Buffer {
   return out.take();
 }
 
+/** A batch as it is sent, and where its answers belong. */
+export interface EncodedBatch {
+  readonly payload: Buffer;
+  readonly runs: readonly Run[];
+  /** Indexes of the operations that stand in no run, in the order of their answers. */
+  readonly others: readonly number[];
+}
+
 /** Encodes batches; owns its buffers, so one to a lane. */
 export class BatchEncoder {
   readonly #names = new ByteWriter(1024);
@@ -57,14 +66,28 @@ export class BatchEncoder {
   readonly #skus = new Map<string, number>();
   readonly #fields = new Map<string, number>();
 
-  encode(operations: readonly Operation[]): Buffer {
+  encode(operations: readonly Operation[]): EncodedBatch {
     this.#skus.clear();
     this.#fields.clear();
-    this.#body.u16(operations.length);
-    for (const operation of operations) this.#operation(operation);
+    const runs = new Runs();
+    const others: number[] = [];
+    operations.forEach((operation, index) => {
+      if (!runs.add(operation, index)) others.push(index);
+    });
+    this.#body.u16(runs.list.length);
+    for (const run of runs.list) {
+      const { sku, field } = run;
+      writeRun(this.#body, run, this.#name(this.#skus, sku), this.#name(this.#fields, field));
+    }
+    this.#body.u16(others.length);
+    for (const index of others) {
+      const operation = operations[index];
+      if (operation) this.#operation(operation);
+    }
     this.#writeNames(this.#skus);
     this.#writeNames(this.#fields);
-    return Buffer.concat([this.#names.take(), this.#body.take()]);
+    const payload = Buffer.concat([this.#names.take(), this.#body.take()]);
+    return { payload, runs: runs.list, others };
   }
 
   #writeNames(names: ReadonlyMap<string, number>): void {
@@ -177,6 +200,18 @@ export function readStamp(reader: ByteReader): LaneStamp | Fenced {
 
 export function isFenced(stamp: LaneStamp | Fenced): stamp is Fenced {
   return 'fenced' in stamp;
+}
+
+/** The answers of a batch, in the order of its operations. */
+export function readAnswers(
+  reader: ByteReader,
+  stamp: LaneStamp,
+  { runs, others }: EncodedBatch,
+): OperationResult[] {
+  const results: OperationResult[] = [];
+  for (const run of runs) readRun(reader, stamp, run, results);
+  for (const index of others) results[index] = readAnswer(reader, stamp);
+  return results;
 }
 
 export function readAnswer(reader: ByteReader, stamp: LaneStamp): OperationResult {

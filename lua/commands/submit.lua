@@ -3,7 +3,12 @@ Decides a batch of operations on one lane, each for itself, all in one entry of 
 
 KEYS[1]  meta
 ARGV[1]  context: I8 epoch, I8 seq seen, c8 nonce for the entry, I4 greatest age of a hold, s
-ARGV[2]  operations: I2 n, n x u8+ SKU; I2 n, n x u8+ field; I2 n operations, each
+ARGV[2]  operations: I2 n, n x u8+ SKU; I2 n, n x u8+ field; I2 n runs (includes/runs.lua), each
+           u16 SKU, u16 field, u32 units, u32 ttl s, u16 generation, u16 n reserves, u16 n buckets,
+           u32 bytes of all attributes, u8+ line as records have it, then in columns
+           n x { u24 bucket, u16 reserves }, n x { u16 generation, u24 bucket, u8 17, 17 bytes id },
+           n x c8 fingerprint, n x u16+ attributes
+         and behind them I2 n operations, each
          u8 kind (1 reserve, 2 commit, 3 release, 4 extend, 5 cancel, 6 ship, 7 inspect), u8 flags,
          u16 generation (0: today's or yesterday's), u24 bucket, u8+ id, then
            reserve  c8 fingerprint, u32 ttl s, u16+ attributes,
@@ -16,8 +21,9 @@ ARGV[2]  operations: I2 n, n x u8+ SKU; I2 n, n x u8+ field; I2 n operations, ea
                     lines: u16 n: u16 SKU, u16 field, u32 units
                     flags: 1 lines, 2 adopt, 4 retake, 8 keyed
 Touches  log, deadlines, stock:*, hold:*, cart:*, due:*
-Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset, and an
-         answer an operation (includes/answers.lua)
+Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset,
+         for each run u16 reserves that hold (the first ones) and, unless these are all, u8 outcome
+         and i64 units to be had of the others; and an answer an operation (includes/answers.lua)
 Variants submit: flags=; settle: flags=allow-oom
 ]]
 -- @include fence
@@ -40,10 +46,13 @@ local skus, fields, pos
 skus, pos = read_names(1)
 fields, pos = read_names(pos)
 
+-- @include runs
 -- @include reserve
 -- @include settle
 
 local count
+count, pos = struct.unpack('>I2', operations, pos)
+for _ = 1, count do pos = reserve_run(pos) end
 count, pos = struct.unpack('>I2', operations, pos)
 for _ = 1, count do
   local kind, flags, generation, bucket, id

@@ -7,11 +7,28 @@
 local WIDTH = { [0] = 'b', 'h', 'i4', 'i8' }
 local stocks, touched, touched_count = {}, {}, 0
 
+-- How a cell with this head is packed; the cells of a batch have few different ones.
+local formats = {}
+local function format_of(head)
+  local format = formats[head]
+  if not format then
+    format = '>B' .. WIDTH[math.floor(head / 64)] .. WIDTH[math.floor(head / 16) % 4]
+      .. WIDTH[math.floor(head / 4) % 4] .. WIDTH[head % 4]
+    formats[head] = format
+  end
+  return format
+end
+
+-- Every field that a cell may get is there from the start, because a table that grows is built anew.
+local function make_cell(stock, field, a, r, l, v)
+  local c = { stock = stock, field = field, a = a, r = r, l = l, v = v, index = false, bytes = false }
+  stock.cells[field] = c
+  return c
+end
+
 local function decode_cell(stock, field, bytes)
-  local h = string.byte(bytes)
-  local a, r, l, v = struct.unpack('>' .. WIDTH[math.floor(h / 64)] .. WIDTH[math.floor(h / 16) % 4]
-    .. WIDTH[math.floor(h / 4) % 4] .. WIDTH[h % 4], bytes, 2)
-  return { stock = stock, field = field, a = a, r = r, l = l, v = v }
+  local _, a, r, l, v = struct.unpack(format_of(string.byte(bytes)), bytes)
+  return make_cell(stock, field, a, r, l, v)
 end
 
 local function width(n)
@@ -22,9 +39,9 @@ local function width(n)
 end
 
 local function encode_cell(c)
-  local wa, wr, wl, wv = width(c.a), width(c.r), width(c.l), width(c.v)
-  return struct.pack('>B' .. WIDTH[wa] .. WIDTH[wr] .. WIDTH[wl] .. WIDTH[wv],
-    wa * 64 + wr * 16 + wl * 4 + wv, c.a, c.r, c.l, c.v)
+  local a, r, l, v = c.a, c.r, c.l, c.v
+  local head = width(a) * 64 + width(r) * 16 + width(l) * 4 + width(v)
+  return struct.pack(format_of(head), head, a, r, l, v)
 end
 
 local function stock_of(sku)
@@ -46,16 +63,15 @@ local function cell_of(s, field)
   local c = s.cells[field]
   if c == nil then
     local bytes = redis.call('HGET', s.key, field)
-    c = bytes and decode_cell(s, field, bytes) or false
+    if bytes then return decode_cell(s, field, bytes) end
+    c = false
     s.cells[field] = c
   end
   return c or nil
 end
 
 local function new_cell(s, field)
-  local c = { stock = s, field = field, a = 0, r = 0, l = 0, v = 0 }
-  s.cells[field] = c
-  return c
+  return make_cell(s, field, 0, 0, 0, 0)
 end
 
 -- Reads every cell of the shared pool; `list` and `total` (of available) are there from then on.
@@ -67,7 +83,6 @@ local function load_all(s)
     local field = all[i]
     if field ~= '' and not string.find(field, '/', 1, true) then
       local c = s.cells[field] or decode_cell(s, field, all[i + 1])
-      s.cells[field] = c
       s.list[#s.list + 1] = c
       s.total = s.total + c.a
     end

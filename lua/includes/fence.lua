@@ -9,7 +9,8 @@ local prefix = string.sub(KEYS[1], 1, -5)
 local log = prefix .. 'log'
 local meta = redis.call('HMGET', KEYS[1], 'state', 'replid', 'epoch', 'seq', 'nonce', 'offset', 'time')
 if not meta[1] then return struct.pack('>BB', 1, FENCE.no_meta) end
-if string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') ~= meta[2] then
+local replid = 'master_replid:' .. (meta[2] or '') .. '\r'
+if not string.find(redis.call('INFO', 'replication'), replid, 1, true) then
   return struct.pack('>BB', 1, FENCE.replid)
 end
 if meta[1] ~= 'open' then return struct.pack('>BB', 1, FENCE.closed) end

@@ -4,7 +4,8 @@
 -- does not turn a bucket of small records into a hash table.
 --
 -- Gives: find_hold(generation, bucket, id), parse_hold(bytes), encode_hold(hold), save_hold(at,
---        bytes), new_holds, write_holds(), add_due(second, at), add_due_ref(...), write_due()
+--        bytes), new_holds, write_holds(), add_due(second, at), write_due(); and for who has
+--        references packed already: due_of(second), add_due_piece(list, piece, count)
 
 local found, dirty, dirty_count, due = {}, {}, 0, {}
 
@@ -152,26 +153,41 @@ end
 -- Deadlines: a list a second, each element up to LIMIT.due_refs references, behind a sorted set
 -- of seconds. A reference is looked at when its second comes, never removed before: the record
 -- decides.
-local function add_due_ref(second, ref)
+
+-- What goes into a second's list: pieces, and how many references stand in each.
+local function due_of(second)
   local list = due[second]
   if not list then
-    list = { [0] = 0 }
+    list = { pieces = {}, counts = {}, n = 0 }
     due[second] = list
   end
-  local n = list[0] + 1
-  list[n], list[0] = ref, n
+  return list
+end
+
+local function add_due_piece(list, piece, count)
+  local n = list.n + 1
+  list.pieces[n], list.counts[n], list.n = piece, count, n
 end
 
 local function add_due(second, at)
-  add_due_ref(second, struct.pack('>I2I3Bc0', at.generation, at.bucket, #at.id, at.id))
+  add_due_piece(due_of(second), struct.pack('>I2I3Bc0', at.generation, at.bucket, #at.id, at.id), 1)
+end
+
+local function push_due(second, list)
+  local from, refs = 1, 0
+  for i = 1, list.n + 1 do
+    local count = list.counts[i]
+    if not count or refs + count > LIMIT.due_refs then
+      redis.call('RPUSH', prefix .. 'due:' .. second, table.concat(list.pieces, '', from, i - 1))
+      from, refs = i, 0
+    end
+    refs = refs + (count or 0)
+  end
 end
 
 local function write_due()
   for second, list in pairs(due) do
     redis.call('ZADD', prefix .. 'deadlines', second, second)
-    for i = 1, list[0], LIMIT.due_refs do
-      redis.call('RPUSH', prefix .. 'due:' .. second,
-        table.concat(list, '', i, math.min(i + LIMIT.due_refs - 1, list[0])))
-    end
+    push_due(second, list)
   end
 end

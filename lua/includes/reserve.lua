@@ -3,8 +3,6 @@
 -- Gives: reserve(flags, generation, bucket, id, pos) -> pos behind the operation
 
 local FRESH, PARTIAL, SPLIT = 1, 2, 4
-local STATE_HELD, TYPE_RESERVED, NO_ATTRIBUTES = string.char(STATE.held), '\1', '\0\0'
-local cells_by_pair = {}
 
 -- The cell that takes the next units of a line without preference: the last one that served stays
 -- while it has enough, so that a hot SKU does not scan its warehouses for every buyer.
@@ -176,89 +174,7 @@ local function hold_takes(at, fingerprint, ttl, attributes, lines, takes)
   return bytes
 end
 
--- ---------------------------------------------------------------- one line, one cell, a fresh id
--- Nearly every request of a sale has this form, so it is decided without building tables: parts that
--- repeat within a batch are packed once, and the reference for the deadline stands in the operation
--- as it is. The bytes are those that hold_takes writes.
-
-local by_ttl, by_generation, heads = {}, {}, {}
-
-local function terms_of(ttl)
-  local t = by_ttl[ttl]
-  if not t then
-    local deadline = math.ceil((now + ttl * 1000) / 1000)
-    t = { second = deadline, logged = struct.pack('>I4', deadline),
-      record = struct.pack('>I4I2I4BI2', math.floor(now / 1000), 1, deadline, 0, 1) }
-    by_ttl[ttl] = t
-  end
-  return t
-end
-
-local function tails_of(c, units)
-  local tails = c[units]
-  if not tails then
-    local sku, field = c.stock.sku, c.field
-    tails = { record = struct.pack('>I2Bc0I4BBc0I4', 0, #sku, sku, units, 1, #field, field, units),
-      logged = struct.pack('>I2I2I4BI2I4', 1, 0, units, 1, touch(c), units) }
-    c[units] = tails
-  end
-  return tails
-end
-
-local function reserve_one(ref_at, ref_end, generation, bucket, id, fingerprint, ttl, attributes, c, units)
-  if c.a < units then
-    answer_count = answer_count + 1
-    answers[answer_count] = struct.pack('>BBI2I2I8', OUTCOME.insufficient, 4, 1, 0, math.max(0, c.a))
-    return
-  end
-  add_available(c, -units)
-  c.r = c.r + units
-  local t, tails = terms_of(ttl), tails_of(c, units)
-  local packed_generation = by_generation[generation]
-  if not packed_generation then
-    packed_generation = struct.pack('>I2', generation)
-    by_generation[generation] = packed_generation
-  end
-  local record = STATE_HELD .. fingerprint .. t.record .. tails.record
-  local n = piece_count
-  pieces[n + 1], pieces[n + 2], pieces[n + 3], pieces[n + 4] =
-    TYPE_RESERVED, string.sub(operations, ref_at + 5, ref_end), packed_generation, fingerprint
-  pieces[n + 5] = t.logged
-  pieces[n + 6] = attributes == '' and NO_ATTRIBUTES or struct.pack('>I2c0', #attributes, attributes)
-  pieces[n + 7] = tails.logged
-  piece_count, change_count = n + 7, change_count + 1
-  group_write(group_of(new_holds, generation, bucket), id, record)
-  add_due_ref(t.second, string.sub(operations, ref_at, ref_end))
-  local head = heads[#record]
-  if not head then
-    head = struct.pack('>BBI4', OUTCOME.created, 2, #record)
-    heads[#record] = head
-  end
-  answers[answer_count + 1], answers[answer_count + 2] = head, record
-  answer_count = answer_count + 2
-end
-
--- The position behind the operation when it had the simple form, else nil and nothing was done.
-local function try_one(flags, generation, bucket, id, pos)
-  if flags % 4 ~= FRESH then return nil end
-  local fingerprint, ttl, attributes, count, sku, units, preferences, behind =
-    struct.unpack('>c8I4I2c0I2I2I4B', operations, pos)
-  if count ~= 1 or preferences ~= 1 then return nil end
-  local high, low = string.byte(operations, behind, behind + 1)
-  local pair = sku * 65536 + high * 256 + low
-  local c = cells_by_pair[pair]
-  if c == nil then
-    c = cell_of(stock_of(skus[sku + 1]), fields[high * 256 + low + 1]) or false
-    cells_by_pair[pair] = c
-  end
-  if not c then return nil end
-  reserve_one(pos - #id - 6, pos - 1, generation, bucket, id, fingerprint, ttl, attributes, c, units)
-  return behind + 2
-end
-
 local function reserve(flags, generation, bucket, id, pos)
-  local done = try_one(flags, generation, bucket, id, pos)
-  if done then return done end
   local fingerprint, ttl, attributes, count
   fingerprint, ttl, attributes, count, pos = struct.unpack('>c8I4I2c0I2', operations, pos)
   local at

@@ -157,7 +157,7 @@ export function decodeEntry(bytes: Uint8Array, what = 'an entry'): DecodedEntry 
   const cellCount = cursor.uint16();
   const changeCount = cursor.uint16();
   const cells = cursor.list(cellCount, () => readCellAfter(cursor, what));
-  const changes = cursor.list(changeCount, () => readChange(cursor, cellCount));
+  const changes = cursor.list(changeCount, () => readChanges(cursor, cellCount)).flat();
   cursor.end();
   return { kind, id, predecessor, timeMs, cells, changes };
 }
@@ -173,8 +173,36 @@ function readCellAfter(cursor: Cursor, what: string): CellAfter {
   return { sku, field, ...balances };
 }
 
-function readChange(cursor: Cursor, cellCount: number): Change {
+function readChanges(cursor: Cursor, cellCount: number): Change[] {
   const type = cursor.uint8();
+  return type === 11 ? readRun(cursor, cellCount) : [readChange(type, cursor, cellCount)];
+}
+
+/** So many reserves of as many units of one cell, in columns. */
+function readRun(cursor: Cursor, cellCount: number): ReservedChange[] {
+  const count = cursor.uint16();
+  const deadlineS = cursor.uint32();
+  const cell = cellIndex(cursor, cellCount);
+  const units = cursor.uint32();
+  const names = cursor.list(count, () => {
+    const generation = cursor.uint16();
+    cursor.bytes(3);
+    return { id: idText(cursor.bytes(cursor.uint8())), generation };
+  });
+  const fingerprints = cursor.list(count, () => cursor.hex(8));
+  const attributes = cursor.list(count, () => cursor.longText());
+  return names.map((of, i) => ({
+    type: 'reserved',
+    ...of,
+    fingerprint: fingerprints[i] ?? '',
+    deadlineS,
+    attributes: attributes[i] ?? '',
+    requested: new Map([[0, units]]),
+    placements: [{ line: 0, cell, units }],
+  }));
+}
+
+function readChange(type: number, cursor: Cursor, cellCount: number): Change {
   if (type === 9) return { type: 'product_defined', sku: cursor.shortText() };
   const of = { id: idText(cursor.bytes(cursor.uint8())), generation: cursor.uint16() };
   switch (type) {

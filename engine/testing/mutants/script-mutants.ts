@@ -62,16 +62,16 @@ const RESERVATIONS: readonly Mutant[] = [
   },
   {
     name: 'last-unit-never-sold',
-    breaks: 'I6: the short form refuses a buyer who wants exactly what there is',
-    file: 'lua/includes/reserve.lua',
-    edits: [{ find: '  if c.a < units then\n', replace: '  if c.a <= units then\n' }],
+    breaks: 'I6: a run refuses a buyer who wants exactly what there is',
+    file: 'lua/includes/runs.lua',
+    edits: [{ find: 'math.floor(c.a / units)', replace: 'math.floor((c.a - 1) / units)' }],
     tests: ['engine/redis/batch.int.test.ts'],
   },
   {
     name: 'one-unit-too-many',
-    breaks: 'I1: the short form sells one unit more than there is',
-    file: 'lua/includes/reserve.lua',
-    edits: [{ find: '  if c.a < units then\n', replace: '  if c.a + 1 < units then\n' }],
+    breaks: 'I1: a run sells one unit more than there is',
+    file: 'lua/includes/runs.lua',
+    edits: [{ find: 'math.floor(c.a / units)', replace: 'math.floor((c.a + 1) / units)' }],
     tests: ['engine/redis/batch.int.test.ts'],
   },
   {
@@ -92,8 +92,8 @@ const RESERVATIONS: readonly Mutant[] = [
     file: 'lua/includes/holds.lua',
     edits: [
       {
-        find: "table.concat(list, '', i, math.min(i + DUE_REFS - 1, list[0])))",
-        replace: "table.concat(list, '', i, math.min(i + DUE_REFS - 1, math.max(1, list[0] - 1))))",
+        find: "table.concat(list.pieces, '', from, i - 1))",
+        replace: "table.concat(list.pieces, '', from, math.max(from, i - 2)))",
       },
     ],
     tests: [LANE],
@@ -289,7 +289,7 @@ const PROTOCOL: readonly Mutant[] = [
     name: 'any-node-will-do',
     breaks: 'I2: a node that was restarted or promoted sells before recovery has seen it',
     file: 'lua/includes/fence.lua',
-    edits: [{ find: ' ~= meta[2] then', replace: " == '' then" }],
+    edits: [{ find: "(meta[2] or '') .. '\\r'", replace: "''" }],
     tests: [FENCE],
   },
   {
