@@ -119,7 +119,7 @@ describe('holdfast reconcile', () => {
       expect(plan.code).toBe(1);
       expect(JSON.parse(plan.stdout)).toMatchObject({ by_cause: { manual_edit: 2 }, repaired: 0 });
       expect(readFileSync(html, 'utf8')).toContain('manual_edit');
-    rmSync(html);
+      rmSync(html);
 
       const killed = await holdfast(['--apply'], { HOLDFAST_CRASH_AT: 'reconcile.after_repair' });
       expect(killed.signal).toBe('SIGKILL');

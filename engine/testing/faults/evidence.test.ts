@@ -1,0 +1,73 @@
+/** The page says what the lines say: sums, percentiles, losses by level, and every broken promise. */
+import { expect, it } from 'vitest';
+import { FAULTS, faultNamed } from './catalogue.ts';
+import { parseRecords, renderEvidence } from './evidence.ts';
+import type { FaultRecord, RunRecord } from './record.ts';
+
+const FAULT = faultNamed('primary_hung');
+
+function run(n: number, changed: Partial<RunRecord> = {}): RunRecord {
+  return {
+    kind: 'run',
+    fault: FAULT.name,
+    log: 'kafka',
+    run: n,
+    seed: 's',
+    at: '2026-01-01T00:00:00.000Z',
+    survives: FAULT.survives,
+    fault_ms: 3_000,
+    stopped_ms: 1_000 + n,
+    stopped_old_ms: 2_000,
+    recoveries: [{ term: 1, cause: 'replid', outcome: 'opened', ms: 100 + n, steps: [] }],
+    converged_ms: 400,
+    attempts: 1_000,
+    outcomes: {},
+    levels: [
+      { verb: 'reserve', level: 'memory', acknowledged: 100, lost: 2, promised: false },
+      { verb: 'commit', level: 'logged', acknowledged: 50, lost: 0, promised: true },
+    ],
+    oversold: 0,
+    violations: [],
+    notes: [],
+    ...changed,
+  };
+}
+
+const page = (records: readonly FaultRecord[]): string =>
+  renderEvidence(parseRecords(records.map((record) => JSON.stringify(record)).join('\n')), FAULTS);
+
+it('sums and gives percentiles', () => {
+  const text = page(Array.from({ length: 100 }, (_, n) => run(n)));
+  expect(text).toContain('| runs | 100 |');
+  expect(text).toContain('| acknowledged operations | 15,000 |');
+  expect(text).toContain('| acknowledged commits lost | 0 |');
+  expect(text).toContain('1,049 / 1,098 / 1,099');
+  expect(text).toContain('149 / 198 / 199');
+  expect(text).not.toContain('## Violations');
+});
+
+it('states what each level lost, and where nothing was promised', () => {
+  const text = page([run(0), run(1)]);
+  expect(text).toContain('| `memory` | - | 4 of 200 |');
+  expect(text).toContain('| `logged` | 0 of 100 | - |');
+  expect(text).toContain(
+    '| `primary_hung` | reserve | `memory` | 4 of 200 | `replicated` and above |',
+  );
+});
+
+it('names every broken promise, and what was skipped', () => {
+  const violation = { invariant: 'I2', where: 'commit x', what: 'is gone' } as const;
+  const text = page([
+    run(0, { violations: [violation], oversold: 3 }),
+    { kind: 'skipped', fault: 'disk_full', why: 'only root may mount' },
+  ]);
+  expect(text).toContain('| units oversold | 3 |');
+  expect(text).toContain('| broken promises | 1 in 1 runs, listed below |');
+  expect(text).toContain('I2, commit x: is gone');
+  expect(text).toContain('- `disk_full`: only root may mount');
+});
+
+it('has a row of the catalogue for each fault that ran, by a name that is there once', () => {
+  expect(new Set(FAULTS.map(({ name }) => name)).size).toBe(FAULTS.length);
+  expect(page([run(0)])).toContain(FAULT.what);
+});
