@@ -3,7 +3,7 @@
  * state to its last and written once; one that PostgreSQL has already is a set of changes to its
  * newest row.
  */
-import type { Change, Committed, Entry, Released, Reserved } from '../engine/events/entry.ts';
+import type { Committed, Entry, Released, Reserved } from '../engine/events/entry.ts';
 import type { OperationAttributes } from './attributes.ts';
 import type { CellName, CreatedRow, LineRow, SettledRow } from './rows.ts';
 
@@ -17,11 +17,6 @@ export interface ReservationFold extends Mutable<Omit<SettledRow, 'lines' | 'ope
   lines: LineFold[];
   operations: Buffer[];
 }
-
-export type ReservationChange = Exclude<
-  Change,
-  { type: 'stock_moved' | 'product_defined' | 'repaired' }
->;
 
 const MS_PER_S = 1000;
 
