@@ -234,8 +234,13 @@ export function createLane(options: LaneOptions): RunningLane {
     async availability(skus) {
       const reply = await call('availability', undefined, encodeSkus(skus));
       if ('outcome' in reply) return reply;
-      const views = skus.map((sku) => readSkuView(reply.reader, sku));
-      return { outcome: 'applied', stamp: reply.stamp, skus: views };
+      try {
+        const views = skus.map((sku) => readSkuView(reply.reader, sku));
+        return { outcome: 'applied', stamp: reply.stamp, skus: views };
+      } catch (error) {
+        // A cell that somebody wrote over: reconcile names it; PostgreSQL can answer meanwhile.
+        return refuseError(error as Error);
+      }
     },
 
     async defineProducts(skus) {

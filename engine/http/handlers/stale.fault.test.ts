@@ -136,6 +136,19 @@ describe('PostgreSQL answers', () => {
   );
 });
 
+describe('PostgreSQL answers for a SKU', () => {
+  it(
+    'of which a cell in Redis cannot be read, and for its neighbours',
+    async () => {
+      const fresh = await freshMug();
+      await engine.redis.hset(laneKeys(0).stock('MUG'), 'LON', 'garbage');
+      await expectStale(fresh);
+      expect((await api.available('CUP')).body.stale).toBeUndefined();
+    },
+    TEST_MS_MAX,
+  );
+});
+
 describe('503, with the reason and when to come again', () => {
   it(
     'when PostgreSQL is gone too',

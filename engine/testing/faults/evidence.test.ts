@@ -67,6 +67,27 @@ it('names every broken promise, and what was skipped', () => {
   expect(text).toContain('- `disk_full`: only root may mount');
 });
 
+it('sums a soak', () => {
+  const text = page([
+    run(0),
+    {
+      kind: 'soak',
+      at: '2026-01-01T00:00:00.000Z',
+      minutes: 30,
+      log: 'kafka',
+      seed: 's',
+      runs: 90,
+      attempts: 50_000,
+      acknowledged: 40_000,
+      acknowledged_commits: 10_000,
+      commits_lost: 0,
+      oversold: 0,
+      broken: 0,
+    },
+  ]);
+  expect(text).toContain('| 30 | kafka | s | 90 | 40,000 | 0 of 10,000 | 0 | 0 |');
+});
+
 it('has a row of the catalogue for each fault that ran, by a name that is there once', () => {
   expect(new Set(FAULTS.map(({ name }) => name)).size).toBe(FAULTS.length);
   expect(page([run(0)])).toContain(FAULT.what);

@@ -1,10 +1,13 @@
-/**
- * Writes reconciler/EVIDENCE.md from the lines of the results file. Pure but for nothing: lines in,
- * text out, so that the same results always give the same page.
- */
+/** The page reconciler/EVIDENCE.md from the lines of the results: pure, lines in, text out. */
 import type { Fault } from './fault.ts';
 import { percentile } from './measure.ts';
-import type { ConditionsRecord, FaultRecord, RunRecord, SkippedRecord } from './record.ts';
+import type {
+  ConditionsRecord,
+  FaultRecord,
+  RunRecord,
+  SkippedRecord,
+  SoakRecord,
+} from './record.ts';
 import { LEVELS, type LevelCount } from './verdict.ts';
 
 export function parseRecords(text: string): FaultRecord[] {
@@ -26,6 +29,7 @@ export function renderEvidence(records: readonly FaultRecord[], faults: readonly
     faultTable(known, runs),
     levelTable(runs),
     lossTable(known, runs),
+    soakTable(records.filter((record) => record.kind === 'soak')),
     catalogueOf(known, runs),
     skippedOf(skipped),
     violationsOf(runs),
@@ -47,7 +51,7 @@ then say (I1 to I8 of the design), after which the product's own audit must find
 - *lost*: acknowledged, and not there in the end. At a level that promised to survive the fault it is a violation.
 - *stopped*: the longest time without a successful reserve, as the clients of the side that is not cut off saw it.
 - *recovery*: from the first to the last step of each recovery that opened the lane, as the table \`recoveries\` has it.
-- *converged*: from the last answer until the stores stood at one position and everything was compared.`;
+- *converged*: from the last answer until the lane was open and the stores had been read at one position.`;
 
 function conditionsOf(records: readonly ConditionsRecord[]): string {
   const last = records.at(-1);
@@ -164,6 +168,36 @@ function lossTable(faults: readonly Fault[], runs: readonly RunRecord[]): string
   return `## The losses
 
 ${rows.length === 0 ? nothing : `${words}\n\n${table(['fault', 'operation', 'level', 'lost', 'survives'], rows)}`}`;
+}
+
+function soakTable(soaks: readonly SoakRecord[]): string {
+  if (soaks.length === 0) return '';
+  const rows = soaks.map((soak) => [
+    soak.at.slice(0, 16),
+    number(soak.minutes),
+    soak.log,
+    soak.seed,
+    number(soak.runs),
+    number(soak.acknowledged),
+    `${number(soak.commits_lost)} of ${number(soak.acknowledged_commits)}`,
+    number(soak.oversold),
+    number(soak.broken),
+  ]);
+  const head = [
+    'at',
+    'minutes',
+    'log',
+    'seed',
+    'faults',
+    'acknowledged',
+    'commits lost',
+    'oversold',
+  ];
+  return `## Soak
+
+One stack, faults drawn by chance (\`npm run soak\`).
+
+${table([...head, 'runs that broke a promise'], rows)}`;
 }
 
 function catalogueOf(faults: readonly Fault[], runs: readonly RunRecord[]): string {

@@ -29,6 +29,8 @@ export interface StoredCell extends CellBalances {
 }
 
 export interface FinalState {
+  /** When they were seen to stand there, by performance.now(). */
+  readonly readAtMs: number;
   /** Where all three stood when they were read. */
   readonly position: { readonly epoch: number; readonly seq: number };
   readonly redis: {

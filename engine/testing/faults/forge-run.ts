@@ -155,6 +155,7 @@ export class Forge {
   state(): FinalState {
     const { redisCell, postgresCell, records, reservations, received, log, lacking } = this.run;
     return {
+      readAtMs: this.#clock,
       position: { epoch: EPOCH, seq: this.#seq },
       redis: { cells: new Map([[SKU, redisCell]]), records },
       postgres: {

@@ -84,7 +84,8 @@ async function tryRead(
     const cells = await readCells(redis, of.skus);
     const records = await readRecords(redis, [...ids]);
     if (!isSame(await redisPlace(redis), before)) return undefined;
-    return { position: before, redis: { cells, records }, postgres };
+    const readAtMs = performance.now();
+    return { readAtMs, position: before, redis: { cells, records }, postgres };
   } finally {
     await client.query('ROLLBACK').catch(() => undefined);
     client.release();

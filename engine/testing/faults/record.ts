@@ -16,7 +16,7 @@ export interface RunRecord {
   readonly stopped_ms: number | null;
   readonly stopped_old_ms: number | null;
   readonly recoveries: readonly RecoveryTimes[];
-  /** From the last answer to the verdict: the stores stand at one position and were compared. */
+  /** From the last answer until the lane was open and all stores stood at one position. */
   readonly converged_ms: number;
   readonly attempts: number;
   readonly outcomes: Readonly<Record<string, number>>;
@@ -39,4 +39,21 @@ export interface ConditionsRecord {
   readonly words: readonly string[];
 }
 
-export type FaultRecord = RunRecord | SkippedRecord | ConditionsRecord;
+/** A soak: the sum of its runs, which stand before it. */
+export interface SoakRecord {
+  readonly kind: 'soak';
+  readonly at: string;
+  readonly minutes: number;
+  readonly log: 'embedded' | 'kafka';
+  readonly seed: string;
+  readonly runs: number;
+  readonly attempts: number;
+  readonly acknowledged: number;
+  readonly acknowledged_commits: number;
+  readonly commits_lost: number;
+  readonly oversold: number;
+  /** Runs in which a promise was broken. */
+  readonly broken: number;
+}
+
+export type FaultRecord = RunRecord | SkippedRecord | ConditionsRecord | SoakRecord;

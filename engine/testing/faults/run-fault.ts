@@ -75,7 +75,7 @@ export async function runFault(options: RunOptions): Promise<RunResult> {
   run.close();
   const soldMs = performance.now();
   const verdict = await verdictOf(options, run, problems);
-  const convergedMs = performance.now() - soldMs;
+  const convergedMs = (verdict.inStepMs ?? performance.now()) - soldMs;
   const attempts = history.attempts();
   const [old, fresh] = SIDES.map((side) => longestStop(attempts, side, injectedMs));
   return {
@@ -241,8 +241,9 @@ async function verdictOf(
   { fault, stack }: RunOptions,
   run: OpenRun,
   problems: readonly FaultViolation[],
-): Promise<Verdict> {
+): Promise<Verdict & { readonly inStepMs: number | undefined }> {
   const attempts = run.history.attempts();
+  let inStepMs: number | undefined;
   const ids = groupAttempts(attempts).flatMap(({ id }) => (id === undefined ? [] : [id]));
   const violations = [...problems];
   let verdict: Verdict = {
@@ -260,13 +261,14 @@ async function verdictOf(
       of,
       CONVERGE_MS_MAX,
     );
+    inStepMs = state.readAtMs;
     const judged: Judged = { attempts, state, survives: fault.survives };
     verdict = judge(judged);
     violations.push(...verdict.violations, ...(await audited(stack)));
   } catch (error) {
     violations.push(stuck(error));
   }
-  return { ...verdict, violations };
+  return { ...verdict, violations, inStepMs };
 }
 
 /** The product's own audit, as an SRE would run it: it must agree. */

@@ -2,8 +2,8 @@
  * `npm run test:faults`: runs the catalogue, writes a line of JSON for each run, and says what was
  * found. HELP is the rest.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageRoot } from '../../../deploy/local/paths.ts';
 import { FAULTS, faultNamed } from './catalogue.ts';
@@ -33,6 +33,8 @@ Runs the catalogue of faults, each against a sale, and checks what clients were 
 Exit codes: 0 every promise held; 1 one was broken; 2 a fault could not be run, with the reason on stderr.
 `;
 
+/** Beside the results, as `npm run soak` writes it. */
+const SOAK_FILE = 'soak.jsonl';
 const EXIT = { broken: 1, cannotRun: 2 } as const;
 
 interface Options {
@@ -102,7 +104,13 @@ async function runCatalogue(options: Options): Promise<void> {
 
 function writeEvidence(results: string): void {
   const path = join(packageRoot(), 'reconciler/EVIDENCE.md');
-  writeFileSync(path, renderEvidence(parseRecords(readFileSync(results, 'utf8')), FAULTS));
+  const soaks = join(dirname(results), SOAK_FILE);
+  const lines = [results, soaks].filter(existsSync).map((file) => readFileSync(file, 'utf8'));
+  // Of a soak only its sum: its runs are no runs of the catalogue.
+  const records = lines.flatMap((text, i) =>
+    parseRecords(text).filter(({ kind }) => i === 0 || kind === 'soak'),
+  );
+  writeFileSync(path, renderEvidence(records, FAULTS));
   say(`wrote ${path}`);
 }
 

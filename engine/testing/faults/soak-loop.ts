@@ -1,6 +1,7 @@
 /** The loop of the soak: draws a fault, runs it over the same stack, checks, until the time is up. */
 import { FAULTS } from './catalogue.ts';
 import type { Fault } from './fault.ts';
+import type { RunRecord, SoakRecord } from './record.ts';
 import type { Results } from './results.ts';
 import { makeWhole, runFault } from './run-fault.ts';
 import { type FaultStack, startFaultStack } from './stack.ts';
@@ -14,11 +15,16 @@ export interface SoakOptions {
   readonly results: Results;
 }
 
-export interface SoakSum {
-  readonly runs: number;
-  readonly broken: number;
-  readonly attempts: number;
-}
+export type SoakSum = Pick<
+  SoakRecord,
+  | 'runs'
+  | 'attempts'
+  | 'acknowledged'
+  | 'acknowledged_commits'
+  | 'commits_lost'
+  | 'oversold'
+  | 'broken'
+>;
 
 const SHOPPERS_PER_SIDE = 6;
 const RACES = 300;
@@ -37,19 +43,17 @@ export function soakFaults(log: 'embedded' | 'kafka'): Fault[] {
 export async function soak(options: SoakOptions): Promise<SoakSum> {
   const faults = soakFaults(options.log);
   let stack: FaultStack | undefined;
-  let [runs, broken, attempts] = [0, 0, 0];
+  const records: RunRecord[] = [];
   try {
     while (performance.now() < options.untilMs) {
       stack ??= await openStack(options);
       const fault = faults[Math.floor(options.random() * faults.length)];
       if (fault === undefined) throw new Error('there is no fault to draw from');
       const { seed, holdMs } = options;
-      const of = { fault, stack, run: runs, seed, holdMs, races: RACES };
+      const of = { fault, stack, run: records.length, seed, holdMs, races: RACES };
       const result = await runFault({ ...of, shoppersPerSide: SHOPPERS_PER_SIDE });
-      runs += 1;
-      attempts += result.record.attempts;
+      records.push(result.record);
       if (options.results.take(result, stack)) {
-        broken += 1;
         await stack.close();
         stack = undefined;
       } else {
@@ -59,7 +63,27 @@ export async function soak(options: SoakOptions): Promise<SoakSum> {
   } finally {
     await stack?.close();
   }
-  return { runs, broken, attempts };
+  return sumOf(records);
+}
+
+function sumOf(records: readonly RunRecord[]): SoakSum {
+  const sum = (of: (record: RunRecord) => number) =>
+    records.reduce((total, record) => total + of(record), 0);
+  const count = (field: 'acknowledged' | 'lost', verb?: string) =>
+    sum(({ levels }) =>
+      levels
+        .filter((level) => verb === undefined || level.verb === verb)
+        .reduce((total, level) => total + level[field], 0),
+    );
+  return {
+    runs: records.length,
+    attempts: sum(({ attempts }) => attempts),
+    acknowledged: count('acknowledged'),
+    acknowledged_commits: count('acknowledged', 'commit'),
+    commits_lost: count('lost', 'commit'),
+    oversold: sum(({ oversold }) => oversold),
+    broken: records.filter(({ violations }) => violations.length > 0).length,
+  };
 }
 
 async function openStack({ log, results, seed }: SoakOptions): Promise<FaultStack> {

@@ -42,7 +42,11 @@ async function main(): Promise<void> {
     holdMs: Number(values['hold-ms']),
     results: new Results(values.out),
   };
-  const { runs, broken, attempts } = await soak(options);
+  const at = new Date().toISOString();
+  const sum = await soak(options);
+  const { runs, broken, attempts } = sum;
+  const { log } = options;
+  options.results.write({ kind: 'soak', at, minutes: Number(values.minutes), log, seed, ...sum });
   say(`${runs} faults, ${attempts} attempts, ${broken} runs broke a promise`);
   process.exitCode = broken === 0 ? 0 : 1;
 }
