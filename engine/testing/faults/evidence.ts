@@ -60,7 +60,7 @@ function conditionsOf(records: readonly ConditionsRecord[]): string {
   const more =
     records.length === 1
       ? ''
-      : `\n\nThese are the last of ${records.length} invocations, from ${times[0]} to ${times.at(-1)}.`;
+      : `\n\nThese are of the last of ${records.length} stacks, started from ${times[0]} to ${times.at(-1)}.`;
   return ['## Conditions', '```', ...last.words, '```'].join('\n') + more;
 }
 
