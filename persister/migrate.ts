@@ -53,14 +53,19 @@ export async function migrate(pool: Pool, migrations = readMigrations()): Promis
   }
 }
 
-/** Throws unless the database has exactly the schema of this release. */
+/** The database has not the schema of this release; the message says what to do. */
+export class SchemaError extends Error {
+  override readonly name = 'SchemaError';
+}
+
+/** Throws SchemaError unless the database has exactly the schema of this release. */
 export async function requireSchema(pool: Pool, migrations = readMigrations()): Promise<void> {
   const { rows } = await pool.query<{ known: boolean }>(
     `SELECT to_regclass('schema_migrations') IS NOT NULL AS known`,
   );
   const version = rows[0]?.known === true ? await currentVersion(pool, migrations) : 0;
   if (version < migrations.length) {
-    throw new Error(
+    throw new SchemaError(
       `the database has schema ${version}, this release needs ${migrations.length}: run \`holdfast migrate\``,
     );
   }
@@ -75,7 +80,7 @@ async function currentVersion(
   );
   const version = rows[0]?.version ?? 0;
   if (version > migrations.length) {
-    throw new Error(
+    throw new SchemaError(
       `the database has schema ${version}, newer than this release (${migrations.length}): start the newer release`,
     );
   }

@@ -7,6 +7,7 @@ import { isStandby } from './postgres.ts';
 import { askRole } from './sentinel.ts';
 import { readServerRecord } from './server-process.ts';
 import { presentGroup } from './stack-group.ts';
+import { readMembers } from './stack-members.ts';
 import {
   type EnvironmentVariable,
   fromEnvironment,
@@ -50,18 +51,25 @@ export function stackStatus(directory: string, env: NodeJS.ProcessEnv): ServerSt
   });
 }
 
-/** What each variable would say; undefined where nothing of the store runs. */
+/**
+ * What each variable would say. While anything of the stack runs, a store of it that has died is
+ * named all the same, so that whoever asks it finds out; undefined: it is no part of the stack, or
+ * nothing of that runs.
+ */
 export function stackAddresses(
   directory: string,
   env: NodeJS.ProcessEnv,
 ): Record<EnvironmentVariable, string | undefined> {
-  const addressOf = (store: Store): string | undefined => {
-    const named = fromEnvironment(store.variable, env);
-    const isThere = serversOf(store).some((server) => stateOf(server) !== 'stopped');
-    const url = () => store.url((server) => readServerRecord(server.directory)?.port);
-    return named ?? (isThere ? url() : undefined);
-  };
-  const addresses = storesOf(directory, env).map((store) => [store.variable, addressOf(store)]);
+  const stores = storesOf(directory, env);
+  const isThere = (store: Store) =>
+    serversOf(store).some((server) => stateOf(server) !== 'stopped');
+  const members = stores.some(isThere) ? readMembers(resolve(directory)) : {};
+  const addressOf = (store: Store): string | undefined =>
+    fromEnvironment(store.variable, env) ??
+    (isThere(store)
+      ? store.url((server) => readServerRecord(server.directory)?.port)
+      : members[store.name]);
+  const addresses = stores.map((store) => [store.variable, addressOf(store)]);
   const none = { REDIS_URL: undefined, DATABASE_URL: undefined, KAFKA_BROKERS: undefined };
   return { ...none, ...Object.fromEntries(addresses) };
 }

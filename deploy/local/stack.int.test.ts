@@ -10,10 +10,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { startRedis } from '../../engine/testing/servers.ts';
 import { currentTestRun, serverDirectory } from '../../engine/testing/test-run.ts';
 import { waitFor } from './deadline.ts';
-import { identifyProcess, isRunning } from './process-identity.ts';
+import { identifyProcess, isRunning, signalProcess } from './process-identity.ts';
 import { readServerRecord, type ServerRecord, writeServerRecord } from './server-process.ts';
 import { type Stack, startStack } from './stack.ts';
-import { stackStatus, stopStack } from './stack-status.ts';
+import { stackAddresses, stackStatus, stopStack } from './stack-status.ts';
 import { startElsewhere } from './testing/start-elsewhere.ts';
 
 /** A start whose data is there already takes no longer than this on a machine that is free. */
@@ -145,6 +145,20 @@ describe('startStack', () => {
     await expectAnswers(guest);
     expect(await stopStack(directory)).toEqual({ stopped: ['redis', 'postgres'], inUse: [] });
     expect(stackStatus(directory, env).map(({ state }) => state)).toEqual(Array(3).fill('stopped'));
+  });
+
+  it('names a store that was killed as long as others run, and none that was never started', async () => {
+    const directory = stackDirectory();
+    const stack = await startStack({ directory, log: 'embedded', env });
+    cleanups.push(() => stack.stop());
+    const all = { KAFKA_BROKERS: undefined, ...stack.env };
+    expect(stackAddresses(directory, env)).toEqual(all);
+    signalProcess(recordOf(directory, 'redis').process, 'SIGKILL');
+    const isGone = () => (isRunning(recordOf(directory, 'redis').process) ? undefined : true);
+    expect(await waitFor(isGone, GONE_TIMEOUT_MS)).toBe(true);
+    expect(stackAddresses(directory, env)).toEqual(all);
+    await stack.stop();
+    expect(Object.values(stackAddresses(directory, env))).toEqual(Array(3).fill(undefined));
   });
 
   it('uses the server that the environment names, and does not stop it', async () => {

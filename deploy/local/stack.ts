@@ -14,6 +14,7 @@ import type { OnProgress } from './progress.ts';
 import type { RedisGroup } from './redis-group.ts';
 import { readServerRecord } from './server-process.ts';
 import { chooseGroup, type ReplicaCount } from './stack-group.ts';
+import { writeMembers } from './stack-members.ts';
 import {
   type EnvironmentVariable,
   fromEnvironment,
@@ -114,6 +115,7 @@ async function startStores(
     postgres.status === 'fulfilled' &&
     kafka.status === 'fulfilled'
   ) {
+    rememberMembers(start, [redis.value, postgres.value, kafka.value].filter(isStore));
     return describeStack(start, redis.value, postgres.value, kafka.value);
   }
   const started = results.flatMap((result) =>
@@ -123,6 +125,12 @@ async function startStores(
   throw joinErrors(
     results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : [])),
   );
+}
+
+/** What the environment names is no part of this directory's stack. */
+function rememberMembers({ directory, env }: Start, stores: readonly RunningStore[]): void {
+  const own = stores.filter(({ store }) => fromEnvironment(store.variable, env) === undefined);
+  writeMembers(directory, Object.fromEntries(own.map(({ store, url }) => [store.name, url])));
 }
 
 /** Which programs a start needs, given what the environment names and what is there. */

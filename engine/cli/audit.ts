@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { defaultStackDirectory } from '../../deploy/local/paths.ts';
 import { stackAddresses } from '../../deploy/local/stack-status.ts';
+import { requireSchema } from '../../persister/migrate.ts';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import type { AuditReport } from '../../reconciler/audit/report.ts';
 import { renderAudit } from '../../reconciler/audit/report.ts';
@@ -10,6 +11,7 @@ import { LOG_TOPIC, type LogSource } from '../log/event-log.ts';
 import { createKafkaSource } from '../log/kafka-source.ts';
 import { createPool } from '../postgres/pool.ts';
 import { connectRedis, whenReady } from '../redis/connect.ts';
+import { readStores } from '../runtime/config.ts';
 import { CommandError, EXIT } from './api.ts';
 
 const HELP = `
@@ -25,7 +27,7 @@ Exit codes:
   0  nothing differs
   1  something differs: each difference is printed
   2  the command line is wrong, or no servers are named
-  3  a store does not answer
+  3  a store does not answer, or the database has not the schema of this release (holdfast migrate)
 
 Examples:
   $ holdfast audit
@@ -78,7 +80,7 @@ async function audit(options: AuditOptions): Promise<void> {
   if (!report.ok) process.exitCode = EXIT.refused;
 }
 
-/** Options, then the environment, then the local stack if it runs. */
+/** Options, then the environment, then the local stack if it runs. Throws CommandError or ConfigError. */
 export function findTargets(options: TargetOptions, env: NodeJS.ProcessEnv): AuditTargets {
   const local = stackAddresses(options.dir ?? defaultStackDirectory(), env);
   const find = (option: string | undefined, variable: keyof typeof local) =>
@@ -93,9 +95,12 @@ export function findTargets(options: TargetOptions, env: NodeJS.ProcessEnv): Aud
       EXIT.usage,
     );
   }
-  const brokers = find(options.kafkaBrokers, 'KAFKA_BROKERS') ?? '';
-  const kafkaBrokers = brokers === '' ? [] : brokers.split(',');
-  return { redisUrl, databaseUrl, kafkaBrokers, logTopic: env.HOLDFAST_LOG_TOPIC || LOG_TOPIC };
+  return readStores({
+    REDIS_URL: redisUrl,
+    DATABASE_URL: databaseUrl,
+    KAFKA_BROKERS: find(options.kafkaBrokers, 'KAFKA_BROKERS'),
+    HOLDFAST_LOG_TOPIC: env.HOLDFAST_LOG_TOPIC,
+  });
 }
 
 /** Connects, audits and disconnects; throws CommandError when a store is away. */
@@ -115,6 +120,7 @@ export async function auditTargets(targets: AuditTargets): Promise<AuditReport> 
   const log = openLog(targets);
   try {
     await whenReady(redis, CONNECT_TIMEOUT_MS);
+    await requireSchema(pool);
     return await runAudit({ redis, pool, lane: LANE, ...(log && { log }) });
   } catch (error) {
     // Those are ours, and a stack trace says more than an exit code.

@@ -48,6 +48,13 @@ describe('holdfast lanes', () => {
     );
   });
 
+  it('names the migration that an empty database lacks', async () => {
+    const databaseUrl = Object.assign(new URL(stack.database.url), { pathname: '/postgres' }).href;
+    const { exitCode, text } = await show({ databaseUrl });
+    expect(exitCode).toBe(3);
+    expect(text).toMatch(/postgres .*has schema 0, .*run `holdfast migrate`/);
+  });
+
   it('counts what has not reached PostgreSQL, and gives JSON', async () => {
     const lane = connectLane(stack.redis);
     await trade(lane, 'second', 2);

@@ -1,9 +1,10 @@
 /** `holdfast lanes`: how each lane is, and what its last recoveries did. */
 import { Command, InvalidArgumentError } from 'commander';
+import { requireSchema, SchemaError } from '../../persister/migrate.ts';
 import { laneToJson, renderLane } from '../../reconciler/lanes/render.ts';
 import { isProblem, type LaneStatus, readLaneStatus } from '../../reconciler/lanes/status.ts';
 import { Registry } from '../../reconciler/registry.ts';
-import { createPool } from '../postgres/pool.ts';
+import { createPool, type Pool } from '../postgres/pool.ts';
 import { connectRedis, whenReady } from '../redis/connect.ts';
 import { LANES } from '../redis/keys.ts';
 import { EXIT } from './api.ts';
@@ -18,7 +19,7 @@ Without options and variables it looks at the local stack that \`holdfast dev\` 
 
 Exit codes:
   0  every lane is open
-  1  a lane is not open, or its Redis does not answer: it does not sell
+  1  a lane does not sell: it is not open, or its Redis takes no writes (too few replicas) or does not answer
   2  the command line is wrong, or no servers are named
   3  every lane is open, but a store or a Sentinel does not answer
 
@@ -103,24 +104,45 @@ async function readStatuses(
   });
   try {
     // A Redis that is away is what this command must be able to show.
-    const away = await whenReady(redis, CONNECT_TIMEOUT_MS).catch((error: Error) => error);
+    const away = await whenReady(redis, CONNECT_TIMEOUT_MS).then(
+      () => undefined,
+      (error: Error) => error,
+    );
     const registry = new Registry(pool);
     const sources = { redis, redisUrl, redisLocalAddress: localAddress, pool, registry };
-    const statuses = await Promise.all(
-      wanted.map((lane) => readLaneStatus({ ...sources, lane, recoveriesMax })),
-    );
-    return away === undefined ? statuses : statuses.map((status) => withReason(status, away));
+    const [schema, ...statuses] = await Promise.all([
+      schemaProblem(pool),
+      ...wanted.map((lane) => readLaneStatus({ ...sources, lane, recoveriesMax })),
+    ]);
+    return statuses.map((status) => withReasons(status, away, schema));
   } finally {
     redis.disconnect();
     await pool.end();
   }
 }
 
-/** The client only says that it has no connection; why is known from the attempt to have one. */
-function withReason(status: LaneStatus, { message }: Error): LaneStatus {
-  if (!isProblem(status.redis)) return status;
-  const redis = { problem: message };
-  return { ...status, redis, ...(status.state === 'unreachable' && { because: message }) };
+/** Undefined also where it could not be asked: then that is the problem. */
+async function schemaProblem(pool: Pool): Promise<string | undefined> {
+  const error: unknown = await requireSchema(pool).catch((caught: unknown) => caught);
+  return error instanceof SchemaError ? error.message : undefined;
+}
+
+/**
+ * The client of Redis only says that it has no connection, and PostgreSQL that it has no such table;
+ * why is known from the attempt to connect, and from a look at the schema.
+ */
+function withReasons(
+  status: LaneStatus,
+  away: Error | undefined,
+  schema: string | undefined,
+): LaneStatus {
+  const isRedisAway = away !== undefined && isProblem(status.redis);
+  return {
+    ...status,
+    ...(isRedisAway && { redis: { problem: away.message } }),
+    ...(isRedisAway && status.state === 'unreachable' && { because: away.message }),
+    ...(schema !== undefined && isProblem(status.postgres) && { postgres: { problem: schema } }),
+  };
 }
 
 export function exitCodeOf(statuses: readonly LaneStatus[]): number {

@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { packageRoot } from '../../deploy/local/paths.ts';
+import { SchemaError } from '../../persister/migrate.ts';
 import { NoPrimaryError } from '../postgres/primary.ts';
 import { ConfigError } from '../runtime/config.ts';
 import { SettingsError } from '../runtime/finding.ts';
+import { ListenError } from '../runtime/listen-error.ts';
 import { CommandError, EXIT } from './api.ts';
 import { auditCommand } from './audit.ts';
 import { benchCommand } from './bench.ts';
@@ -82,6 +84,10 @@ function explain(error: unknown): number {
   if (error instanceof CommandError || isOfEnvironment) {
     process.stderr.write(`${error.message}\n`);
     return error instanceof CommandError ? error.exitCode : EXIT.usage;
+  }
+  if (error instanceof ListenError || error instanceof SchemaError) {
+    process.stderr.write(`${error.message}\n`);
+    return EXIT.refused;
   }
   if (isUnreachable(error)) {
     process.stderr.write(

@@ -1,9 +1,11 @@
 /** `holdfast reconcile`: compare, plan, and repair when told to; once, or on a schedule. */
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError } from 'commander';
+import { requireSchema, SchemaError } from '../../persister/migrate.ts';
 import { CAUSES } from '../../reconciler/reconcile/causes.ts';
 import { renderHtml } from '../../reconciler/reconcile/html.ts';
+import { UnknownSkus } from '../../reconciler/reconcile/known-skus.ts';
 import { LaneClosed } from '../../reconciler/reconcile/lane-look.ts';
 import { type ReconcileGauges, registerGauges } from '../../reconciler/reconcile/metrics.ts';
 import type { Progress, ReconcileOptions } from '../../reconciler/reconcile/reconcile.ts';
@@ -122,6 +124,7 @@ function readLane(text: string): number {
 }
 
 async function command(options: Options): Promise<void> {
+  if (options.html !== undefined) requireWritable(options.html);
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => stopping.abort());
@@ -165,12 +168,30 @@ async function once(deps: ScheduleDeps): Promise<void> {
 }
 
 function print(report: ReconcileReport, options: Options): void {
-  if (options.html !== undefined) writeFileSync(options.html, renderHtml(report));
+  if (options.html !== undefined) writeHtml(options.html, renderHtml(report));
   process.stdout.write(
     options.json === true
       ? `${JSON.stringify(report, null, 2)}\n`
       : renderReport(report, drawTable),
   );
+}
+
+/** Before the run, which may take minutes: a file that cannot be written is told at once. */
+function requireWritable(file: string): void {
+  orRefuse(file, () => closeSync(openSync(file, 'a')));
+}
+
+function writeHtml(file: string, html: string): void {
+  orRefuse(file, () => writeFileSync(file, html));
+}
+
+function orRefuse(file: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(`--html ${file} cannot be written: ${reason}`, EXIT_NOT_COMPARED);
+  }
 }
 
 function drawTable([head = [], ...rows]: string[][]): string {
@@ -210,6 +231,7 @@ async function withDeps(
   };
   try {
     await whenReady(redis, CONNECT_TIMEOUT_MS);
+    await requireSchema(pool);
     await act({
       redis,
       pool,
@@ -235,6 +257,9 @@ function explain(error: unknown): unknown {
   const isBug = error instanceof TypeError || error instanceof RangeError;
   if (isBug || error instanceof CommandError) return error;
   const reason = error instanceof Error ? error.message : String(error);
+  if (error instanceof UnknownSkus || error instanceof SchemaError) {
+    return new CommandError(reason, EXIT_NOT_COMPARED);
+  }
   const isKnown = error instanceof LaneClosed || error instanceof StoredBehind;
   const what = isKnown ? 'The stores cannot be compared now' : 'A store failed';
   return new CommandError(`${what}: ${reason}`, EXIT_NOT_COMPARED);

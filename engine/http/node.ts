@@ -4,6 +4,7 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import { createServer, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
+import { listenError } from '../runtime/listen-error.ts';
 import type { AnswerBody, AnswerHeaders } from './answer.ts';
 import { intercept, runHandler } from './dispatch.ts';
 import type { ExchangeContext, RequestHead } from './exchange.ts';
@@ -20,7 +21,6 @@ import {
   SHUTTING_DOWN,
   TOO_SLOW,
 } from './intake.ts';
-import { listenError } from './listen-error.ts';
 import type { HttpLimits, Listening, TransportOptions } from './port.ts';
 import { PROBLEM_CONTENT_TYPE, problem } from './problem.ts';
 import type { CompiledRoute, RouteMatch } from './router.ts';

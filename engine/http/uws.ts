@@ -6,6 +6,7 @@
 // the callbacks is corked, so that it leaves in one packet.
 
 import { STATUS_CODES } from 'node:http';
+import { listenError, whyNotListening } from '../runtime/listen-error.ts';
 import type { AnswerBody, AnswerHeaders } from './answer.ts';
 import { intercept, runHandler } from './dispatch.ts';
 import type { ExchangeContext, RequestHead } from './exchange.ts';
@@ -20,7 +21,6 @@ import {
   SHUTTING_DOWN,
   TOO_SLOW,
 } from './intake.ts';
-import { listenError, whyNotListening } from './listen-error.ts';
 import type { Listening, TransportOptions } from './port.ts';
 import type { CompiledRoute, RouteMatch } from './router.ts';
 import type { Uws, UwsApp, UwsListenSocket, UwsRequest, UwsResponse } from './uws-load.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, readConfig } from './config.ts';
+import { ConfigError, readConfig, readStores } from './config.ts';
 
 const STORES = {
   REDIS_URL: 'redis://127.0.0.1:6379',
@@ -50,6 +50,23 @@ describe('readConfig', () => {
     expect(read).toThrow(ConfigError);
     expect(read).toThrow(/REDIS_URL[\s\S]*DATABASE_URL[\s\S]*KAFKA_BROKERS[\s\S]*HOLDFAST_PORT/);
     expect(read).not.toThrow(/secret/);
+  });
+
+  it('tells what is missing from what is wrong, and only then names the stack', () => {
+    expect(() => readConfig({ DATABASE_URL: '' })).toThrow(
+      /is not complete:[\s\S]*DATABASE_URL: is needed \(it is not set\)[\s\S]*holdfast stack env/,
+    );
+    const wrong = { ...STORES, HOLDFAST_COMMIT_DURABILITY: 'bad', DATABASE_URL: 'secret@host' };
+    expect(() => readConfig(wrong)).toThrow(/is not valid:[\s\S]*\(it is "bad"\)/);
+    expect(() => readConfig(wrong)).not.toThrow(/stack env|secret/);
+  });
+
+  it('reads the stores alone, whatever else is set', () => {
+    const stores = readStores({ ...STORES, KAFKA_BROKERS: 'a:1', HOLDFAST_PORT: 'none' });
+    expect(stores).toMatchObject({ kafkaBrokers: ['a:1'], logTopic: 'hf.log' });
+    for (const name of ['REDIS_URL', 'DATABASE_URL', 'KAFKA_BROKERS']) {
+      expect(() => readStores({ ...STORES, [name]: 'nonsense' })).toThrow(ConfigError);
+    }
   });
 
   it('reads the levels of classes, and says what is wrong with each', () => {

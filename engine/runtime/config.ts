@@ -28,7 +28,7 @@ const SETTINGS = z.object({
   /** `warn`: start all the same when a server's settings break a promise, and say which. */
   HOLDFAST_SETTINGS_CHECK: z.enum(['enforce', 'warn']).default('enforce'),
   /** Several hosts, comma separated: whichever is the primary. */
-  DATABASE_URL: z.string().superRefine(checkDatabaseUrl),
+  DATABASE_URL: z.string({ error: 'is needed' }).superRefine(checkDatabaseUrl),
   /** Empty: the log is embedded in Redis. Else host:port, comma separated. */
   KAFKA_BROKERS: z
     .string()
@@ -68,6 +68,13 @@ const SETTINGS = z.object({
     .regex(/^[A-Z]{3}$/)
     .default('EUR'),
   HOLDFAST_SWEEP_MS: count(10, 60_000, 100),
+});
+
+const STORES = SETTINGS.pick({
+  REDIS_URL: true,
+  DATABASE_URL: true,
+  KAFKA_BROKERS: true,
+  HOLDFAST_LOG_TOPIC: true,
 });
 
 function checkDatabaseUrl(url: string, context: z.RefinementCtx): void {
@@ -112,27 +119,24 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const parsed = SETTINGS.safeParse(given);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map(
-      (issue) => `  ${issue.path.join('.')}: ${issue.message} (it is ${show(env, issue.path[0])})`,
-    );
-    throw new ConfigError(
-      `The environment is not complete:\n${problems.join('\n')}\n` +
-        'Start the local stack and take its variables: eval "$(npx holdfast stack env)"',
-    );
-  }
-  const s = parsed.data;
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where the stores are: all that a command needs which only looks at them. */
+export type Stores = Pick<Config, 'redisUrl' | 'databaseUrl' | 'kafkaBrokers' | 'logTopic'>;
+
+/** Throws ConfigError; what else the environment says is not looked at. */
+export function readStores(env: Environment): Stores {
+  return storesOf(parse(STORES, env));
+}
+
+/** Throws ConfigError. */
+export function readConfig(env: Environment): Config {
+  const s = parse(SETTINGS, env);
   return Object.freeze({
-    redisUrl: s.REDIS_URL,
+    ...storesOf(s),
     redisLocalAddress: s.HOLDFAST_REDIS_LOCAL_ADDRESS,
     redisReplicas: s.HOLDFAST_REDIS_REPLICAS,
     settingsCheck: s.HOLDFAST_SETTINGS_CHECK,
-    databaseUrl: s.DATABASE_URL,
-    kafkaBrokers: Object.freeze(s.KAFKA_BROKERS === '' ? [] : s.KAFKA_BROKERS.split(',')),
-    logTopic: s.HOLDFAST_LOG_TOPIC,
     host: s.HOLDFAST_HOST,
     port: s.HOLDFAST_PORT,
     metricsPort: s.HOLDFAST_METRICS_PORT,
@@ -154,14 +158,37 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   });
 }
 
-function show(
-  env: Readonly<Record<string, string | undefined>>,
-  name: PropertyKey | undefined,
-): string {
+function storesOf(s: z.infer<typeof STORES>): Stores {
+  return {
+    redisUrl: s.REDIS_URL,
+    databaseUrl: s.DATABASE_URL,
+    kafkaBrokers: Object.freeze(s.KAFKA_BROKERS === '' ? [] : s.KAFKA_BROKERS.split(',')),
+    logTopic: s.HOLDFAST_LOG_TOPIC,
+  };
+}
+
+function parse<T>(schema: z.ZodType<T>, env: Environment): T {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const { issues } = parsed.error;
+  const isMissing = ({ path }: z.core.$ZodIssue) => given[String(path[0])] === undefined;
+  const problems = issues.map(
+    (issue) => `  ${issue.path.join('.')}: ${issue.message} (it is ${show(given, issue.path[0])})`,
+  );
+  const verdict = issues.every(isMissing) ? 'complete' : 'valid';
+  // Only what names a store has no default, so only that can be missing.
+  const advice = issues.some(isMissing)
+    ? '\nStart the local stack and take its variables: eval "$(npx holdfast stack env)"'
+    : '';
+  throw new ConfigError(`The environment is not ${verdict}:\n${problems.join('\n')}${advice}`);
+}
+
+function show(env: Environment, name: PropertyKey | undefined): string {
   const value = env[String(name)];
-  if (value === undefined || value === '') return 'not set';
+  if (value === undefined) return 'not set';
   // A connection string may hold a password.
   return value.includes('@') || value.includes('password=')
-    ? `${value.slice(0, value.indexOf(':'))}://...`
+    ? `${/^[a-z+]+:\/\//.exec(value)?.[0] ?? ''}...`
     : JSON.stringify(value);
 }

@@ -4,6 +4,7 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ListenError } from './listen-error.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface MetricsServer {
@@ -28,10 +29,11 @@ export async function startMetricsServer(
     );
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) =>
+    server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
-        new Error(
+        new ListenError(
           `metrics cannot be served at ${host}:${port}: ${error.message}; set HOLDFAST_METRICS_PORT to a free port, another one for each process`,
+          error.code ?? 'UNKNOWN',
         ),
       ),
     );

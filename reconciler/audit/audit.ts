@@ -14,7 +14,7 @@ import { laneKeys } from '../../engine/redis/keys.ts';
 import { UnreadableBytes } from '../../engine/testing/auditor/cursor.ts';
 import { auditCells } from './cell-pass.ts';
 import { Findings } from './difference.ts';
-import { LaneReader } from './lane-reader.ts';
+import { LaneReader, WrongType } from './lane-reader.ts';
 import { LaneView } from './lane-view.ts';
 import { auditLedger } from './ledger.ts';
 import type { LogPass } from './log-pass.ts';
@@ -180,9 +180,11 @@ async function auditRedis(
     position = { epoch: last.epoch, seq: last.seq };
     return { cells, records, position, state };
   } catch (error) {
-    const isUnreadable = error instanceof UnreadableBytes;
+    const isUnreadable = error instanceof UnreadableBytes || error instanceof WrongType;
     if (!isUnreadable && !(error instanceof TailGap && round.isLast)) throw error;
-    const explanation = `Redis cannot be compared, its log does not lead there from PostgreSQL: ${error.message}`;
+    const reason =
+      error instanceof WrongType ? '' : 'its log does not lead there from PostgreSQL: ';
+    const explanation = `Redis cannot be compared, ${reason}${error.message}`;
     findings.add({
       invariant: isUnreadable ? 'entry' : 'chain',
       where: `lane ${lane}`,

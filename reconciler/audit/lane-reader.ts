@@ -30,6 +30,17 @@ export interface Look {
   readonly replies: readonly unknown[];
 }
 
+/** A key holds another type than the lane keeps there: no script made it, and none can read it. */
+export class WrongType extends Error {
+  override readonly name = 'WrongType';
+  readonly key: string;
+
+  constructor(key: string) {
+    super(`the key ${key} holds another type than the lane keeps there (see TYPE '${key}')`);
+    this.key = key;
+  }
+}
+
 /** Entries of one piece of the stream: at 32 KB an entry, 8 MB. */
 const ENTRIES_MAX = 256;
 
@@ -77,7 +88,10 @@ export class LaneReader {
     return { meta, entries, halfDone, replies };
   }
 
-  /** Runs the commands in one MULTI; throws the first error that one of them gave. */
+  /**
+   * Runs the commands in one MULTI; throws the first error that one of them gave. In a key that
+   * should be a hash and is none there are no fields; the pass over the keys tells it.
+   */
   async transaction(commands: readonly Command[]): Promise<unknown[]> {
     const send = (command: Command) => {
       const [name, ...args] = command;
@@ -87,15 +101,29 @@ export class LaneReader {
     const sent = [send(['MULTI']), ...grouped.map(send), send(['EXEC'])];
     const replies = (await Promise.all(sent)).at(-1);
     if (!Array.isArray(replies)) throw new TypeError('Redis answered EXEC with no list');
-    const failed = replies.find((reply) => reply instanceof Error);
-    if (failed !== undefined) throw failed;
-    return takeApart(replies);
+    return takeApart(
+      replies.map((reply: unknown, i) => {
+        const command = grouped[i];
+        if (!(reply instanceof Error) || command === undefined) return reply;
+        const empty = command[1] === this.#keys.meta ? undefined : EMPTY_HASH[command[0]];
+        const error = named(reply, command);
+        if (empty === undefined || !(error instanceof WrongType)) throw error;
+        return empty;
+      }),
+    );
   }
 
   /** Plain commands in one round trip. */
   async ask(commands: readonly Command[]): Promise<unknown[]> {
     return Promise.all(
-      commands.map(([name, ...args]) => this.#redis.callBuffer(name, ...args.map(toArgument))),
+      commands.map(async (command) => {
+        const [name, ...args] = command;
+        try {
+          return await this.#redis.callBuffer(name, ...args.map(toArgument));
+        } catch (error) {
+          throw named(error, command);
+        }
+      }),
     );
   }
 
@@ -129,6 +157,15 @@ export class LaneReader {
     const from = `(${after.epoch}-${after.seq}`;
     return ['XRANGE', this.#keys.log, from, '+', 'COUNT', ENTRIES_MAX];
   }
+}
+
+/** What the commands say of a hash without fields. */
+const EMPTY_HASH: Readonly<Record<string, unknown>> = { HMGET: [], HEXISTS: 0 };
+
+/** Redis says that a type is wrong, and not of which key. */
+function named(error: unknown, [, key]: Command): unknown {
+  const isType = error instanceof Error && error.message.startsWith('WRONGTYPE');
+  return isType ? new WrongType(String(key)) : error;
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { LaneKeys } from '../../engine/redis/keys.ts';
 import { UnreadableBytes } from '../../engine/testing/auditor/cursor.ts';
 import type { Findings } from './difference.ts';
-import type { Command, LaneReader, Look } from './lane-reader.ts';
+import { type Command, type LaneReader, type Look, WrongType } from './lane-reader.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { LogTail } from './tail.ts';
 
@@ -51,7 +51,7 @@ export class LaneView {
     let piece: FieldAt[] = [];
     for await (const keys of this.reader.scanKeys(pattern, SCAN_COUNT)) {
       for (const key of keys) {
-        for await (const fields of this.reader.scanFields(key, PIECE_MAX)) {
+        for await (const fields of this.#fieldsOf(key)) {
           for (const field of fields) {
             piece.push({ key, field });
             if (piece.length < PIECE_MAX) continue;
@@ -64,18 +64,31 @@ export class LaneView {
     if (piece.length > 0) yield piece;
   }
 
+  /** None of a key that is no hash, which is a difference of its own. */
+  async *#fieldsOf(key: string): AsyncGenerator<Buffer[]> {
+    try {
+      yield* this.reader.scanFields(key, PIECE_MAX);
+    } catch (error) {
+      if (!(error instanceof WrongType)) throw error;
+      this.#tellOnce(`key ${key}`, 'Redis holds a key there that is no hash: nobody can read it');
+    }
+  }
+
   /** Reads bytes; what cannot be read is a difference of its own, told once. */
   readable<T>(where: string, read: () => T): T | undefined {
     try {
       return read();
     } catch (error) {
       if (!(error instanceof UnreadableBytes)) throw error;
-      if (this.#unreadable.has(where)) return undefined;
-      this.#unreadable.add(where);
-      const explanation = `Redis holds bytes that nobody can read: ${error.message}`;
-      this.findings.add({ invariant: 'entry', where, explanation });
+      this.#tellOnce(where, `Redis holds bytes that nobody can read: ${error.message}`);
       return undefined;
     }
+  }
+
+  #tellOnce(where: string, explanation: string): void {
+    if (this.#unreadable.has(where)) return;
+    this.#unreadable.add(where);
+    this.findings.add({ invariant: 'entry', where, explanation });
   }
 }
 

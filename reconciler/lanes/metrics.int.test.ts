@@ -48,6 +48,21 @@ it('tells an open lane and who is behind', async () => {
   expect(after.get('holdfast_lane_log_lag_seconds{lane="0"}')).toBe(0);
 });
 
+it('tells what the last recovery copied back, and how long each phase of it took', async () => {
+  expect((await scrape()).get('holdfast_recovery_last_rows_copied{lane="0"}')).toBe(0);
+  await stack.redis.flushall();
+  const report = await recoverOnce(recoveryDeps(stack, log));
+  expect(report.outcome).toBe('opened');
+  const read = await scrape();
+  expect(read.get('holdfast_recovery_last_rows_copied{lane="0"}')).toBeGreaterThan(0);
+  expect(read.get('holdfast_lane_term{lane="0",store="registry"}')).toBe(2);
+  expect(read.get('holdfast_lane_epoch{lane="0",store="redis"}')).toBe(2);
+  const phases = [...read].filter(([name]) => name.startsWith('holdfast_recovery_last_phase_'));
+  expect(phases.map(([name]) => /phase="(.*)"/.exec(name)?.[1])).toEqual(
+    expect.arrayContaining(['term_taken', 'claimed', 'fenced', 'drained', 'copied_back', 'opened']),
+  );
+});
+
 it('tells how far a copy is while it runs, and nothing of it afterwards', async () => {
   const { pool } = stack.database;
   await pool.query(
@@ -68,5 +83,5 @@ it('tells that the lane does not sell when Redis is away, and the rest', async (
   const away = await scrape();
   expect(away.get('holdfast_lane_open{lane="0"}')).toBe(0);
   expect(away.has('holdfast_lane_seq{lane="0"}')).toBe(false);
-  expect(away.get('holdfast_recoveries{lane="0",outcome="opened"}')).toBe(2);
+  expect(away.get('holdfast_recoveries{lane="0",outcome="opened"}')).toBe(3);
 });

@@ -1,56 +1,115 @@
 /**
- * The status of a lane as gauges of Prometheus. Everything is read at a scrape, and once for all of
- * them; what counts recoveries is counted in PostgreSQL, so it outlives every process.
+ * The status of a lane as gauges of Prometheus: what `holdfast lanes` prints, read at a scrape, and
+ * once for all of them.
  */
 import type { GaugeReading, Metrics } from '../../engine/runtime/metrics.ts';
-import type { Lag, ReplicaView } from './redis-side.ts';
-import { isProblem, type LaneSources, type LaneStatus, readLaneStatus } from './status.ts';
-
-/** The gauges of one scrape are read within it; the next comes seconds later. */
-const SAME_SCRAPE_MS = 500;
+import { counterOf, timelineOf } from '../term.ts';
+import { registerRecoveryMetrics } from './recovery-metrics.ts';
+import type { Lag, RedisSide } from './redis-side.ts';
+import type { ReplicaView } from './replication.ts';
+import { onceIn, SAME_SCRAPE_MS } from './scrape.ts';
+import {
+  isProblem,
+  LANE_SITUATIONS,
+  type LaneSources,
+  type LaneStatus,
+  readLaneStatus,
+} from './status.ts';
 
 type Gauges = Pick<Metrics, 'gauge'>;
 
-export function registerLaneMetrics(metrics: Gauges, sources: LaneSources): void {
-  const label = { lane: String(sources.lane) };
-  const status = onceIn(SAME_SCRAPE_MS, () => readLaneStatus(sources));
-  const gauge = (
-    name: string,
-    help: string,
-    read: (status: LaneStatus) => number | undefined,
-  ): void => {
-    metrics.gauge(name, help, ['lane'], async () => {
-      const value = read(await status());
-      return value === undefined ? [] : [{ labels: label, value }];
-    });
-  };
-  gauge('holdfast_lane_open', '1 while the lane sells.', ({ state }) => Number(state === 'open'));
-  gauge('holdfast_lane_seq', 'Last entry of the lane in its epoch.', ({ redis }) =>
-    isProblem(redis) ? undefined : redis.seq,
-  );
-  lagGauges(gauge, 'log', ({ log_lag }) => log_lag);
-  lagGauges(gauge, 'postgres', ({ postgres_lag }) => postgres_lag);
-  gauge('holdfast_redis_replicas', 'Replicas that are online.', ({ redis }) =>
-    isProblem(redis) ? undefined : redis.replicas.filter(({ link }) => link === 'online').length,
-  );
-  gauge(
-    'holdfast_sentinels_agreeing',
-    'Sentinels that name the primary that this process is connected to.',
-    ({ redis, sentinels }) =>
-      isProblem(redis) || sentinels.length === 0
-        ? undefined
-        : sentinels.filter(({ primary }) => primary === redis.address).length,
-  );
-  copyGauges(gauge);
-  replicaGauges(metrics, label, status);
-  recoveryGauges(metrics, sources);
-}
-
+/** One for the lane; undefined where it cannot be told: then it is missing. */
 type LaneGauge = (
   name: string,
   help: string,
   read: (status: LaneStatus) => number | undefined,
 ) => void;
+
+/** Several, told apart by one more label. */
+type LabelledGauge = (
+  name: string,
+  help: string,
+  by: string,
+  read: (status: LaneStatus) => Readonly<Record<string, number | undefined>>,
+) => void;
+
+export function registerLaneMetrics(metrics: Gauges, sources: LaneSources): void {
+  const label = { lane: String(sources.lane) };
+  const status = onceIn(SAME_SCRAPE_MS, () => readLaneStatus(sources));
+  const gauge: LaneGauge = (name, help, read) => {
+    metrics.gauge(name, help, ['lane'], async () => {
+      const value = read(await status());
+      return value === undefined ? [] : [{ labels: label, value }];
+    });
+  };
+  const gauges: LabelledGauge = (name, help, by, read) => {
+    metrics.gauge(name, help, ['lane', by], async (): Promise<GaugeReading> => {
+      const readings = Object.entries(read(await status()));
+      return readings.flatMap(([is, value]) =>
+        value === undefined ? [] : [{ labels: { ...label, [by]: is }, value }],
+      );
+    });
+  };
+  situationGauges(gauge, gauges);
+  placeGauges(gauge, gauges);
+  lagGauges(gauge, 'log', ({ log_lag }) => log_lag);
+  lagGauges(gauge, 'postgres', ({ postgres_lag }) => postgres_lag);
+  replicationGauges(gauge, gauges);
+  copyGauges(gauge);
+  registerRecoveryMetrics(metrics, sources);
+}
+
+function situationGauges(gauge: LaneGauge, gauges: LabelledGauge): void {
+  gauge('holdfast_lane_open', '1 while the lane sells.', ({ state }) => Number(state === 'open'));
+  gauges('holdfast_lane_state', '1 for the state that the lane is in.', 'state', ({ state }) =>
+    Object.fromEntries(LANE_SITUATIONS.map((each) => [each, Number(each === state)])),
+  );
+}
+
+function placeGauges(gauge: LaneGauge, gauges: LabelledGauge): void {
+  gauge('holdfast_lane_seq', 'Last entry of the lane in its epoch.', ({ redis }) =>
+    isProblem(redis) ? undefined : redis.seq,
+  );
+  termGauges(
+    gauges,
+    'holdfast_lane_epoch',
+    'Epoch of the last entry in Redis, and of the last one that PostgreSQL has applied',
+    ({ redis, row }) => ({ redis: tailOf(redis)?.last.epoch, postgres: row?.position.epoch }),
+  );
+  termGauges(
+    gauges,
+    'holdfast_lane_term',
+    'Term that Redis, the registry and what PostgreSQL has applied carry',
+    ({ redis, row }) => ({
+      redis: tailOf(redis)?.term,
+      registry: row?.term,
+      postgres: row?.position.term,
+    }),
+  );
+}
+
+/** Undefined where Redis is away, or knows nothing of the lane. */
+function tailOf(redis: LaneStatus['redis']): RedisSide['tail'] | undefined {
+  return isProblem(redis) || !redis.tail.exists ? undefined : redis.tail;
+}
+
+/** Two gauges: packed into one number (term.ts) nobody could read it off a chart. */
+function termGauges(
+  gauges: LabelledGauge,
+  name: string,
+  what: string,
+  read: (status: LaneStatus) => Readonly<Record<string, number | undefined>>,
+): void {
+  const each = (part: (term: number) => number) => (status: LaneStatus) =>
+    Object.fromEntries(
+      Object.entries(read(status)).map(([store, term]) => [
+        store,
+        term === undefined ? undefined : part(term),
+      ]),
+    );
+  gauges(name, `${what}: the counter, which every recovery raises.`, 'store', each(counterOf));
+  gauges(`${name}_timeline`, `${what}: PostgreSQL's timeline.`, 'store', each(timelineOf));
+}
 
 function lagGauges(
   gauge: LaneGauge,
@@ -69,6 +128,57 @@ function lagGauges(
   );
 }
 
+function replicationGauges(gauge: LaneGauge, gauges: LabelledGauge): void {
+  const ofRedis =
+    <T>(read: (redis: RedisSide) => T) =>
+    ({ redis }: LaneStatus): T | undefined =>
+      isProblem(redis) ? undefined : read(redis);
+  gauge(
+    'holdfast_redis_takes_writes',
+    '1 while Redis is a primary with enough replicas in sync; 0: every write is refused.',
+    ({ redis }) => Number(!isProblem(redis) && redis.takes_writes),
+  );
+  gauge(
+    'holdfast_redis_replicas',
+    'Replicas that are online; one that hangs is, for a while.',
+    ofRedis(({ replicas }) => replicas.filter(({ link }) => link === 'online').length),
+  );
+  gauge(
+    'holdfast_redis_replicas_in_sync',
+    'Replicas that are online and not silent for longer than min-replicas-max-lag.',
+    ofRedis(({ replicas_in_sync }) => replicas_in_sync),
+  );
+  gauge(
+    'holdfast_redis_replicas_wanted',
+    'Replicas in sync without which Redis takes no writes: min-replicas-to-write.',
+    ofRedis(({ min_replicas_to_write }) => min_replicas_to_write),
+  );
+  const each = (value: (replica: ReplicaView) => number) => (status: LaneStatus) =>
+    Object.fromEntries(
+      (ofRedis(({ replicas }) => replicas)(status) ?? []).map((one) => [one.address, value(one)]),
+    );
+  gauges(
+    'holdfast_redis_replica_behind_bytes',
+    'Bytes of the replication stream that a replica has not confirmed.',
+    'replica',
+    each(({ behind_bytes }) => behind_bytes),
+  );
+  gauges(
+    'holdfast_redis_replica_silent_seconds',
+    'Time since a replica confirmed anything.',
+    'replica',
+    each(({ silent_s }) => silent_s),
+  );
+  gauge(
+    'holdfast_sentinels_agreeing',
+    'Sentinels that name the primary that this process is connected to.',
+    ({ redis, sentinels }) =>
+      isProblem(redis) || sentinels.length === 0
+        ? undefined
+        : sentinels.filter(({ primary }) => primary === redis.address).length,
+  );
+}
+
 function copyGauges(gauge: LaneGauge): void {
   const progressOf = ({ recoveries }: LaneStatus) => recoveries[0]?.progress;
   gauge(
@@ -83,83 +193,6 @@ function copyGauges(gauge: LaneGauge): void {
   );
 }
 
-function replicaGauges(
-  metrics: Gauges,
-  label: Readonly<Record<string, string>>,
-  status: () => Promise<LaneStatus>,
-): void {
-  const each = async (value: (replica: ReplicaView) => number): Promise<GaugeReading> => {
-    const { redis } = await status();
-    if (isProblem(redis)) return [];
-    return redis.replicas.map((replica) => ({
-      labels: { ...label, replica: replica.address },
-      value: value(replica),
-    }));
-  };
-  metrics.gauge(
-    'holdfast_redis_replica_behind_bytes',
-    'Bytes of the replication stream that a replica has not confirmed.',
-    ['lane', 'replica'],
-    () => each(({ behind_bytes }) => behind_bytes),
-  );
-  metrics.gauge(
-    'holdfast_redis_replica_silent_seconds',
-    'Time since a replica confirmed anything.',
-    ['lane', 'replica'],
-    () => each(({ silent_s }) => silent_s),
-  );
-}
-
-function recoveryGauges(metrics: Gauges, { lane, pool }: LaneSources): void {
-  const label = { lane: String(lane) };
-  metrics.gauge(
-    'holdfast_recoveries',
-    'Recoveries since the lane was made, by how they ended.',
-    ['lane', 'outcome'],
-    async () => {
-      const { rows } = await pool.query<{ outcome: string; count: number }>(
-        `SELECT coalesce(split_part(outcome, ':', 1), 'under_way') AS outcome, count(*) AS count
-         FROM recoveries WHERE lane = $1 GROUP BY 1`,
-        [lane],
-      );
-      return rows.map(({ outcome, count }) => ({ labels: { ...label, outcome }, value: count }));
-    },
-  );
-  const last = (name: string, help: string, sql: string): void =>
-    metrics.gauge(name, help, ['lane'], async () => {
-      const { rows } = await pool.query<{ value: number | null }>(
-        `SELECT (${sql})::double precision AS value FROM recoveries
-         WHERE lane = $1 AND outcome = 'opened' ORDER BY started_at DESC LIMIT 1`,
-        [lane],
-      );
-      const value = rows[0]?.value;
-      return value == null ? [] : [{ labels: label, value }];
-    });
-  last(
-    'holdfast_recovery_last_opened_timestamp_seconds',
-    'When a recovery last opened the lane.',
-    'extract(epoch FROM ended_at)',
-  );
-  last(
-    'holdfast_recovery_last_duration_seconds',
-    'From the detection of its cause to the opening.',
-    'extract(epoch FROM ended_at - coalesce(detected_at, started_at))',
-  );
-}
-
 function inSeconds(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : ms / 1_000;
-}
-
-/** Calls that come within `ms` of the first share its result. */
-function onceIn<T>(ms: number, read: () => Promise<T>): () => Promise<T> {
-  let begun = Number.NEGATIVE_INFINITY;
-  let reading: Promise<T> | undefined;
-  return () => {
-    if (reading === undefined || performance.now() - begun > ms) {
-      begun = performance.now();
-      reading = read();
-    }
-    return reading;
-  };
 }

@@ -1,4 +1,4 @@
-/** What Redis says of a lane: its meta, its replicas, and how far others are behind it. */
+/** What Redis says of a lane: its meta, what the node is, and how far others are behind it. */
 import type { Redis } from 'ioredis';
 import { ByteReader } from '../../engine/events/bytes.ts';
 import { comparePlaces, type Place } from '../../engine/log/place.ts';
@@ -6,25 +6,11 @@ import { laneKeys } from '../../engine/redis/keys.ts';
 import { laneScripts } from '../../engine/redis/lane-scripts.ts';
 import type { LaneTail } from '../../engine/redis/lane-state.ts';
 import { showTerm } from '../term.ts';
+import { type Replication, readReplication } from './replication.ts';
 
-export interface ReplicaView {
-  readonly address: string;
-  /** `online`, or how far its first copy is: `wait_bgsave`, `send_bulk`. */
-  readonly link: string;
-  readonly offset: number;
-  /** Of the replication stream. */
-  readonly behind_bytes: number;
-  /** Since it confirmed anything. */
-  readonly silent_s: number;
-}
-
-export interface RedisSide {
+export interface RedisSide extends Replication {
   /** Of the node that answered. */
   readonly address: string;
-  readonly role: string;
-  readonly replid: string;
-  readonly offset: number;
-  readonly replicas: readonly ReplicaView[];
   /** Timeline and counter; missing while Redis knows nothing of the lane. */
   readonly epoch?: string;
   readonly seq?: number;
@@ -49,39 +35,19 @@ const TIME_AT = 50;
 
 export async function readRedisSide(redis: Redis, lane: number): Promise<RedisSide> {
   const state = laneScripts(redis, lane);
-  const [tail, info, logged] = await Promise.all([
+  const [tail, replication, logged] = await Promise.all([
     state.tail(NO_ENTRIES, 1),
-    redis.info('replication'),
+    readReplication(redis),
     redis.hget(laneKeys(lane).marks, 'logged'),
   ]);
   const place = readPlace(logged);
   return {
     address: state.address(),
-    ...readReplication(info),
+    ...replication,
     ...(tail.exists && { epoch: showTerm(tail.last.epoch), seq: tail.last.seq }),
     tail,
     ...(place && { logged: place }),
   };
-}
-
-/** Of INFO's section `replication`. */
-export function readReplication(
-  info: string,
-): Pick<RedisSide, 'role' | 'replid' | 'offset' | 'replicas'> {
-  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
-  const offset = Number(field('master_repl_offset'));
-  const replicas = [...info.matchAll(/^slave\d+:(.*?)\r?$/gm)].map(([, text = '']) => {
-    const parts = new Map(text.split(',').map((part) => part.split('=', 2) as [string, string]));
-    const reached = Number(parts.get('offset') ?? 0);
-    return {
-      address: `${parts.get('ip')}:${parts.get('port')}`,
-      link: parts.get('state') ?? 'unknown',
-      offset: reached,
-      behind_bytes: Math.max(0, offset - reached),
-      silent_s: Number(parts.get('lag') ?? 0),
-    };
-  });
-  return { role: field('role'), replid: field('master_replid'), offset, replicas };
 }
 
 function readPlace(mark: string | null): Place | undefined {

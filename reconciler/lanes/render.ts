@@ -1,12 +1,13 @@
 /** A lane's status for people, in as many lines as there is something to say; and as JSON. */
 import { showProgress } from '../copy-progress.ts';
 import type { StepDetail } from '../journal.ts';
-import type { Lag, RedisSide } from './redis-side.ts';
+import type { Lag } from './redis-side.ts';
+import type { ReplicaView } from './replication.ts';
 import { isProblem, type LaneStatus } from './status.ts';
-import type { Phase, RecoveryTimeline } from './timeline.ts';
+import { countRows, type Phase, type RecoveryTimeline } from './timeline.ts';
 
 /** All but what only the decisions need. */
-export function laneToJson({ redis, ...rest }: LaneStatus): object {
+export function laneToJson({ redis, row: _row, ...rest }: LaneStatus): object {
   if (isProblem(redis)) return { ...rest, redis };
   const { tail: _tail, logged: _logged, ...shown } = redis;
   return { ...rest, redis: shown };
@@ -16,7 +17,7 @@ export function renderLane(status: LaneStatus): string {
   const { because, lane, recoveries, recoveries_problem, state } = status;
   const lines = [
     `lane ${lane}  ${state}${because === undefined ? '' : `: ${because}`}`,
-    ...redisLines(status.redis),
+    ...redisLines(status),
     `  log        ${lagText(status.log_lag)}`,
     ...postgresLines(status),
     ...sentinelLines(status),
@@ -31,19 +32,25 @@ export function renderLane(status: LaneStatus): string {
   return `${lines.join('\n')}\n`;
 }
 
-function redisLines(redis: LaneStatus['redis']): string[] {
+function redisLines({ redis, state }: LaneStatus): string[] {
   if (isProblem(redis)) return [`  redis      does not answer: ${redis.problem}`];
-  const { address, epoch, offset, replicas, replid, role, seq } = redis;
+  const { address, epoch, offset, refuses_because, replicas, replid, role, seq } = redis;
   const at = epoch === undefined ? 'knows nothing of the lane' : `epoch ${epoch}, seq ${seq}`;
+  // It stands in the first line where nothing else keeps the lane from selling.
+  const isNews = refuses_because !== undefined && state !== 'refusing';
   return [
     `  redis      ${address} ${role}, replid ${short(replid)}, offset ${offset}; ${at}`,
+    ...(isNews ? [`  writes     refused: ${refuses_because}`] : []),
     ...(replicas.length === 0 ? ['  replicas   none attached'] : replicas.map(replicaLine)),
   ];
 }
 
-function replicaLine(replica: RedisSide['replicas'][number]): string {
-  const { address, behind_bytes, link, silent_s } = replica;
-  return `  replica    ${address} ${link}, ${behind_bytes} bytes behind, heard ${silent_s} s ago`;
+function replicaLine({ address, behind_bytes, in_sync, link, silent_s }: ReplicaView): string {
+  const heard =
+    link === 'online' && !in_sync
+      ? `SILENT for ${silent_s} s, so it does not count`
+      : `heard ${silent_s} s ago`;
+  return `  replica    ${address} ${link}, ${behind_bytes} bytes behind, ${heard}`;
 }
 
 function postgresLines({ postgres, postgres_lag }: LaneStatus): string[] {
@@ -94,14 +101,13 @@ function phaseText({ at_ms, detail, phase }: Phase): string {
 
 /** Of what a step found only what people ask for; the rest is in the JSON. */
 function detailText(phase: string, detail: StepDetail = {}): string {
-  const rows = ['products', 'cells', 'records'].reduce((n, of) => n + Number(detail[of] ?? 0), 0);
   switch (phase) {
     case 'lineage known':
       return detail.tail === undefined ? String(detail.verdict) : `tail: ${detail.tail}`;
     case 'emptied':
       return String(detail.because);
     case 'copied back':
-      return detail.what === 'nothing' ? 'nothing' : `${detail.what}: ${rows} rows`;
+      return detail.what === 'nothing' ? 'nothing' : `${detail.what}: ${countRows(detail)} rows`;
     case 'replicated':
       return `on ${detail.reached} of ${detail.wanted} wanted`;
     default:

@@ -15,10 +15,19 @@ import { type RecoveryTimeline, readRecoveries } from './timeline.ts';
  *   open         it sells
  *   closed       it needs recovery, and none has begun
  *   recovering   a recovery is under way, or died
+ *   refusing     nothing is wrong with it, but Redis takes no writes: too few replicas are in sync
  *   parked       a person has to decide
  *   unreachable  Redis does not answer: nothing can be sold
  */
-export type LaneSituation = 'open' | 'closed' | 'recovering' | 'parked' | 'unreachable';
+export const LANE_SITUATIONS = [
+  'open',
+  'closed',
+  'recovering',
+  'refusing',
+  'parked',
+  'unreachable',
+] as const;
+export type LaneSituation = (typeof LANE_SITUATIONS)[number];
 
 export interface Problem {
   readonly problem: string;
@@ -53,6 +62,8 @@ export interface LaneStatus {
   readonly recoveries: readonly RecoveryTimeline[];
   /** Why they cannot, where the registry can. */
   readonly recoveries_problem?: string;
+  /** Not part of what is shown. */
+  readonly row?: RegistryRow;
 }
 
 export interface LaneSources {
@@ -86,6 +97,7 @@ export async function readLaneStatus(sources: LaneSources): Promise<LaneStatus> 
     ...(isProblem(recoveries)
       ? { recoveries: [], ...(told && { recoveries_problem: recoveries.problem }) }
       : { recoveries }),
+    ...(told && { row: told }),
   };
 }
 
@@ -116,7 +128,12 @@ export function situationOf(
   if (parked !== undefined) return { state: 'parked', because: parked };
   if (isProblem(redis)) return { state: 'unreachable', because: redis.problem };
   const cause = needsRecovery(redis.tail, row ?? { ...OPEN_AS_TOLD, term: redis.tail.term });
-  if (cause === undefined) return { state: 'open' };
+  if (cause === undefined) {
+    const { refuses_because } = redis;
+    return refuses_because === undefined
+      ? { state: 'open' }
+      : { state: 'refusing', because: refuses_because };
+  }
   const state = row?.state === 'recovering' ? 'recovering' : 'closed';
   return { state, because: RECOVERY_CAUSES[cause] };
 }

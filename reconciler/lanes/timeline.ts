@@ -64,11 +64,12 @@ interface Row {
   readonly progress: CopyProgress | null;
 }
 
-/** The newest first. */
+/** The newest first; `which` says whether all, or only those that opened the lane. */
 export async function readRecoveries(
   pool: Pool,
   lane: number,
   count: number,
+  which: 'all' | 'opened' = 'all',
 ): Promise<readonly RecoveryTimeline[]> {
   const { rows } = await pool.query<Row>(
     `SELECT term, cause, outcome, leader, primary_address, replid, steps, progress, ended_at,
@@ -77,14 +78,25 @@ export async function readRecoveries(
             ${msBetween('seen', 'ended_at')} AS took_ms,
             ${msBetween('well_at', 'ended_at')} AS outage_ms
      FROM recoveries, LATERAL (SELECT coalesce(detected_at, started_at) AS seen) s
-     WHERE lane = $1 ORDER BY started_at DESC LIMIT $2`,
-    [lane, count],
+     WHERE lane = $1 AND ($3 = 'all' OR outcome = $3) ORDER BY started_at DESC LIMIT $2`,
+    [lane, count, which],
   );
   return rows.map(toTimeline);
 }
 
 function msBetween(from: string, to: string): string {
   return `round(extract(epoch FROM ${to} - ${from}) * 1000)::bigint`;
+}
+
+/** Of a recovery that has copied back: how many; undefined before. */
+export function rowsCopied({ phases }: RecoveryTimeline): number | undefined {
+  const copied = phases.find(({ phase }) => phase === PHASES.copy);
+  return copied && countRows(copied.detail);
+}
+
+/** In what the step `copy` found. */
+export function countRows(detail: StepDetail = {}): number {
+  return ['products', 'cells', 'records'].reduce((n, of) => n + Number(detail[of] ?? 0), 0);
 }
 
 export function toTimeline(row: Row): RecoveryTimeline {

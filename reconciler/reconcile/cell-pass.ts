@@ -37,6 +37,7 @@ async function cellsOfRedis(run: Run): Promise<void> {
     const seen: SeenCell[] = [];
     const known = new Set<string>();
     skus.forEach((sku, i) => {
+      if (look.skus[i] === undefined) run.suspects.addNoHash(run.look.keys.stock(sku));
       for (const { field, cell } of look.skus[i] ?? []) {
         if (field === MARKER) known.add(sku);
         else seen.push({ name: { sku: sku as Sku, field }, redis: cell });

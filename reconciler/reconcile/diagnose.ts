@@ -47,9 +47,10 @@ export async function diagnoseAgain(run: Run, subject: Subject): Promise<Finding
       return (await diagnose(run, { ...nothing, cells: [subject.name] }))[0];
     case 'record':
       return (await diagnose(run, { ...nothing, records: [subject.place] }))[0];
-    // The next run reads the deadlines, and the lines, whole.
+    // The next run reads the deadlines, the lines and the keys whole.
     case 'deadline':
     case 'lines':
+    case 'key':
       return undefined;
     default:
       return subject satisfies never;

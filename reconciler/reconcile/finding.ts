@@ -26,7 +26,8 @@ export type Subject =
   | { readonly kind: 'record'; readonly place: RecordPlace }
   | { readonly kind: 'product'; readonly sku: string }
   | { readonly kind: 'deadline'; readonly second: number }
-  | { readonly kind: 'lines'; readonly id: string };
+  | { readonly kind: 'lines'; readonly id: string }
+  | { readonly kind: 'key'; readonly key: string };
 
 export type Repair =
   /** Through the fenced script, and so by the log. */

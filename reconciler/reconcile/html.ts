@@ -1,6 +1,11 @@
 /** The report as one HTML file that needs nothing else: no script, no font, no link. */
 import { CAUSES } from './causes.ts';
-import { describeCompared, type ReconcileReport, type ReportedDifference } from './report.ts';
+import {
+  describeCompared,
+  describeOutcome,
+  type ReconcileReport,
+  type ReportedDifference,
+} from './report.ts';
 
 const STYLE = `
   body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
@@ -16,7 +21,7 @@ export function renderHtml(report: ReconcileReport): string {
   const verdict =
     report.difference_count === 0
       ? '<p class="ok">Nothing differs.</p>'
-      : `<p class="${report.left === 0 ? 'ok' : 'bad'}">${report.difference_count} differences, ${report.repaired} repaired, ${report.left} left.</p>`;
+      : `<p class="${report.left === 0 ? 'ok' : 'bad'}">${report.difference_count} differences, ${describeOutcome(report)}.</p>`;
   return `<!doctype html>
 <html lang="en">
 <head>

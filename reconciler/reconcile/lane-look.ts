@@ -106,6 +106,11 @@ export class LaneLook {
     } while (cursor !== '0');
   }
 
+  /** `hash`, `string`, ...; `none` of a key that is not there. */
+  async typesOf(keys: readonly string[]): Promise<string[]> {
+    return Promise.all(keys.map((key) => this.#redis.type(key)));
+  }
+
   /** Seconds in which something is due, in pieces. */
   async *dueSeconds(piece: number): AsyncGenerator<number[]> {
     for (let from = '-inf'; ; ) {

@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generationOf } from '../../engine/domain/reservation-id.ts';
+import { encodeCell } from '../../engine/events/cell-codec.ts';
 import { laneKeys } from '../../engine/redis/keys.ts';
 import type { GaugeReading } from '../../engine/runtime/metrics.ts';
 import { startTestEngine, type TestEngine } from '../../engine/testing/engine.ts';
@@ -23,6 +25,7 @@ const KEYS = laneKeys(0);
 const SKUS = ['A-1', 'A-2', 'A-3', 'A-4'] as const;
 /** Three processes, one after another, on a machine that does other things too. */
 const TIMEOUT_MS = 180_000;
+const ZERO_CELL = encodeCell({ available: 0, reserved: 0, allocated: 0, version: 1 });
 const MAIN = resolve(import.meta.dirname, '../../dist/engine/main.js');
 
 let engine: TestEngine;
@@ -43,9 +46,14 @@ function run(
 }
 
 async function reserve(sku: string, quantity: number): Promise<void> {
+  await hold(sku, quantity);
+}
+
+async function hold(sku: string, quantity = 1): Promise<string> {
   const items = [{ sku_id: sku, quantity }];
-  const { status } = await engine.call('POST', '/api/v1/inventory/reserve', { items });
+  const { status, body } = await engine.call('POST', '/api/v1/inventory/reserve', { items });
   expect(status).toBe(201);
+  return String(body.reservation_id);
 }
 
 /** What the engine says is there to be had. */
@@ -170,6 +178,51 @@ describe('a schedule', () => {
 });
 
 describe('what cannot be decided', () => {
+  it('is a key that is no hash: told by name, with its cells left alone', async () => {
+    const key = KEYS.stock('A-3');
+    const stray = KEYS.stock('STRAY');
+    await engine.redis.rename(key, 'aside');
+    await engine.redis.mset(key, 'x', stray, 'x');
+    for (const options of [{ apply: false }, { apply: true }, { apply: true, sinceMs: 0 }]) {
+      const report = await run(options);
+      const wheres = report.differences.map(({ where }) => where).sort();
+      expect(wheres).toEqual(
+        [key, stray]
+          .filter((each) => each === key || !('sinceMs' in options))
+          .map((k) => `key ${k}`),
+      );
+      expect(report).toMatchObject({ repaired: 0, gone: 0, left: wheres.length });
+    }
+    expect(await engine.redis.mget(key, stray)).toEqual(['x', 'x']);
+    await engine.redis.del(key, stray);
+    await engine.redis.rename('aside', key);
+    expect((await run()).difference_count).toBe(0);
+  });
+
+  it('is a name that no entry may have: still there after the repairs of something else', async () => {
+    const bucket = KEYS.hold(generationOf(Date.now()), 1);
+    await engine.redis.hset(bucket, 'no id', 'x');
+    await engine.redis.hset(KEYS.stock('no sku'), '', '', 'no place', ZERO_CELL);
+    await plant.editCell('A-1', { available: 9 });
+    const report = await run({ apply: true });
+    expect(report).toMatchObject({ repaired: 1, gone: 0, left: 3, difference_count: 4 });
+    expect(renderReport(report, String)).toContain('1 repaired, 3 left.');
+    await engine.redis.hdel(bucket, 'no id');
+    await engine.redis.del(KEYS.stock('no sku'));
+    expect((await run()).difference_count).toBe(0);
+  });
+
+  it('counts what went with the repair of something else', async () => {
+    const id = await hold('A-1');
+    await plant.dropDeadline(id);
+    await plant.putRecord(id, Buffer.from('garbage'));
+    const report = await run({ apply: true });
+    const { repaired, left, gone, difference_count: all } = report;
+    expect(repaired + left + gone).toBe(all);
+    expect(left).toBe(0);
+    expect((await run()).difference_count).toBe(0);
+  });
+
   it('is told, left alone, and told again', async () => {
     // A receipt that the ledger lost: as well the balance may have been raised by hand.
     await plant.ledger(
@@ -180,6 +233,16 @@ describe('what cannot be decided', () => {
       expect(report).toMatchObject({ left: 1, repaired: 0, by_cause: { ledger_mismatch: 1 } });
     }
     expect(await available('A-4')).toBe(1_000);
+  });
+});
+
+describe('what it is told to do', () => {
+  it('refuses a SKU that nobody knows, and a report that cannot be written', async () => {
+    await expect(run({ skus: ['A-1', 'NOPE'] })).rejects.toThrow(/knows NOPE: check/);
+    const unknown = await holdfast(['--sku', 'NOPE']);
+    expect([unknown.code, unknown.stdout]).toEqual([2, '']);
+    const unwritable = await holdfast(['--html', join(tmpdir(), 'no', 'such', 'x.html')]);
+    expect([unwritable.code, unwritable.stdout]).toEqual([2, '']);
   });
 });
 

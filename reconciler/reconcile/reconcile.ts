@@ -15,6 +15,8 @@ import { diagnose } from './diagnose.ts';
 import { DueFilter } from './due-filter.ts';
 import { readDeadlines } from './due-pass.ts';
 import type { Finding } from './finding.ts';
+import { judgeable } from './judgeable.ts';
+import { requireKnown } from './known-skus.ts';
 import { LaneLook } from './lane-look.ts';
 import { compareLedger } from './ledger-pass.ts';
 import { compareRecords } from './record-pass.ts';
@@ -53,7 +55,7 @@ const STAND_STILL_MS = 30_000;
 const PASSES_MAX = 4;
 const MS_PER_S = 1_000;
 
-/** Rejects with LaneClosed or StoredBehind when the stores cannot be compared. */
+/** Rejects with LaneClosed or StoredBehind when the stores cannot be compared; with UnknownSkus. */
 export async function reconcile(
   deps: ReconcileDeps,
   options: ReconcileOptions,
@@ -63,13 +65,10 @@ export async function reconcile(
   const run = await begin(deps, options);
   const first = await run.look.look({});
   await run.stored.reach(first.stamp);
+  await requireKnown(run);
   const from = run.stored.position;
   await compareAll(run, Math.floor(first.stamp.timeMs / MS_PER_S));
-  const findings = await diagnose(run, {
-    products: [...run.suspects.products],
-    cells: [...run.suspects.cells.values()],
-    records: [...run.suspects.records.values()],
-  });
+  const findings = await diagnose(run, await judgeable(run));
   const all = [...findings, ...run.suspects.found];
   const outcome = options.apply
     ? await repair(run, all, deps)
@@ -182,7 +181,9 @@ function unique<T>(items: readonly T[]): T[] {
 function withoutResolved(applied: readonly Applied[], standing: readonly Finding[]): Applied[] {
   const places = new Set(standing.map(({ where }) => where));
   return applied.map(({ finding, status }) => {
-    const isResolved = status === 'undecided' && !places.has(finding.where);
+    // Keys are not judged again, so nothing says that theirs is gone.
+    const isJudged = status === 'undecided' && finding.subject.kind !== 'key';
+    const isResolved = isJudged && !places.has(finding.where);
     return { finding, status: isResolved ? 'gone' : status };
   });
 }
@@ -218,6 +219,7 @@ function reportOf(
     difference_count: applied.length + suspects.overflow,
     by_cause: byCause,
     repaired: applied.filter(({ status }) => status === 'repaired').length,
+    gone: applied.filter(({ status }) => status === 'gone').length,
     left,
   };
 }

@@ -1,4 +1,5 @@
 /** Every record of Redis with its row, every row that must be in Redis with its record. */
+import { isId } from '../../engine/domain/ids.ts';
 import {
   addressOf,
   GENERATIONS_BACK,
@@ -42,6 +43,10 @@ async function recordsOfRedis(run: Run, deadlines: Deadlines | undefined): Promi
     });
     const look = await run.look.look({ buckets });
     const today = generationOf(look.stamp.timeMs);
+    buckets.forEach(({ generation, bucket }, i) => {
+      const isHash = look.buckets[i] !== undefined;
+      if (!isHash) run.suspects.addNoHash(run.look.keys.hold(generation, bucket));
+    });
     const all = buckets.flatMap((at, i) =>
       (look.buckets[i] ?? []).map(({ id, record }) => ({ place: { ...at, id }, redis: record })),
     );
@@ -54,13 +59,18 @@ async function recordsOfRedis(run: Run, deadlines: Deadlines | undefined): Promi
 }
 
 function isWanted(run: Run, { place, redis }: SeenRecord): boolean {
-  if (!isWellFormed(place.id)) {
+  if (!isNameable(place.id)) {
     tellIllFormed(run, place);
     return false;
   }
   if (run.scope.skus === undefined) return true;
   if (redis.kind !== 'reservation' || !('lines' in redis.record)) return false;
   return redis.record.lines.some(({ sku }) => inScope(run, sku));
+}
+
+/** An entry that named another would not be read by anyone. */
+function isNameable(id: string): boolean {
+  return isId(id) && isWellFormed(id);
 }
 
 function tellIllFormed(run: Run, place: RecordPlace): void {
@@ -71,7 +81,7 @@ function tellIllFormed(run: Run, place: RecordPlace): void {
     postgres: 'nothing',
     witness: '',
     why: 'no id has this form, so no request can ever ask for it',
-    subject: { kind: 'record', place },
+    subject: { kind: 'key', key: run.look.keys.hold(place.generation, place.bucket) },
   });
 }
 
@@ -140,7 +150,7 @@ async function compareIds(
   deadlines: Deadlines | undefined,
 ): Promise<void> {
   const places = rows
-    .filter(({ id }) => isWellFormed(id))
+    .filter(({ id }) => isNameable(id))
     .map(({ id, generation }) => ({ id, generation, bucket: addressOf(packId(id)).bucket }));
   const look = await run.look.look({ records: places });
   const seen = places.map((place, i) => ({ place, redis: look.records[i] ?? ABSENT }));

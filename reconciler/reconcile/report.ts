@@ -40,7 +40,9 @@ export interface ReconcileReport {
   readonly difference_count: number;
   readonly by_cause: Readonly<Record<string, number>>;
   readonly repaired: number;
-  /** Differences that stand after the run. */
+  /** Differences that were not there any more when their turn came. */
+  readonly gone: number;
+  /** Differences that stand after the run; with `repaired` and `gone` all of them. */
   readonly left: number;
 }
 
@@ -111,6 +113,12 @@ export function renderReport(report: ReconcileReport, table: (rows: string[][]) 
   return `${lines.join('\n')}\n`;
 }
 
+/** What became of all differences. */
+export function describeOutcome({ repaired, left, gone }: ReconcileReport): string {
+  const counts = `${number(repaired)} repaired, ${number(left)} left`;
+  return gone === 0 ? counts : `${counts}, ${number(gone)} gone by itself or with another repair`;
+}
+
 function doing({ action, status }: ReportedDifference): string {
   if (status === 'planned') return action ?? 'nothing';
   if (status === 'repaired') return `repaired: ${action ?? ''}`;
@@ -125,5 +133,5 @@ function ending(report: ReconcileReport): string {
   if (!report.applied) {
     return `${sum} Nothing was changed; --apply repairs what the plan says.`;
   }
-  return `${sum} ${number(report.repaired)} repaired, ${number(report.left)} left.`;
+  return `${sum} ${describeOutcome(report)}.`;
 }

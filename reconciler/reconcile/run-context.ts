@@ -47,6 +47,8 @@ export class Suspects {
   readonly products = new Set<string>();
   /** Differences that a look at Redis alone shows. */
   readonly found: Finding[] = [];
+  /** Keys that should be hashes and are not: nothing in them can be compared, or repaired. */
+  readonly noHashes = new Set<string>();
   /** Differences beyond SUSPECTS_MAX. */
   overflow = 0;
 
@@ -62,6 +64,10 @@ export class Suspects {
 
   addProduct(sku: string): void {
     this.#add(this.products.size, () => this.products.add(sku));
+  }
+
+  addNoHash(key: string): void {
+    this.#add(this.noHashes.size, () => this.noHashes.add(key));
   }
 
   addFinding(finding: Finding): void {

@@ -142,7 +142,9 @@ export const NODE_FAULTS: readonly Fault[] = [
     name: 'sentinel_minority',
     group: 'node',
     what: 'the Sentinels are cut off from one another and the primary dies: nobody may promote; then the Sentinels find each other',
-    survives: ONE_NODE,
+    survives: 'logged',
+    because:
+      'the Sentinels, each with an election of its own, may promote twice: two nodes are given up',
     async inject(context) {
       const { stack } = context;
       const node = await primaryNode(context);

@@ -1,5 +1,4 @@
-// Why a server cannot listen, said so that the reader knows what to do.
-
+/** Why a server cannot listen, said so that the reader knows what to do. */
 import { createServer } from 'node:net';
 
 const ADVICE: Readonly<Record<string, string>> = {
@@ -9,12 +8,21 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the host name cannot be resolved; write an address',
 };
 
-/** `code` is that of the system error. */
-export function listenError(host: string, port: number, code: string): Error {
+/** The message is all that a person needs. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  /** Of the system error. */
+  readonly code: string;
+
+  constructor(message: string, code: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export function listenError(host: string, port: number, code: string): ListenError {
   const advice = ADVICE[code] ?? 'see the code';
-  return Object.assign(new Error(`cannot listen on ${host}:${port}: ${advice} (${code})`), {
-    code,
-  });
+  return new ListenError(`cannot listen on ${host}:${port}: ${advice} (${code})`, code);
 }
 
 /** The code of the system error that listening there gives; for uWS, which only says that it failed. */
