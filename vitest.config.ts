@@ -7,8 +7,8 @@ export default defineConfig({
     exclude: ['**/node_modules/**', 'dist/**'],
     globalSetup: ['engine/testing/global-setup.ts'],
     pool: 'forks',
-    // Tests mostly wait for servers, so two run at once even where there are two cores.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Tests mostly wait for servers, so three run at once even where there are two cores.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

@@ -15,7 +15,7 @@ export const REPLICAS_DEFAULT: ReplicaCount = 2;
 
 /** Shorter finds a dead primary sooner, and takes a laptop that is busy for a dead primary. */
 const DOWN_AFTER_MS = 1_500;
-const FAILOVER_TIMEOUT_MS = 3_000;
+const FAILOVER_TIMEOUT_MS = 6_000;
 const FILE = 'redis-group.json';
 
 /** What is asked for does not go with what is in the directory: a person has to decide. */
