@@ -7,7 +7,7 @@ import { waitFor } from '../deploy/local/deadline.ts';
 import { connectRedis } from '../engine/redis/connect.ts';
 import { laneScripts } from '../engine/redis/lane-scripts.ts';
 import { countReplicas } from '../engine/redis/replica-count.ts';
-import { startRedisGroup, type TestRedisGroup } from '../engine/testing/redis-group.ts';
+import { hasGroups, startRedisGroup, type TestRedisGroup } from '../engine/testing/redis-group.ts';
 import { renderLane } from './lanes/render.ts';
 import { readLaneStatus } from './lanes/status.ts';
 import { Registry } from './registry.ts';
@@ -38,7 +38,7 @@ const PATIENCE_MS = 120_000;
 const QUORUM = { quorum: () => 1 };
 const IS_LONG = process.env.HOLDFAST_TEST_LONG !== undefined;
 
-describe.runIf(process.platform === 'linux')('a Redis group', { timeout: TEST_MS_MAX }, () => {
+describe.runIf(hasGroups())('a Redis group', { timeout: TEST_MS_MAX }, () => {
   let group: TestRedisGroup;
   let stack: LaneStack;
   let log: TestLog;

@@ -3,9 +3,11 @@
  * and opens the lane, which sells; then the first wakes up, believing that no time has passed, and
  * must change nothing.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '../deploy/local/deadline.ts';
+import { hasGroups } from '../engine/testing/redis-group.ts';
 import { isStopped, startRecoveryChild } from './testing/child.ts';
 import { dumpRedis } from './testing/dump.ts';
 import { LOGS } from './testing/logs.ts';
@@ -50,7 +52,7 @@ describe.each(IS_LONG ? LOGS : LOGS.slice(0, 1))('over the $name log', ({ start 
     await stack.end();
   });
 
-  it.runIf(process.platform === 'linux').each(IS_LONG ? POINTS : SHORT)(
+  it.runIf(hasGroups()).each(IS_LONG ? POINTS : SHORT)(
     'hangs at %s, and wakes up',
     { timeout: TEST_MS_MAX },
     async (point) => {

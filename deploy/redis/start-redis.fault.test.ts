@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
+  hasGroups,
   type RedisGroupOptions,
   startRedisGroup,
   type TestRedisGroup,
   type TestRedisNode,
-  whyNotHere,
 } from '../../engine/testing/redis-group.ts';
 import { waitFor } from '../local/deadline.ts';
 import { packageRoot } from '../local/paths.ts';
@@ -27,8 +27,7 @@ const UNHURRIED_MS = 5_000;
 const TIMEOUT_MS = 100_000;
 const TEST_TIMEOUT_MS = 300_000;
 
-const isHere = process.platform === 'linux';
-if (!isHere) console.log(`skipped: ${whyNotHere(process.platform)}`);
+const isHere = hasGroups();
 
 const cleanups: Array<() => Promise<unknown>> = [];
 afterAll(() => Promise.all(cleanups.map((cleanup) => cleanup())));

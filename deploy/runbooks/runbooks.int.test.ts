@@ -26,6 +26,9 @@ const REPEAT_PAUSE_MS = 250;
 const pages = readdirSync(import.meta.dirname).filter(
   (name) => name.endsWith('.md') && !['README.md', 'guarantees.md'].includes(name),
 );
+const skipped = IS_LONG ? [] : pages.filter((page) => !QUICK.includes(page));
+if (skipped.length > 0)
+  console.info(`skipped: ${skipped.join(', ')} take minutes; npm run test:long`);
 const read = (page: string) => readRunbook(readFileSync(join(import.meta.dirname, page), 'utf8'));
 
 describe.each(pages)('%s', (page) => {
@@ -36,7 +39,7 @@ describe.each(pages)('%s', (page) => {
     expect(world).not.toEqual([]);
   });
 
-  it.runIf(IS_LONG || QUICK.includes(page))(
+  it.skipIf(skipped.includes(page))(
     'says what happens',
     async () => {
       const place = await openWorld(world);

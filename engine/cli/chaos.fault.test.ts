@@ -21,6 +21,7 @@ let directory: string;
 let stack: Stack | undefined;
 let serving: Serving | undefined;
 
+if (!IS_LONG) console.info('skipped: chaos on a local stack takes a minute; npm run test:long');
 beforeAll(async () => {
   if (!IS_LONG) return;
   directory = serverDirectory(currentTestRun(), 'chaos');

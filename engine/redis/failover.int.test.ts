@@ -10,6 +10,7 @@ import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { redisCommand } from '../../deploy/local/redis.ts';
 import {
+  hasGroups,
   startRedisGroup,
   type TestRedisGroup,
   type TestRedisNode,
@@ -39,7 +40,7 @@ afterEach(() => {
   for (const client of clients.splice(0)) client.disconnect();
 });
 
-describe.runIf(process.platform === 'linux')('over a group', () => {
+describe.runIf(hasGroups())('over a group', () => {
   let group: TestRedisGroup;
   beforeAll(async () => {
     group = await startRedisGroup();
@@ -228,29 +229,26 @@ describe('over one Redis', () => {
     }
   });
 
-  it.runIf(process.platform === 'linux')(
-    'connects from the local address that was set',
-    async () => {
-      const server = await startRedis();
-      try {
-        const source = openRedisSource({ url: server.url, localAddress: '127.0.0.7' });
-        const errors: string[] = [];
-        const onError = ({ message }: Error) => errors.push(message);
-        const redis = connectRedis({ url: server.url, source, name: 'test', onError });
-        clients.push(redis);
-        // In protected mode Redis refuses whoever does not come from 127.0.0.1, and says so.
-        await until('it was told', () =>
-          errors.some((message) => /broke \(DENIED .*protected mode/.test(message)),
-        );
-        const admin = await connect(server.url);
-        await admin.config('SET', 'protected-mode', 'no');
-        await whenReady(redis, READY_MS_MAX);
-        expect(await redis.client('INFO')).toContain('addr=127.0.0.7:');
-      } finally {
-        await server.stop();
-      }
-    },
-  );
+  it.runIf(hasGroups())('connects from the local address that was set', async () => {
+    const server = await startRedis();
+    try {
+      const source = openRedisSource({ url: server.url, localAddress: '127.0.0.7' });
+      const errors: string[] = [];
+      const onError = ({ message }: Error) => errors.push(message);
+      const redis = connectRedis({ url: server.url, source, name: 'test', onError });
+      clients.push(redis);
+      // In protected mode Redis refuses whoever does not come from 127.0.0.1, and says so.
+      await until('it was told', () =>
+        errors.some((message) => /broke \(DENIED .*protected mode/.test(message)),
+      );
+      const admin = await connect(server.url);
+      await admin.config('SET', 'protected-mode', 'no');
+      await whenReady(redis, READY_MS_MAX);
+      expect(await redis.client('INFO')).toContain('addr=127.0.0.7:');
+    } finally {
+      await server.stop();
+    }
+  });
 });
 
 /** Somebody who takes connections and says nothing. */

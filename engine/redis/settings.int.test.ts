@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
-import { startRedisGroup } from '../testing/redis-group.ts';
+import { hasGroups, startRedisGroup } from '../testing/redis-group.ts';
 import { startRedis } from '../testing/servers.ts';
 import { connectRedis, whenReady } from './connect.ts';
 import { laneKeys } from './keys.ts';
@@ -90,7 +90,7 @@ describe('one Redis', () => {
   });
 });
 
-describe.runIf(process.platform === 'linux')('a Redis group', () => {
+describe.runIf(hasGroups())('a Redis group', () => {
   it('is checked on every node and every Sentinel', { timeout: TEST_MS_MAX }, async () => {
     const group = await startRedisGroup();
     ends.push(() => group.stop());

@@ -4,7 +4,12 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestEngine, type TestAnswer, type TestEngine } from './engine.ts';
-import { startRedisGroup, type TestRedisGroup, type TestRedisNode } from './redis-group.ts';
+import {
+  hasGroups,
+  startRedisGroup,
+  type TestRedisGroup,
+  type TestRedisNode,
+} from './redis-group.ts';
 
 const SOON = { timeout: 60_000, interval: 50 };
 const CLASSES = {
@@ -16,7 +21,7 @@ let group: TestRedisGroup;
 let engine: TestEngine;
 let replicas: TestRedisNode[];
 
-describe.runIf(process.platform === 'linux')('durability levels on a group', () => {
+describe.runIf(hasGroups())('durability levels on a group', () => {
   beforeAll(async () => {
     // A primary that sees no replica would take no writes at all: here it shall, and not confirm.
     group = await startRedisGroup({ args: ['--min-replicas-to-write', '0'] });

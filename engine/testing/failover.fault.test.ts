@@ -8,7 +8,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import { laneKeys } from '../redis/keys.ts';
 import { startTestEngine, type TestEngine } from './engine.ts';
-import { startRedisGroup, type TestRedisGroup, type TestRedisNode } from './redis-group.ts';
+import {
+  hasGroups,
+  startRedisGroup,
+  type TestRedisGroup,
+  type TestRedisNode,
+} from './redis-group.ts';
 import { newTally, shop, until } from './sale.ts';
 
 const UNITS = 400;
@@ -34,7 +39,7 @@ const FAULTS: Record<string, (primary: TestRedisNode) => Promise<void>> = {
   hung: async (primary) => primary.pause(),
 };
 
-describe.runIf(process.platform === 'linux').each(['embedded', 'kafka'] as const)(
+describe.runIf(hasGroups()).each(['embedded', 'kafka'] as const)(
   'a sale with the %s log goes on when the primary of its group is',
   (log) => {
     it.each(Object.keys(FAULTS).filter((fault) => isLong || fault === QUICK[log]))(

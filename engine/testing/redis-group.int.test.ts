@@ -6,16 +6,15 @@ import { waitFor } from '../../deploy/local/deadline.ts';
 import { askRole } from '../../deploy/local/sentinel.ts';
 import {
   type GroupFront,
+  hasGroups,
   type RedisGroupOptions,
   startRedisGroup,
   type TestRedisGroup,
   type TestRedisNode,
-  whyNotHere,
 } from './redis-group.ts';
 
 const PROMOTION_TIMEOUT_MS = 100_000;
-const isHere = process.platform === 'linux';
-if (!isHere) console.log(`skipped: ${whyNotHere(process.platform)}`);
+const isHere = hasGroups();
 
 const cleanups: Array<() => Promise<unknown>> = [];
 afterAll(() => Promise.all(cleanups.map((cleanup) => cleanup())));

@@ -121,7 +121,13 @@ async function planGroup(options: RedisGroupOptions): Promise<RedisGroup> {
   };
 }
 
-/** For tests that are skipped where a group cannot run. */
-export function whyNotHere(platform: NodeJS.Platform): string {
+/** Where groups can run; says why not where they cannot, for the tests that are left out then. */
+export function hasGroups(): boolean {
+  const isHere = process.platform === 'linux';
+  if (!isHere) console.info(`skipped: ${whyNotHere(process.platform)}`);
+  return isHere;
+}
+
+function whyNotHere(platform: NodeJS.Platform): string {
   return `a test's Redis group needs an address of 127.0.0.0/8 for each node; ${platform} has only 127.0.0.1 unless an administrator adds more`;
 }
