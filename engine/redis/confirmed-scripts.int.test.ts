@@ -19,6 +19,7 @@ import {
 } from './testing/test-lane.ts';
 
 const SHORT_MS = 200;
+const SOME_MS = 5_000;
 const LONG_MS = 60_000;
 const REPLICAS = 2;
 const SOON = { timeout: 30_000 };
@@ -115,7 +116,8 @@ describe('replicated', () => {
   });
 
   it('survives the loss of the primary: the replica that takes over has all of it', async () => {
-    await start({ waitMsMax: SHORT_MS });
+    // Long enough for a machine that is busy: some must be acknowledged before the replicas hang.
+    await start({ waitMsMax: SOME_MS });
     const [first, second] = t.replicas;
     first?.pause();
     const acknowledged: string[] = [];
