@@ -2,8 +2,8 @@
 import { OUTCOMES } from '../engine/domain/outcome.ts';
 import {
   CART_BYTES,
-  CART_STUB_BYTES,
-  CART_STUB_FLAG,
+  CART_HEAD_BYTES,
+  CART_HEAD_FLAG,
   DUE_REFS,
   GENERATIONS_BACK,
 } from '../engine/domain/reservation-id.ts';
@@ -30,8 +30,8 @@ export const LUA_CONSTANTS: Readonly<Record<string, Readonly<Record<string, numb
   KIND: Object.fromEntries(OPERATION_KINDS.map((name, i) => [name, i + 1])),
   LIMIT: {
     cart_bytes: CART_BYTES,
-    cart_stub_bytes: CART_STUB_BYTES,
-    cart_stub_flag: CART_STUB_FLAG,
+    cart_head_bytes: CART_HEAD_BYTES,
+    cart_head_flag: CART_HEAD_FLAG,
     due_refs: DUE_REFS,
     generations_back: GENERATIONS_BACK,
   },

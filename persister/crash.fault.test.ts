@@ -26,10 +26,8 @@ const CHILD = join(packageRoot(), 'dist/persister/testing/crash-child.js');
 const IN_TRANSACTION: readonly CrashPointName[] = CRASH_POINTS.persister.filter(
   (name) => !/before_begin|after_commit|after_mark|after_trim/.test(name),
 );
-const IS_LONG = process.env.HOLDFAST_TEST_LONG === '1';
-/** Each point of the transaction, several times; the short run twice. */
-const KILLS_IN_TRANSACTION = IN_TRANSACTION.length * (IS_LONG ? 9 : 2);
-const KILLS_EACH = IS_LONG ? 10 : 3;
+const KILLS_IN_TRANSACTION = 54;
+const KILLS_EACH = 10;
 const TEST_MS_MAX = 600_000;
 /** A child that was not killed by then will not be: its point is never passed. */
 const KILL_MS_MAX = 30_000;

@@ -5,8 +5,14 @@ import { Registry } from './registry.ts';
 import { dumpPostgres, dumpRedis } from './testing/dump.ts';
 import { LOGS } from './testing/logs.ts';
 import { breakFor, RECOVERY_POINTS, sellOne } from './testing/quick-faults.ts';
-import { expectOpen, recoverOnce, recoveryDeps, type TestLog } from './testing/recovering.ts';
-import { connectLane, LANE, type Stack, startStack, trade } from './testing/stack.ts';
+import {
+  beginSold,
+  expectOpen,
+  recoverOnce,
+  recoveryDeps,
+  type TestLog,
+} from './testing/recovering.ts';
+import { LANE, type Stack, startStack } from './testing/stack.ts';
 
 /** Both ways to meet a point that is passed several times; the long run repeats them. */
 const TIMES = process.env.HOLDFAST_TEST_LONG === undefined ? 2 : 10;
@@ -20,9 +26,7 @@ describe.each(LOGS)('over the $name log', ({ start }) => {
   beforeAll(async () => {
     stack = await startStack();
     log = await start(stack);
-    await recoverOnce(recoveryDeps(stack, log));
-    await trade(connectLane(stack.redis), 'first', 16);
-    await log.bringToPostgres();
+    await beginSold(stack, log);
   });
   afterEach(async () => {
     // After a failure, so that it is told once.

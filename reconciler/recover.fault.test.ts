@@ -5,8 +5,14 @@ import { startRecoveryChild } from './testing/child.ts';
 import { dumpPostgres, dumpRedis } from './testing/dump.ts';
 import { LOGS } from './testing/logs.ts';
 import { breakFor, RECOVERY_POINTS, sellOne } from './testing/quick-faults.ts';
-import { expectOpen, recoverOnce, recoveryDeps, type TestLog } from './testing/recovering.ts';
-import { connectLane, LANE, type Stack, startStack, trade } from './testing/stack.ts';
+import {
+  beginSold,
+  expectOpen,
+  recoverOnce,
+  recoveryDeps,
+  type TestLog,
+} from './testing/recovering.ts';
+import { LANE, type Stack, startStack } from './testing/stack.ts';
 import { targetOf } from './testing/target.ts';
 
 /** The long run is the proof; the short one shows that nothing has come loose. */
@@ -20,9 +26,7 @@ describe.each(LOGS)('over the $name log', ({ start }) => {
   beforeAll(async () => {
     stack = await startStack();
     log = await start(stack);
-    await recoverOnce(recoveryDeps(stack, log));
-    await trade(connectLane(stack.redis), 'first', 16);
-    await log.bringToPostgres();
+    await beginSold(stack, log);
   });
   afterEach(async () => {
     // After a failure, so that it is told once.

@@ -91,7 +91,7 @@ describe('readRows', () => {
       const values = readChunk(chunk).hashes.map(({ value }) => value.length);
       expect(rows).toBeGreaterThan(0);
       expect(rows).toBeLessThanOrEqual(7);
-      // One row may exceed it: the last, with its stub.
+      // One row may exceed it: the last, with its head.
       const others = values.reduce((sum, length) => sum + length, 0) - Math.max(...values);
       expect(others).toBeLessThanOrEqual(500);
     }

@@ -19,11 +19,11 @@ import type { ReservationId } from './ids.ts';
 export const GENERATION_MS = 86_400_000;
 /** Redis looks at no generation that is more days back than this; `drop` may have taken it. */
 export const GENERATIONS_BACK = 2;
-/** A longer record stands in the hash `cart:`, and `hold:` keeps a stub of so many bytes. */
+/** A longer record stands in the hash `cart:`, and `hold:` keeps its head, the first so many bytes. */
 export const CART_BYTES = 400;
-export const CART_STUB_BYTES = 13;
-/** Added to a stub's first byte. */
-export const CART_STUB_FLAG = 128;
+export const CART_HEAD_BYTES = 13;
+/** Added to the first byte of such a head, which says so. */
+export const CART_HEAD_FLAG = 128;
 /** References in one element of a list `due:<second>`. */
 export const DUE_REFS = 128;
 /** Generation 0 in an address: look in today's and in yesterday's. */

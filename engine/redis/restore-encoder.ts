@@ -8,8 +8,8 @@ import type { CellField, Sku } from '../domain/ids.ts';
 import {
   addressOf,
   CART_BYTES,
-  CART_STUB_BYTES,
-  CART_STUB_FLAG,
+  CART_HEAD_BYTES,
+  CART_HEAD_FLAG,
   DUE_REFS,
 } from '../domain/reservation-id.ts';
 import { ByteWriter } from '../events/bytes.ts';
@@ -81,7 +81,7 @@ export class RestoreEncoder {
     const { hold, cart } = this.#placeOf(generation, bucket);
     if (record.length > CART_BYTES) {
       this.#carts.set(cart, id, record);
-      this.#hashes.set(hold, id, stubOf(record));
+      this.#hashes.set(hold, id, headOf(record));
     } else {
       this.#hashes.set(hold, id, record);
       if (this.#isOverOlder) this.#gone.name(cart, id);
@@ -116,10 +116,10 @@ export class RestoreEncoder {
   }
 }
 
-function stubOf(record: Buffer): Buffer {
-  const stub = Buffer.from(record.subarray(0, CART_STUB_BYTES));
-  stub.writeUInt8(stub.readUInt8(0) + CART_STUB_FLAG, 0);
-  return stub;
+function headOf(record: Buffer): Buffer {
+  const head = Buffer.from(record.subarray(0, CART_HEAD_BYTES));
+  head.writeUInt8(head.readUInt8(0) + CART_HEAD_FLAG, 0);
+  return head;
 }
 
 /** Fields of hashes; those that follow each other under one key share a run. */

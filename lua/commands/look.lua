@@ -51,10 +51,10 @@ local function fields_of(key, value_of)
   end
 end
 
--- The stub itself when its cart is gone: then nobody can read it.
+-- The head itself when its cart is gone: then nobody can read it.
 local function record_of(at, id, bytes)
   if not bytes or type(bytes) == 'table' then return '' end
-  if #bytes == 0 or string.byte(bytes) < LIMIT.cart_stub_flag then return bytes end
+  if #bytes == 0 or string.byte(bytes) < LIMIT.cart_head_flag then return bytes end
   local cart = redis.pcall('HGET', prefix .. 'cart:' .. at, id)
   return type(cart) == 'string' and cart or bytes
 end
@@ -85,7 +85,7 @@ local function put_references(element)
     if not ok then break end
     local bytes = redis.pcall('HGET', prefix .. 'hold:' .. generation .. ':' .. bucket, id)
     local state = type(bytes) == 'string' and string.byte(bytes) or 0
-    states[#states + 1] = string.char(state >= LIMIT.cart_stub_flag and state - LIMIT.cart_stub_flag or state)
+    states[#states + 1] = string.char(state >= LIMIT.cart_head_flag and state - LIMIT.cart_head_flag or state)
     at = behind
   end
   put(struct.pack('>I2', #states))

@@ -98,11 +98,11 @@ for _ = 1, (read('>I2')) do
   at.generation, at.bucket, at.id = read('>I2I3Bc0')
   local seen, how = read('>I4c0'), read('>B')
   local place = at.generation .. ':' .. at.bucket
-  local stub = redis.call('HGET', prefix .. 'hold:' .. place, at.id)
-  local bytes = stub
-  if stub and #stub > 0 and string.byte(stub) >= LIMIT.cart_stub_flag then
+  local head = redis.call('HGET', prefix .. 'hold:' .. place, at.id)
+  local bytes = head
+  if head and #head > 0 and string.byte(head) >= LIMIT.cart_head_flag then
     at.cart = true
-    bytes = redis.call('HGET', prefix .. 'cart:' .. place, at.id) or stub
+    bytes = redis.call('HGET', prefix .. 'cart:' .. place, at.id) or head
   end
   if (bytes or '') ~= seen then return moved_on() end
   if how == PUT then

@@ -1,6 +1,6 @@
 -- Reservation records: found, read, changed in Lua's memory, written once, grouped by hash.
 -- A record's bytes: events/hold-codec.ts. Where it stands: domain/reservation-id.ts. A record over
--- LIMIT.cart_bytes stands in the twin hash `cart:`, and `hold:` keeps a stub, so that one big cart
+-- LIMIT.cart_bytes stands in the twin hash `cart:`, and `hold:` keeps its head, so that one big cart
 -- does not turn a bucket of small records into a hash table.
 --
 -- Gives: find_hold(generation, bucket, id), parse_hold(bytes), encode_hold(hold), save_hold(at,
@@ -12,7 +12,7 @@ local found, dirty, dirty_count, due = {}, {}, 0, {}
 local function read_record(generation, bucket, id)
   local at = generation .. ':' .. bucket
   local bytes = redis.call('HGET', prefix .. 'hold:' .. at, id)
-  if bytes and string.byte(bytes) >= LIMIT.cart_stub_flag then
+  if bytes and string.byte(bytes) >= LIMIT.cart_head_flag then
     return redis.call('HGET', prefix .. 'cart:' .. at, id), true
   end
   return bytes, false
@@ -139,8 +139,8 @@ local function write_holds()
     local bytes = at.bytes
     if #bytes > LIMIT.cart_bytes then
       group_write(group_of(carts, at.generation, at.bucket), at.id, bytes)
-      bytes = string.char(string.byte(bytes) + LIMIT.cart_stub_flag)
-        .. string.sub(bytes, 2, LIMIT.cart_stub_bytes)
+      bytes = string.char(string.byte(bytes) + LIMIT.cart_head_flag)
+        .. string.sub(bytes, 2, LIMIT.cart_head_bytes)
     elseif at.cart then
       redis.call('HDEL', prefix .. 'cart:' .. at.generation .. ':' .. at.bucket, at.id)
     end

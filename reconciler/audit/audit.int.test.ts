@@ -185,9 +185,9 @@ describe('stores that agree', () => {
     const hold = story.holds.get('held');
     if (hold === undefined) throw new Error('the story has no hold');
     const bytes = forgeRecord(recordOf(hold));
-    const stub = Buffer.concat([Buffer.of(128 + 1), bytes.subarray(1, 13)]);
+    const head = Buffer.concat([Buffer.of(128 + 1), bytes.subarray(1, 13)]);
     const key = holdKey('held', story.day);
-    await world.redis.hset(key, 'held', stub);
+    await world.redis.hset(key, 'held', head);
     await world.redis.hset(key.replace(':hold:', ':cart:'), 'held', bytes);
     expect(shown(await audit())).toEqual([]);
     await world.redis.del(key.replace(':hold:', ':cart:'));

@@ -30,8 +30,8 @@ export interface RecordCounts {
 const DAY_MS = 86_400_000;
 /** A record of this many days ago is still looked at; of ids without a day, of one day less. */
 const DAYS_BACK = 2;
-/** First byte of the stub of a record that stands among the carts. */
-const STUB = 128;
+/** First byte of the head of a record that stands among the carts. */
+const CART_HEAD = 128;
 /** A hold that is extended while it is looked at is looked at again, so often at the most. */
 const DEADLINE_ROUNDS_MAX = 5;
 
@@ -67,8 +67,8 @@ async function readPlaces(
     places.map((at): Command => ['HGET', key(at.generation, at.bucket), idBytes(at.id)]);
   const look = await view.look([...get(view.keys.hold), ...get(view.keys.cart), ...more]);
   const records = places.map((at, i): Reading => {
-    const stub = asBytesOrNone(look.replies[i]);
-    if (stub === undefined || (stub[0] ?? 0) < STUB) return readOne(view, at, stub);
+    const head = asBytesOrNone(look.replies[i]);
+    if (head === undefined || (head[0] ?? 0) < CART_HEAD) return readOne(view, at, head);
     return readOne(view, at, asBytesOrNone(look.replies[places.length + i]));
   });
   return { records, look };

@@ -28,36 +28,36 @@ export type Verdict =
   | 'drift';
 
 /** Two looks at each store, in turn. */
-export function judgeCell(
-  redis: readonly [RedisCell, RedisCell],
-  stored: readonly [StoredCell | undefined, StoredCell | undefined],
-): Verdict {
-  const pairs = [
-    [redis[0], stored[0]],
-    [redis[1], stored[0]],
-    [redis[1], stored[1]],
-  ] as const;
-  if (pairs.some(([r, p]) => cellsAgree(r, p))) return 'agree';
-  const isQuiet = sameRedisBytes(redis[0], redis[1]) && sameStoredCell(stored[0], stored[1]);
-  return isQuiet ? 'drift' : 'moved';
+type TwoLooks<Redis, Stored> = readonly [
+  redis: readonly [Redis, Redis],
+  stored: readonly [Stored | undefined, Stored | undefined],
+];
+
+export function judgeCell(...looks: TwoLooks<RedisCell, StoredCell>): Verdict {
+  return judge(looks, cellsAgree, sameStoredCell);
 }
 
-export function judgeRecord(
-  redis: readonly [RedisRecord, RedisRecord],
-  stored: readonly [StoredRecord | undefined, StoredRecord | undefined],
+export function judgeRecord(...looks: TwoLooks<RedisRecord, StoredRecord>): Verdict {
+  return judge(looks, recordsAgree, sameStoredRecord);
+}
+
+function judge<Redis extends RedisCell | RedisRecord, Stored>(
+  [redis, stored]: TwoLooks<Redis, Stored>,
+  agree: (redis: Redis, stored: Stored | undefined) => boolean,
+  same: (a: Stored | undefined, b: Stored | undefined) => boolean,
 ): Verdict {
   const pairs = [
     [redis[0], stored[0]],
     [redis[1], stored[0]],
     [redis[1], stored[1]],
   ] as const;
-  if (pairs.some(([r, p]) => recordsAgree(r, p))) return 'agree';
-  const isQuiet =
-    sameRedisBytes(redis[0], redis[1]) &&
-    (stored[0] === undefined
-      ? stored[1] === undefined
-      : stored[1] !== undefined && stored[0].bytes.equals(stored[1].bytes));
-  return isQuiet ? 'drift' : 'moved';
+  if (pairs.some(([r, p]) => agree(r, p))) return 'agree';
+  return sameRedisBytes(redis[0], redis[1]) && same(stored[0], stored[1]) ? 'drift' : 'moved';
+}
+
+function sameStoredRecord(a: StoredRecord | undefined, b: StoredRecord | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.bytes.equals(b.bytes);
 }
 
 type Bytes = { readonly kind: string; readonly bytes?: Buffer };

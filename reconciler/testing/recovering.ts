@@ -42,6 +42,13 @@ export function recoveryDeps(
   };
 }
 
+/** Opens the lane, sells from it, and brings that to PostgreSQL: where most tests begin. */
+export async function beginSold(stack: LaneStack, log: TestLog): Promise<void> {
+  await recoverOnce(recoveryDeps(stack, log));
+  await trade(connectLane(stack.redis), 'first', 16);
+  await log.bringToPostgres();
+}
+
 /** Looks, and recovers as the look says; throws when nothing is wrong. */
 export async function recoverOnce(
   deps: RecoveryDeps,

@@ -40,8 +40,8 @@ const LANE = 0;
 const KEYS = laneKeys(LANE);
 const POLL_MS = 20;
 const DAY_MS = 86_400_000;
-/** First byte of the stub of a record that stands among the carts. */
-const STUB = 128;
+/** First byte of the head of a record that stands among the carts. */
+const CART_HEAD = 128;
 const LOG_MS_MAX = 30_000;
 
 /** Throws when the stores do not come to stand at one position within the time. */
@@ -143,11 +143,11 @@ async function readRecordOf(redis: Redis, id: string, today: number): Promise<st
   const days = day === undefined ? [today, today - 1, today + 1] : [day];
   const field = Buffer.from(idBytes(id));
   for (const each of days) {
-    const stub = await redis.hgetBuffer(KEYS.hold(each, bucket), field);
-    if (stub === null) continue;
-    const isStub = (stub[0] ?? 0) >= STUB;
-    const bytes = isStub ? await redis.hgetBuffer(KEYS.cart(each, bucket), field) : stub;
-    return bytes === null ? 'a stub without its cart' : readRecord(bytes, `record ${id}`).state;
+    const head = await redis.hgetBuffer(KEYS.hold(each, bucket), field);
+    if (head === null) continue;
+    const isHead = (head[0] ?? 0) >= CART_HEAD;
+    const bytes = isHead ? await redis.hgetBuffer(KEYS.cart(each, bucket), field) : head;
+    return bytes === null ? 'a head without its cart' : readRecord(bytes, `record ${id}`).state;
   }
   return undefined;
 }

@@ -9,7 +9,7 @@ import { KINDS } from './fault-plans.ts';
 import { RULE_NAMES, RULES, type RuleName } from './rule-names.ts';
 import { makeRules, type Rules } from './rules.ts';
 import type { ScenarioOptions } from './scenario.ts';
-import { rivals, search } from './search.ts';
+import { SMALLEST_BOUNDS, search } from './search.ts';
 import { showTrace } from './shrink.ts';
 
 const HELP = `Usage: npm run simulate -- [--seed n] [--seeds n | --minutes n] [options]
@@ -150,7 +150,7 @@ async function searchAll(
   form: 'kafka' | 'embedded',
   rules: Rules,
 ): Promise<number> {
-  const bounds = { ...SMALLEST, form, statesMax };
+  const bounds = { ...SMALLEST_BOUNDS, form, statesMax };
   const found = await search(bounds, rules);
   const how = found.complete ? 'complete' : 'bounded';
   say(
@@ -159,21 +159,6 @@ async function searchAll(
   if (found.wrong !== undefined) say(showTrace(found.trace));
   return found.wrong === undefined ? 0 : 1;
 }
-
-const SMALLEST = {
-  nodes: 2,
-  engines: 1,
-  plans: rivals(1, { triesMax: 2 }),
-  units: 1,
-  faults: 1,
-  crashes: 0,
-  half: false,
-  trim: false,
-  terms: 3,
-  lag: false,
-  expire: false,
-  healEvery: 10,
-} as const;
 
 main().then(
   (code) => {

@@ -2,28 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import type { RuleName } from './rule-names.ts';
 import { makeRules } from './rules.ts';
-import { type Bounds, rivals, search } from './search.ts';
+import { type Bounds, SMALLEST_BOUNDS, search } from './search.ts';
 import { showTrace } from './shrink.ts';
 
 const isLong = process.env.HOLDFAST_TEST_LONG === '1';
 const STATES_MAX = isLong ? 250_000 : 2_000;
 
-const SMALLEST: Bounds = {
-  form: 'kafka',
-  nodes: 2,
-  engines: 1,
-  plans: rivals(1, { triesMax: 2 }),
-  units: 1,
-  faults: 1,
-  crashes: 0,
-  half: false,
-  trim: false,
-  terms: 3,
-  lag: false,
-  expire: false,
-  statesMax: STATES_MAX,
-  healEvery: 10,
-};
+const SMALLEST: Bounds = { ...SMALLEST_BOUNDS, form: 'kafka', statesMax: STATES_MAX };
 
 const PLANTED: readonly [RuleName, Partial<Bounds>][] = [['registry_first', {}]];
 

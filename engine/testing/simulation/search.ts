@@ -61,6 +61,22 @@ export function rivals(count: number, changes: Partial<ClientPlan> = {}): Client
   }));
 }
 
+/** What can be searched to the end, or nearly: one promotion, one client. */
+export const SMALLEST_BOUNDS = {
+  nodes: 2,
+  engines: 1,
+  plans: rivals(1, { triesMax: 2 }),
+  units: 1,
+  faults: 1,
+  crashes: 0,
+  half: false,
+  trim: false,
+  terms: 3,
+  lag: false,
+  expire: false,
+  healEvery: 10,
+} as const satisfies Partial<Bounds>;
+
 export function searchWorld(bounds: Bounds): World {
   const config: Config = {
     form: bounds.form,
