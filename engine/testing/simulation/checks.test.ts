@@ -29,14 +29,14 @@ function without(world: World, name: string | undefined): void {
 describe('the checker', () => {
   it('says nothing of a world that is right', async () => {
     const { world } = await restedWorld();
-    checkFinally(world, rules);
+    checkFinally(world);
     expect(world.wrong).toBeUndefined();
   });
 
   it('tells an acknowledged commit that is lost', async () => {
     const { world, bought } = await restedWorld();
     without(world, bought.entry);
-    const losses = checkFinally(world, rules);
+    const losses = checkFinally(world);
     expect(world.wrong).toMatch(/^I2: commit of c\d+, acknowledged as \w+, is lost$/);
     expect(losses.logged.lost + losses.persisted.lost + losses.replicated.lost).toBeGreaterThan(0);
   });
@@ -60,14 +60,14 @@ describe('the checker', () => {
     const { world } = await restedWorld();
     const last = at(world.pg.bytes, world.pg.bytes.length - 1);
     world.pg = { ...world.pg, bytes: [...world.pg.bytes, last] };
-    checkFinally(world, rules);
+    checkFinally(world);
     expect(world.wrong).toMatch(/^(chain|I3|I4|I7)/);
   });
 
   it('tells a final no to somebody whose commit stands', async () => {
     const { world, bought } = await restedWorld();
     world.facts.push({ ...bought, outcome: 'hold_lost', state: undefined, level: 'memory' });
-    checkFinally(world, rules);
+    checkFinally(world);
     expect(world.wrong).toMatch(/^I7: c\d+ was told hold_lost, and is committed$/);
   });
 
@@ -85,7 +85,7 @@ describe('the checker', () => {
     const { data } = at(world.nodes, world.primary);
     const { [id]: _, ...holds } = data.holds;
     put(world.nodes, world.primary, { data: { ...data, holds } });
-    checkFinally(world, rules);
+    checkFinally(world);
     expect(world.wrong).toMatch(/^I8: c\d+ is undefined in Redis, committed in PostgreSQL$/);
   });
 });

@@ -62,7 +62,7 @@ export function isFinalNo({ verb, outcome, state }: Fact): boolean {
 }
 
 /** By the table of the design, not by the product's: what the client may rely on. */
-function promised(world: World, { client, verb, state, outcome }: Omit<Fact, 'late'>): Level {
+function promised(world: World, { client, verb, state, outcome }: Fact): Level {
   const { levels } = at(world.plans, client);
   const showsCommit = state === 'committed' || state === 'closed';
   if (!showsCommit && !DONE.has(outcome)) return 'memory';
@@ -79,21 +79,9 @@ const DONE: ReadonlySet<string> = new Set([
   'cancelled',
 ]);
 
-function isCommitUnderWay({ messages }: World, client: number): boolean {
-  return messages.some(
-    (message) =>
-      message.kind === 'exec' &&
-      message.ops.some((op) => op.client === client && op.verb === 'commit'),
-  );
-}
-
 /** A client is told something for good. */
-export function onFact(world: World, told: Omit<Fact, 'late'>, rules: Rules): void {
-  const fact = {
-    ...told,
-    level: promised(world, told),
-    late: isCommitUnderWay(world, told.client),
-  };
+export function onFact(world: World, told: Fact, rules: Rules): void {
+  const fact = { ...told, level: promised(world, told) };
   world.facts.push(fact);
   const truth = truthOf(world, rules.product.consume);
   const { id } = at(world.plans, fact.client);
@@ -230,7 +218,7 @@ export function unsettled(world: World, rules: Rules): string | undefined {
 }
 
 /** After healing. Counts what was acknowledged and lost, by level. */
-export function checkFinally(world: World, rules: Rules): Losses {
+export function checkFinally(world: World): Losses {
   const { pg } = world;
   const { data } = at(world.nodes, world.primary);
   pg.cells.forEach((row, i) => {
@@ -253,7 +241,7 @@ export function checkFinally(world: World, rules: Rules): Losses {
   for (const bytes of pg.bytes) fold.applyBytes(bytes);
   const [first] = fold.violations;
   if (first !== undefined) breaks(world, `${first.invariant}: ${first.where}: ${first.what}`);
-  return countLosses(world, rules);
+  return countLosses(world);
 }
 
 function isSameHold(a: Hold | undefined, b: Hold | undefined): boolean {
@@ -272,7 +260,7 @@ export function noLosses(): Record<Level, { acked: number; lost: number }> {
   return { memory: none(), replicated: none(), logged: none(), persisted: none() };
 }
 
-function countLosses(world: World, rules: Rules): Losses {
+function countLosses(world: World): Losses {
   const losses = noLosses();
   const kept = new Set(world.pg.entries);
   for (const { level, entry, verb, client } of world.facts) {
@@ -296,8 +284,8 @@ function countLosses(world: World, rules: Rules): Losses {
       breaks(world, `I2: ${id}, shown as replicated, is lost`);
     }
     if (!isFinalNo(fact) || world.pg.reservations[id]?.hold.state !== 'committed') continue;
-    if (fact.late && !rules.on('request_age')) world.lateOriginals++;
-    else breaks(world, `I7: ${id} was told ${fact.outcome}, and is committed`);
+    if (world.clockSetBack) continue;
+    breaks(world, `I7: ${id} was told ${fact.outcome}, and is committed`);
   }
   return losses;
 }

@@ -3,27 +3,30 @@
  * level promises depends on it (`one_node` is what `replicated` survives).
  */
 
-import type { Fault } from './inject.ts';
+import type { Fault, TimedFault } from './inject.ts';
+import { inTurn, oneNode, pausedRelay, slowReplicas } from './one-node-plans.ts';
 import type { Random } from './random.ts';
 import type { Config } from './world.ts';
 
-export interface TimedFault {
-  readonly atMs: number;
-  readonly fault: Fault;
-}
-
 export const KINDS = [
   'one_node',
+  'in_turn',
+  'slow_replicas',
   'any',
   'processes',
   'a_b_a',
   'zombie',
+  'left_behind',
+  'late_commits',
   'half_done',
   'postgres_behind',
   'split',
   'interrupted',
 ] as const;
 export type Kind = (typeof KINDS)[number];
+
+/** One node is lost at a time, with a Sentinel beside each: what `replicated` survives. */
+export const ONE_NODE_KINDS: ReadonlySet<Kind> = new Set(['one_node', 'in_turn', 'slow_replicas']);
 
 export function drawFaults(
   kind: Kind,
@@ -39,8 +42,15 @@ export function drawFaults(
   const processes = (atMs: number) => processFault(atMs, config, random);
   switch (kind) {
     case 'one_node':
-      faults.push(...oneNodeFault(config, random));
+      faults.push(...oneNode(random.int(500, 3_000), config, random));
       if (random.chance(0.5)) some(2, (atMs) => pausedRelay(atMs, config, random));
+      break;
+    case 'in_turn':
+      faults.push(...inTurn(config, random));
+      if (random.chance(0.5)) some(2, (atMs) => pausedRelay(atMs, config, random));
+      break;
+    case 'slow_replicas':
+      faults.push(...slowReplicas(random.int(1_500, 4_000), config, random));
       break;
     case 'any':
       some(5, (atMs) => anyFault(atMs, config, random));
@@ -57,6 +67,14 @@ export function drawFaults(
       some(2, (atMs) => zombie(atMs, config, random));
       if (random.chance(0.3)) some(1, processes);
       break;
+    case 'left_behind':
+      faults.push(...leftBehind(random.int(800, 3_000), config, random));
+      break;
+    case 'late_commits':
+      some(12, (atMs) => [{ atMs, fault: { fault: 'crash_engine', index: random.int(0, 1) } }]);
+      if (random.chance(0.3)) some(1, (atMs) => anyFault(atMs, config, random));
+      if (random.chance(0.3)) some(2, (atMs) => jumpingClock(atMs, random));
+      break;
     case 'half_done':
       some(3, (atMs) => halfDone(atMs, config, random));
       if (random.chance(0.5)) some(2, processes);
@@ -72,39 +90,6 @@ export function drawFaults(
       break;
   }
   return faults.sort((a, b) => a.atMs - b.atMs);
-}
-
-/** One node, once: killed, hung, or cut off with or without engines. It comes back as a replica. */
-function oneNodeFault({ nodes, engines }: Config, random: Random): TimedFault[] {
-  const node = random.chance(0.8) ? 0 : random.int(1, nodes - 1);
-  const atMs = random.int(500, 3_000);
-  const backMs = atMs + random.int(1_500, 4_000);
-  const away = Array.from({ length: engines }, (_, i) => i).filter(() => random.chance(0.5));
-  const [begin, end] = random.pick<readonly [Fault, Fault]>([
-    [
-      { fault: 'kill', node },
-      { fault: 'restart', node, as: 'replica', with: 'disk' },
-    ],
-    [
-      { fault: 'hang', node },
-      { fault: 'resume', node },
-    ],
-    [{ fault: 'cut', nodes: [node], engines: away }, { fault: 'heal' }],
-  ]);
-  return [
-    { atMs, fault: begin },
-    { atMs: backMs, fault: end },
-  ];
-}
-
-/** A relay that is slow or dies is no node that is lost: `replicated` must survive both. */
-function pausedRelay(atMs: number, { form, relays }: Config, random: Random): TimedFault[] {
-  const index = random.int(0, relays - 1);
-  const who = form === 'kafka' ? 'relay' : 'persister';
-  return [
-    { atMs, fault: { fault: 'pause', who, index: form === 'kafka' ? index : 0 } },
-    { atMs: atMs + 2_000, fault: { fault: 'go_on', who, index: form === 'kafka' ? index : 0 } },
-  ];
 }
 
 /** The old primary stays in sight of some engines, and of workers that were not told. */
@@ -129,6 +114,20 @@ function zombie(atMs: number, config: Config, random: Random): TimedFault[] {
       ? [{ atMs: atMs + random.int(200, 3_000), fault: { fault: 'promote', node: 0 } } as const]
       : []),
   ];
+}
+
+/** One engine never hears of the promotion; the old primary goes on, expires holds and answers it. */
+function leftBehind(atMs: number, config: Config, random: Random): TimedFault[] {
+  const node = random.int(1, config.nodes - 1);
+  return [
+    { atMs, fault: { fault: 'promote', node } },
+    ...(random.chance(0.3) ? processFault(atMs + random.int(300, 2_000), config, random) : []),
+  ];
+}
+
+/** Of the primary, forwards or back. */
+function jumpingClock(atMs: number, random: Random): TimedFault[] {
+  return [{ atMs, fault: { fault: 'skew', node: 0, ms: random.pick([-5_000, -1_000, 5_000]) } }];
 }
 
 /** A script dies half way, and somebody comes in between. */

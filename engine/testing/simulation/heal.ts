@@ -13,11 +13,11 @@ const ROUNDS_MAX = 160;
 const ROUND_MS = 60;
 
 export async function heal(world: World, rules: Rules, checker = new Checker()): Promise<Losses> {
-  mend(world);
+  mend(world, rules);
   for (let round = 0; round < ROUNDS_MAX; round++) {
     world.now += ROUND_MS;
     // Not before some rounds: a relay that is behind may have more to say.
-    if (round > 3 && unsettled(world, rules) === undefined) return checkFinally(world, rules);
+    if (round > 3 && unsettled(world, rules) === undefined) return checkFinally(world);
     for (const action of roundOf(world)) {
       const done = step(world, action, rules);
       if (typeof done !== 'string') await done;
@@ -37,13 +37,14 @@ function mayPark(world: World): boolean {
   return world.config.form === 'embedded' && world.pgLost;
 }
 
-function mend(world: World): void {
+function mend(world: World, rules: Rules): void {
   world.nodes.forEach((node, i) => {
-    if (!node.up) restart(world, i, 'replica', node.disk);
+    if (!node.up) restart(world, i, 'replica', node.disk, rules);
     put(world.nodes, i, { hung: false, lags: false, dies: false });
   });
   world.sides = world.sides.map(() => 0);
   world.engines = world.engines.map((engine) => ({ ...engine, side: 0 }));
+  world.promotedAt = Number.NEGATIVE_INFINITY;
   world.polite = true;
   world.interrupt = undefined;
   world.pgUp = true;

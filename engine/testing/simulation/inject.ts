@@ -15,6 +15,8 @@ export type Fault =
       readonly node: number;
     }
   | { readonly fault: 'promote'; readonly node: number }
+  /** The Sentinels take a primary for down that is not, and choose another. */
+  | { readonly fault: 'false_alarm' }
   | {
       readonly fault: 'restart';
       readonly node: number;
@@ -50,6 +52,11 @@ export type Fault =
   | { readonly fault: 'postgres' | 'kafka'; readonly up: boolean }
   | { readonly fault: 'promote_postgres' };
 
+export interface TimedFault {
+  readonly atMs: number;
+  readonly fault: Fault;
+}
+
 /** Leads a process to another node. False: it is there, or cannot reach it. */
 export function follow(
   world: World,
@@ -79,11 +86,14 @@ export function inject(world: World, fault: Fault, rules: Rules): boolean {
   switch (fault.fault) {
     case 'kill':
       put(world.nodes, fault.node, { up: false });
+      nodes.leave(world, fault.node);
       world.waits = world.waits.filter(({ node }) => node !== fault.node);
       return true;
     case 'hang':
+      put(world.nodes, fault.node, { hung: true });
+      return true;
     case 'resume':
-      put(world.nodes, fault.node, { hung: fault.fault === 'hang' });
+      nodes.wake(world, fault.node, rules);
       return true;
     case 'half':
       world.crashes++;
@@ -100,13 +110,16 @@ export function inject(world: World, fault: Fault, rules: Rules): boolean {
       if (world.primary === fault.node || !nodes.isAlive(at(world.nodes, fault.node))) return false;
       nodes.promote(world, fault.node);
       return true;
+    case 'false_alarm':
+      return nodes.replace(world, rules);
     case 'restart': {
       const { data, disk } = at(world.nodes, fault.node);
       const found = { all: data, disk, nothing: EMPTY_LANE }[fault.with];
-      nodes.restart(world, fault.node, fault.as, found);
+      nodes.restart(world, fault.node, fault.as, found, rules);
       return true;
     }
     case 'skew':
+      if (fault.ms < 0) world.clockSetBack = true;
       put(world.nodes, fault.node, { skewMs: at(world.nodes, fault.node).skewMs + fault.ms });
       for (const node of world.nodes)
         if (node.data.open && node.data.replid === idOf(node, rules)) {
@@ -154,7 +167,7 @@ function injectProcess(
   rules: Rules,
 ): boolean {
   if (fault.fault === 'crash_engine') {
-    shop.crashEngine(world, fault.index);
+    shop.crashEngine(world, fault.index, rules);
     return true;
   }
   const { who, index } = fault;

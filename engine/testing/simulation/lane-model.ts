@@ -86,14 +86,16 @@ export function laneNow(node: RedisNode, now: number): number {
 export class ScriptRun {
   readonly data: LaneData;
   readonly nowMs: number;
+  readonly #rules: Rules;
   readonly answers: Answer[] = [];
   readonly #cells: (Cell | undefined)[];
   readonly #holds: Record<string, Hold>;
   readonly #changes: Change[] = [];
   readonly #touched: number[] = [];
 
-  constructor(data: LaneData, nowMs: number) {
+  constructor(data: LaneData, nowMs: number, rules: Rules) {
     this.data = data;
+    this.#rules = rules;
     this.nowMs = nowMs;
     this.#cells = [...data.cells];
     this.#holds = { ...data.holds };
@@ -210,10 +212,18 @@ export class ScriptRun {
     }
     const isOlder = op.holdEpoch < this.data.last.epoch;
     if (hold === undefined && !isOlder) return ['not_found', false];
+    if (!this.#isInTime(op)) return ['undecided', false];
     if (!this.#hasAll(op.lines)) return ['hold_lost', false];
     for (const { cell, units } of op.lines) this.#move(cell, -units, 0, units);
     this.#committed(op.id, op.lines, 1, true);
     return ['committed', false];
+  }
+
+  /** Its client may have been told no since, so it must not be too late. */
+  #isInTime({ retake }: Op): boolean {
+    if (!this.#rules.on('request_age')) return true;
+    const isEpoch = retake?.epoch === this.data.last.epoch;
+    return isEpoch && this.nowMs <= retake.untilMs;
   }
 
   #committed(id: string, lines: Hold['lines'], version: number, retaken: boolean): void {

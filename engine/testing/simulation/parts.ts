@@ -26,13 +26,21 @@ export interface Config {
   readonly units: readonly number[];
   /** Records of one transaction of the persister, and entries of one produce, at most. */
   readonly batchMax: number;
-  /** Of one fault of one node with a Sentinel beside each, `replicated` loses nothing. */
+  /**
+   * There is a Sentinel beside each node, and one node is lost at a time: `replicated` loses nothing.
+   */
   readonly replicatedSurvives: boolean;
   /** Somebody asks for `replicated`, so replicas count what they acknowledge. */
   readonly waits: boolean;
   readonly retryMs: number;
   /** How long an engine waits for a level. */
   readonly waitMsMax: number;
+  /** Lane time in which a commit may take units again, from when it was sent; left out: none. */
+  readonly retakeMsMax?: number;
+  /** From a promotion until the Sentinels have told the other replicas; left out: at once. */
+  readonly tellMs?: number;
+  /** Which of the replicas that were in sync the Sentinels choose; left out: the one that heard most. */
+  readonly chosen?: number;
   /** Recoveries have manners from the start; when the world heals they always do. */
   readonly polite: boolean;
   /** Lane time that trimming leaves in the stream, embedded; 0 with a standby loses what it needs. */
@@ -82,6 +90,10 @@ export interface RedisNode {
   readonly offset: number;
   /** Offsets that each node has acknowledged to this one as its replica. */
   readonly acked: readonly number[];
+  /** When each was heard of last; undefined: not known as a replica. */
+  readonly ackedAt: readonly (number | undefined)[];
+  /** Its connection is closed, while the node was awake to see it. */
+  readonly left: readonly number[];
   readonly disk: LaneData;
   readonly skewMs: number;
   /** The next script that writes dies half way. */
@@ -208,6 +220,8 @@ export interface Engine {
   readonly side: number;
   readonly node: number;
   readonly seen: Place;
+  /** Of the newest answer, with when it came: lane time is this and what passed since, or more. */
+  readonly laneTime: { readonly timeMs: number; readonly cameAt: number } | undefined;
   readonly queue: readonly number[];
   readonly waits: readonly Wait[];
   /** Final nos that wait for a sign of life. */
@@ -233,6 +247,9 @@ export interface ClientPlan {
 export interface Client {
   readonly verb: Verb | 'done';
   readonly attempt: number;
+  /** How often its engine asked for this attempt, and when last. */
+  readonly sends: number;
+  readonly sentAt: number;
   readonly busy: boolean;
   readonly engine: number;
   readonly notBefore: number;
@@ -247,8 +264,6 @@ export interface Fact {
   readonly state: Hold['state'] | undefined;
   readonly level: Level;
   readonly entry: string | undefined;
-  /** A commit that the client had given up was still on its way to Redis. */
-  readonly late: boolean;
 }
 
 export interface Answer {
@@ -270,6 +285,8 @@ export interface Op {
   readonly lines: ClientPlan['lines'];
   readonly ttlMs: number;
   readonly holdEpoch: number;
+  /** A commit may take units again until then, in lane time, in this epoch. */
+  readonly retake: { readonly untilMs: number; readonly epoch: number } | undefined;
 }
 
 interface Keyed {
@@ -284,7 +301,6 @@ export type Message =
       readonly ops: readonly Op[];
       readonly sweep: boolean;
       readonly seen: Place;
-      readonly sentAt: number;
       readonly wait: boolean;
     })
   | (Keyed & {
@@ -293,7 +309,7 @@ export type Message =
       readonly node: number;
       readonly call: string;
       /** Undefined: fenced, or the script failed. */
-      readonly stamp: Place | undefined;
+      readonly stamp: (Place & { readonly timeMs: number }) | undefined;
       readonly answers: readonly Answer[];
       readonly entry: string | undefined;
     })

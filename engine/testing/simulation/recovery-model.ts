@@ -100,10 +100,17 @@ class Turn {
     return ended !== undefined;
   }
 
+  /** A majority of the Sentinels names another node. Where there are none, nobody knows. */
+  #isOvertaken(): boolean {
+    const { config, primary } = this.#world;
+    return config.replicatedSurvives && this.#self.node !== primary;
+  }
+
   begin(): boolean {
     const { pg } = this.#world;
     const { node } = this;
     if (!isAlive(node) || node.role !== 'primary') return false;
+    if (this.#isOvertaken() && this.#rules.on('majority_recovers')) return false;
     const others = this.#world.recoveries.filter((_, i) => i !== this.#index);
     const isTaken = others.some(({ step, paused }) => step !== 'idle' && !paused);
     if (isTaken && this.#world.polite) return false;

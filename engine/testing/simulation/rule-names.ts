@@ -7,6 +7,7 @@ export const RULES = {
   contiguity: 'a produce counts as logged only when no fence can stand before it',
   replid: 'scripts compare the replication id; the run id outlives a demotion and a promotion',
   causal_token: 'a script refuses an engine that has seen a newer position than meta has',
+  majority_recovers: 'a recovery begins only on the node that a majority of the Sentinels names',
   recovery_replid: 'recovery scripts require the claimed replication id too',
   epoch_registry: 'the epoch is the term of the registry, never derived from Redis',
   timeline_in_term: 'the timeline of PostgreSQL is half of the term (product: termAfter)',
@@ -26,6 +27,8 @@ export const RULES = {
   sign_of_life: 'a final no needs a sign of life that began after it (product: isFinalNo)',
   retry_waits: 'a retry waits for the position that its own script returned (product: levelOf)',
   wait_connection: 'WAIT follows the batch on its own connection',
+  wait_in_sync: 'WAIT counts only when every replica that is in sync has it, not just a majority',
+  wait_leavers: 'a replica whose connection closed counts as in sync for as long as a silent one',
   wait_replay: 'a batch that wrote nothing still waits for what the node had written',
   atomic_offset: 'a consumer keeps its offset in the transaction that applies the records',
   position_cas: 'a batch is applied only to the position that it was read from',
@@ -36,11 +39,11 @@ export const RULES = {
   trim_guard: 'trimming refuses a lane that is half done, closed or another node’s',
   trim_persisted: 'trimming keeps what PostgreSQL does not have',
   request_age:
-    'PROPOSED: a script refuses a request that its engine has given up, or of another epoch',
+    'a commit takes units again only in the epoch and the lane time that its engine gave it',
+  wait_out:
+    'an engine says unknown of such a commit, and who lost an engine asks again, only after that',
   trim_epoch: 'trimming refuses a position of a later epoch than the node’s own',
 } as const;
 
 export type RuleName = keyof typeof RULES;
 export const RULE_NAMES = Object.keys(RULES) as readonly RuleName[];
-/** Rules that the product does not have: off unless asked for. */
-export const PROPOSED: ReadonlySet<RuleName> = new Set(['request_age']);

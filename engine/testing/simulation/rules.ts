@@ -4,16 +4,15 @@
  */
 import { plantBugs } from './planted.ts';
 import { PRODUCT, type Product } from './product.ts';
-import { PROPOSED, type RuleName } from './rule-names.ts';
+import type { RuleName } from './rule-names.ts';
 
 export interface Rules {
   readonly on: (rule: RuleName) => boolean;
   readonly product: Product;
 }
 
-export function makeRules(off: Iterable<RuleName> = [], proposed: readonly RuleName[] = []): Rules {
+export function makeRules(off: Iterable<RuleName> = []): Rules {
   const planted = new Set(off);
   const product = plantBugs(PRODUCT, planted);
-  const isIn = (rule: RuleName): boolean => !PROPOSED.has(rule) || proposed.includes(rule);
-  return { on: (rule) => !planted.has(rule) && isIn(rule), product };
+  return { on: (rule) => !planted.has(rule), product };
 }

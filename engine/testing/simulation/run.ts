@@ -9,7 +9,7 @@ import { KINDS } from './fault-plans.ts';
 import { RULE_NAMES, RULES, type RuleName } from './rule-names.ts';
 import { makeRules, type Rules } from './rules.ts';
 import type { ScenarioOptions } from './scenario.ts';
-import { SMALLEST_BOUNDS, search } from './search.ts';
+import { runSearch } from './search-run.ts';
 import { showTrace } from './shrink.ts';
 
 const HELP = `Usage: npm run simulate -- [--seed n] [--seeds n | --minutes n] [options]
@@ -22,7 +22,8 @@ Simulates the failover protocol, a world for each seed, and checks what must be 
   --form f        kafka or embedded (default: as the seed draws)
   --kind k        ${KINDS.join(', ')}
   --planted rule  without this rule; may be repeated
-  --search n      instead: exhaustive search up to n states, smallest bounds
+  --search        instead: every order of steps, in configurations that come to an end;
+                  with --planted, in those that find the rule
   --rules         list the rules
 
 Exit codes: 0 nothing broke; 1 an invariant broke; 2 wrong arguments.
@@ -41,7 +42,7 @@ function readArguments() {
       form: { type: 'string' },
       kind: { type: 'string' },
       planted: { type: 'string', multiple: true, default: [] },
-      search: { type: 'string' },
+      search: { type: 'boolean', default: false },
       rules: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -57,9 +58,9 @@ function readArguments() {
     seed: wholeNumber('seed', values.seed),
     seeds: wholeNumber('seeds', values.seeds),
     minutes: values.minutes === undefined ? undefined : Number(values.minutes),
-    search: wholeNumber('search', values.search),
   };
-  return { form, kind, planted, ...numbers, rules: values.rules, help: values.help };
+  const { search, rules, help } = values;
+  return { form, kind, planted, ...numbers, search, rules, help };
 }
 
 function oneOf<T extends string>(name: string, text: string | undefined, all: readonly T[]) {
@@ -88,7 +89,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const rules = makeRules(asked.planted);
-  if (asked.search !== undefined) return searchAll(asked.search, asked.form ?? 'kafka', rules);
+  if (asked.search) return runSearch(asked.planted, say);
   return runSeeds(asked, rules);
 }
 
@@ -143,21 +144,6 @@ function report(seen: Campaign, seconds: number, cpuSeconds: number): void {
     );
     say(`  ${kind.padEnd(20)}${columns.join('')}`);
   }
-}
-
-async function searchAll(
-  statesMax: number,
-  form: 'kafka' | 'embedded',
-  rules: Rules,
-): Promise<number> {
-  const bounds = { ...SMALLEST_BOUNDS, form, statesMax };
-  const found = await search(bounds, rules);
-  const how = found.complete ? 'complete' : 'bounded';
-  say(
-    `${form}: ${found.states} states to depth ${found.depth}, ${how}: ${found.wrong ?? 'nothing broke'}`,
-  );
-  if (found.wrong !== undefined) say(showTrace(found.trace));
-  return found.wrong === undefined ? 0 : 1;
 }
 
 main().then(

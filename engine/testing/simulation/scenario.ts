@@ -1,5 +1,6 @@
 /** What a seed stands for: bounds, shoppers, faults and when. All chance but that of delays is here. */
-import { drawFaults, KINDS, type Kind, type TimedFault } from './fault-plans.ts';
+import { drawFaults, KINDS, type Kind, ONE_NODE_KINDS } from './fault-plans.ts';
+import type { TimedFault } from './inject.ts';
 import { createRandom, type Random } from './random.ts';
 import type { ClientPlan, Config, Form, Level, Verb } from './world.ts';
 
@@ -11,15 +12,18 @@ export interface Scenario {
   readonly faults: readonly TimedFault[];
   /** How long shoppers and faults go on, virtual. */
   readonly lengthMs: number;
-  /** Messages that are lost, and that take a second rather than milliseconds. */
+  /** Messages that are lost, and that take up to `slowMs` rather than milliseconds. */
   readonly lossRate: number;
   readonly slowRate: number;
+  readonly slowMs: number;
   /** A cut holds bytes until it heals, or drops them. */
   readonly holdsBytes: boolean;
   /** Workers and engines follow the Sentinels after so long, at most. */
   readonly followMsMax: number;
   /** How long a primary that was replaced goes on in its own eyes, about. */
   readonly demoteEveryMs: number;
+  /** Engines that do not hear of promotions until the world is healed. */
+  readonly deaf: readonly number[];
 }
 
 export interface ScenarioOptions {
@@ -28,6 +32,14 @@ export interface ScenarioOptions {
 }
 
 const LENGTH_MS = 7_000;
+const WAITS_MS_MAX: Partial<Record<Kind, readonly [number, ...number[]]>> = {
+  zombie: [600, 3_000],
+  late_commits: [1_000],
+};
+const SLOW_RATES: Partial<Record<Kind, readonly [number]>> = {
+  zombie: [0.25],
+  late_commits: [0.4],
+};
 
 export function scenarioOf(seed: number, options: ScenarioOptions = {}): Scenario {
   const random = createRandom(seed);
@@ -36,7 +48,7 @@ export function scenarioOf(seed: number, options: ScenarioOptions = {}): Scenari
   const drawnKind = random.pick(KINDS);
   const kind = options.kind ?? drawnKind;
   const nodes =
-    kind === 'one_node' || kind === 'split' ? random.pick([3, 4]) : random.pick([2, 3, 3, 4]);
+    ONE_NODE_KINDS.has(kind) || kind === 'split' ? random.pick([3, 4]) : random.pick([2, 3, 3, 4]);
   const config: Config = {
     form,
     nodes,
@@ -48,10 +60,13 @@ export function scenarioOf(seed: number, options: ScenarioOptions = {}): Scenari
       random.int(1, kind === 'half_done' ? 2 : 5),
     ),
     batchMax: random.pick([1, 2, 4]),
-    replicatedSurvives: kind === 'one_node',
+    replicatedSurvives: ONE_NODE_KINDS.has(kind),
     waits: true,
     retryMs: 150,
-    waitMsMax: random.pick(kind === 'zombie' ? [600, 3_000] : [600, 1_000, 3_000]),
+    waitMsMax: random.pick(WAITS_MS_MAX[kind] ?? [600, 1_000, 3_000]),
+    retakeMsMax: kind === 'late_commits' ? 900 : 500,
+    tellMs: random.pick([0, 300, 1_000]),
+    chosen: random.int(0, 2),
     polite: random.chance(0.6),
     trimMarginMs: random.pick([0, 2_000, 600_000]),
   };
@@ -66,12 +81,23 @@ export function scenarioOf(seed: number, options: ScenarioOptions = {}): Scenari
     faults: drawFaults(kind, config, LENGTH_MS, random),
     lengthMs: LENGTH_MS,
     lossRate: random.pick(kind === 'zombie' ? [0, 0.1, 0.25] : [0, 0, 0.02, 0.1]),
-    slowRate: kind === 'zombie' ? 0.25 : random.pick([0, 0.05, 0.2]),
+    slowRate: random.pick(SLOW_RATES[kind] ?? [0, 0.05, 0.2]),
+    slowMs: kind === 'late_commits' ? 3_000 : 1_500,
     holdsBytes: random.chance(0.5),
     followMsMax: kind === 'zombie' ? 3_000 : random.pick([200, 1_000, 3_000]),
-    demoteEveryMs: random.pick(kind === 'zombie' ? [4_000] : [300, 1_000, 4_000]),
+    demoteEveryMs: random.pick(DEMOTE_EVERY_MS[kind] ?? [300, 1_000, 4_000]),
+    deaf: kind === 'left_behind' ? [0] : [],
   };
 }
+
+const DEMOTE_EVERY_MS: Partial<Record<Kind, readonly [number]>> = {
+  zombie: [4_000],
+  left_behind: [60_000],
+  in_turn: [300],
+};
+
+/** Share of the shoppers who commit when their hold has expired. */
+const LATE: Partial<Record<Kind, number>> = { half_done: 0.6, late_commits: 0.8 };
 
 function clientPlan(index: number, kind: Kind, { units }: Config, random: Random): ClientPlan {
   const first = random.int(0, units.length - 1);
@@ -91,7 +117,7 @@ function clientPlan(index: number, kind: Kind, { units }: Config, random: Random
   if (reserve !== undefined) levels.reserve = reserve;
   if (settle !== undefined) levels.commit = settle;
   // Commits that come after their deadline take the units again.
-  const isLate = random.chance(kind === 'half_done' ? 0.6 : 0.15);
+  const isLate = random.chance(LATE[kind] ?? 0.15);
   return {
     id: `c${index}`,
     lines,
@@ -100,7 +126,7 @@ function clientPlan(index: number, kind: Kind, { units }: Config, random: Random
     levels,
     engine: random.int(0, 1),
     startAt: random.int(0, LENGTH_MS * 0.7),
-    asks: random.chance(kind === 'zombie' ? 0.7 : 0.4),
+    asks: random.chance(kind === 'zombie' || kind === 'late_commits' ? 0.7 : 0.4),
     thinkMs: isLate ? 2_000 : random.pick([20, 300, 1_500]),
     triesMax: random.int(3, 12),
   };

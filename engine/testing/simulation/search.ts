@@ -1,248 +1,217 @@
 /**
- * Exhaustive search, breadth first: from each world every step that is possible, in any order, until
- * nothing new comes or the bound is reached. Calls and transactions take no time here; produces are
- * in flight, and every process may be late for ever.
+ * Exhaustive search of one configuration, breadth first: from each world every step that is possible,
+ * in any order, until nothing new comes or the bound is reached. What is found is a shortest trace.
  */
 import { Checker } from './checks.ts';
 import { heal } from './heal.ts';
 import { Identities } from './identity.ts';
-import { initialWorld } from './initial.ts';
 import type { Rules } from './rules.ts';
+import { type Configuration, worldOf } from './search-configuration.ts';
+import { FAIR, faults, type Limits, MOVERS, type Mover, UNLIMITED } from './search-moves.ts';
 import type { Traced } from './simulate.ts';
-import { type Action, step } from './step.ts';
-import { at, type ClientPlan, type Config, cloneWorld, type Form, type World } from './world.ts';
-
-export interface Bounds {
-  readonly form: Form;
-  readonly nodes: number;
-  readonly engines: number;
-  readonly plans: readonly ClientPlan[];
-  readonly units: number;
-  /** Promotions. */
-  readonly faults: number;
-  /** Processes that die, and scripts that die half way. */
-  readonly crashes: number;
-  readonly half: boolean;
-  readonly trim: boolean;
-  readonly terms: number;
-  /** False: PostgreSQL has what lands in the log at once. */
-  readonly lag: boolean;
-  /** Lane time may pass once, so that holds expire. */
-  readonly expire: boolean;
-  readonly statesMax: number;
-  /** Heals every so many-th world, to see that it comes to rest; 0: none. */
-  readonly healEvery: number;
-}
+import { type Action, type StepResult, step } from './step.ts';
+import { at, cloneWorld, type World } from './world.ts';
 
 export interface Found {
   readonly wrong: string | undefined;
+  /** What the configuration prepares, then the steps that were chosen; prompt movers are left out. */
   readonly trace: readonly Traced[];
   readonly afterHealing: boolean;
+  /** Different worlds that were seen. */
   readonly states: number;
   readonly depth: number;
   /** Every reachable world was seen. */
   readonly complete: boolean;
 }
 
-/** Two clients want the last unit: what the search is about in its smallest form. */
-export function rivals(count: number, changes: Partial<ClientPlan> = {}): ClientPlan[] {
-  return Array.from({ length: count }, (_, i) => ({
-    id: `c${i}`,
-    lines: [{ cell: 0, units: 1 }],
-    ttlMs: 1_000,
-    goal: 'commit',
-    levels: {},
-    asks: false,
-    engine: 0,
-    startAt: 0,
-    thinkMs: 0,
-    triesMax: 3,
-    ...changes,
-  }));
-}
-
-/** What can be searched to the end, or nearly: one promotion, one client. */
-export const SMALLEST_BOUNDS = {
-  nodes: 2,
-  engines: 1,
-  plans: rivals(1, { triesMax: 2 }),
-  units: 1,
-  faults: 1,
-  crashes: 0,
-  half: false,
-  trim: false,
-  terms: 3,
-  lag: false,
-  expire: false,
-  healEvery: 10,
-} as const satisfies Partial<Bounds>;
-
-export function searchWorld(bounds: Bounds): World {
-  const config: Config = {
-    form: bounds.form,
-    nodes: bounds.nodes,
-    engines: bounds.engines,
-    relays: 1,
-    persisters: 1,
-    recoveries: 1,
-    units: [bounds.units],
-    batchMax: 4,
-    replicatedSurvives: false,
-    waits: false,
-    retryMs: 0,
-    waitMsMax: 1_000_000,
-    polite: false,
-    trimMarginMs: 0,
-  };
-  return initialWorld(config, bounds.plans);
-}
-
 interface Reached {
-  readonly world: World;
+  /** Undefined once it was expanded: it is needed for the way back alone. */
+  world: World | undefined;
   readonly from: Reached | undefined;
-  readonly action: Action | undefined;
+  readonly action: Action;
   readonly depth: number;
 }
 
-export async function search(bounds: Bounds, rules: Rules): Promise<Found> {
-  const identities = new Identities();
-  const checker = new Checker();
-  const first = searchWorld(bounds);
-  const seen = new Set([identities.of(first)]);
-  const queue: Reached[] = [{ world: first, from: undefined, action: undefined, depth: 0 }];
-  let depth = 0;
-  for (let next = 0; next < queue.length; next++) {
-    const here = at(queue, next);
-    depth = here.depth;
-    for (const action of moves(here.world, bounds)) {
-      const world = await apply(here.world, action, bounds, rules);
-      if (world === undefined) continue;
-      const identity = identities.of(world);
-      if (seen.has(identity)) continue;
-      seen.add(identity);
-      checker.check(world, rules);
-      const there = { world, from: here, action, depth: depth + 1 };
-      if (world.wrong !== undefined) return found(there, world.wrong, false, seen.size);
-      const late = await healed(world, bounds, rules, seen.size);
-      if (late !== undefined) return found(there, late, true, seen.size);
-      queue.push(there);
-    }
-    // What was expanded is needed for the way back alone.
-    queue[next] = { ...here, world: first };
-    if (seen.size >= bounds.statesMax) return outcome(seen.size, depth, false);
-  }
-  return outcome(seen.size, depth, true);
-}
-
-async function healed(
-  world: World,
-  { healEvery }: Bounds,
+export async function search(
+  configuration: Configuration,
   rules: Rules,
-  count: number,
-): Promise<string | undefined> {
-  if (healEvery === 0 || count % healEvery !== 0) return undefined;
-  const copy = cloneWorld(world);
-  await heal(copy, rules);
-  return copy.wrong;
+  worldsMax = Number.POSITIVE_INFINITY,
+): Promise<Found> {
+  const identities = new Identities();
+  const healing = new Healing(identities, rules);
+  const prepared: Action[] = [];
+  const begun = await prepare(configuration, rules, prepared);
+  const seen = new Set([identities.of(begun)]);
+  const tell = (last: Reached | undefined, wrong: string, afterHealing: boolean): Found => ({
+    wrong,
+    trace: traceTo(last, prepared),
+    afterHealing,
+    states: seen.size,
+    depth: last?.depth ?? 0,
+    complete: false,
+  });
+  if (begun.wrong !== undefined) return tell(undefined, begun.wrong, false);
+  const first: Reached = { world: begun, from: undefined, action: { do: 'sentinel' }, depth: 0 };
+  let layer: Reached[] = [first];
+  for (let depth = 1; ; depth++) {
+    const next: Reached[] = [];
+    for (const here of layer) {
+      if (here.world === undefined) continue;
+      for (const action of moves(here.world, configuration, begun)) {
+        const world = await apply(here.world, action, configuration, rules);
+        if (world === undefined) continue;
+        const identity = identities.of(world);
+        if (seen.has(identity)) continue;
+        seen.add(identity);
+        const there = { world, from: here === first ? undefined : here, action, depth };
+        new Checker().check(world, rules);
+        if (world.wrong !== undefined) return tell(there, world.wrong, false);
+        const late = await healing.wrongIn(world);
+        if (late !== undefined) return tell(there, late, true);
+        next.push(there);
+      }
+      here.world = undefined;
+      if (seen.size >= worldsMax) return outcome(seen.size, depth, false);
+    }
+    if (next.length === 0) return outcome(seen.size, depth - 1, true);
+    layer = next;
+  }
 }
 
 function outcome(states: number, depth: number, complete: boolean): Found {
   return { wrong: undefined, trace: [], afterHealing: false, states, depth, complete };
 }
 
-function found(last: Reached, wrong: string, afterHealing: boolean, states: number): Found {
-  const trace: Traced[] = [];
-  for (let here: Reached | undefined = last; here?.action !== undefined; here = here.from) {
-    trace.unshift({ at: 0, action: here.action });
-  }
-  return { wrong, trace, afterHealing, states, depth: last.depth, complete: false };
+function traceTo(last: Reached | undefined, prepared: readonly Action[]): Traced[] {
+  const chosen: Action[] = [];
+  for (let here = last; here !== undefined; here = here.from) chosen.unshift(here.action);
+  return [...prepared, ...chosen].map((action) => ({ at: 0, action }));
 }
 
-/** The step, and all calls that it makes; undefined: it does nothing here. */
+/**
+ * From every world it must come to rest, without further faults: some fair rounds, then heal.ts. What
+ * follows is the same for worlds that are one after some of the rounds, so it is looked at once.
+ */
+class Healing {
+  readonly #identities: Identities;
+  readonly #known = new Set<string>();
+  readonly #rules: Rules;
+
+  constructor(identities: Identities, rules: Rules) {
+    this.#identities = identities;
+    this.#rules = rules;
+  }
+
+  async wrongIn(begun: World): Promise<string | undefined> {
+    const world = cloneWorld(begun);
+    const passed = new Set<string>();
+    for (let round = 0; round < FAIR_ROUNDS; round++) {
+      await turns(world, FAIR, UNLIMITED, this.#rules);
+      if (world.wrong !== undefined) return world.wrong;
+      const identity = this.#identities.of(world);
+      if (this.#known.has(identity)) return undefined;
+      if (passed.has(identity)) break;
+      passed.add(identity);
+    }
+    await heal(world, this.#rules);
+    for (const identity of passed) this.#known.add(identity);
+    return world.wrong;
+  }
+}
+
+const FAIR_ROUNDS = 6;
+
+function* moves(world: World, { free, limits }: Configuration, begun: World): Generator<Action> {
+  for (const mover of free) yield* MOVERS[mover](world, limits, begun);
+  yield* faults(world, limits, begun);
+}
+
+/** The step, and all that prompt movers do behind it; undefined: it does nothing here. */
 async function apply(
   from: World,
   action: Action,
-  bounds: Bounds,
+  configuration: Configuration,
   rules: Rules,
 ): Promise<World | undefined> {
   const world = cloneWorld(from);
-  if ((await step(world, action, rules)) !== 'done') return undefined;
-  for (const i of world.engines.keys()) await step(world, { do: 'flush', i }, rules);
-  // Who has nothing to lose by it follows at once: fewer worlds that differ in nothing else.
-  const node = world.primary;
-  if (world.relays.length > 0)
-    await step(world, { do: 'follow', who: 'persister', i: 0, node }, rules);
-  if (world.recoveries[0]?.step === 'idle')
-    await step(world, { do: 'follow', who: 'recovery', i: 0, node }, rules);
-  const keepsUp = bounds.form === 'kafka' && !bounds.lag;
-  for (;;) {
-    if (keepsUp) await step(world, { do: 'persister', i: 0 }, rules);
-    const call = world.messages.find(({ kind }) => kind !== 'produce');
-    if (call === undefined) break;
-    const arrived = await step(world, { do: 'deliver', key: call.key }, rules);
-    if (arrived === 'blocked') await step(world, { do: 'drop', key: call.key }, rules);
-  }
-  // A mark that is seen late only delays: an engine looks as soon as there is one.
-  for (const i of world.engines.keys()) await step(world, { do: 'poll', i }, rules);
+  if ((await take(world, action, rules)) !== 'done') return undefined;
+  await settle(world, configuration, rules);
   return world;
 }
 
-const EXPIRY_MS = 2_000;
+const ROUNDS_MAX = 200;
 
-function* moves(world: World, bounds: Bounds): Generator<Action> {
-  const { primary, nodes } = world;
-  for (const [i, { busy, verb, attempt }] of world.clients.entries()) {
-    if (!busy && verb !== 'done') yield { do: 'client', i };
-    if (busy) yield { do: 'give_up', i, attempt };
+async function settle(world: World, { prompt, limits }: Configuration, rules: Rules) {
+  for (let round = 0; await turns(world, prompt, limits, rules); round++) {
+    if (round > ROUNDS_MAX) throw new Error('prompt movers do not come to rest');
   }
-  for (const { key } of world.messages) yield { do: 'deliver', key };
-  for (const [i, { node, asks }] of world.engines.entries()) {
-    if (asks.length > 0) yield { do: 'ask', i };
-    for (const [to, { role }] of nodes.entries()) {
-      if (role === 'primary' && to !== node) yield { do: 'follow', who: 'engine', i, node: to };
-    }
-    if (bounds.expire && i === 0 && world.now > 0) yield { do: 'sweep', i };
-  }
-  const embedded = world.relays.length === 0;
-  if (!embedded) yield { do: 'relay', i: 0 };
-  if (bounds.lag || embedded) yield { do: 'persister', i: 0 };
-  if (world.recoveries[0]?.step !== 'idle' || countTerms(world) < bounds.terms) {
-    yield { do: 'recovery', i: 0 };
-  }
-  if (world.relays.length > 0) yield { do: 'follow', who: 'relay', i: 0, node: primary };
-  if (embedded) yield { do: 'follow', who: 'persister', i: 0, node: primary };
-  if (world.recoveries[0]?.step !== 'idle') {
-    yield { do: 'follow', who: 'recovery', i: 0, node: primary };
-  }
-  for (const i of nodes.keys()) {
-    yield { do: 'replicate', i };
-    yield { do: 'demote', i };
-    if (bounds.trim) yield { do: 'trim', i };
-  }
-  if (bounds.expire && world.now === 0) yield { do: 'wait', ms: EXPIRY_MS };
-  yield* faults(world, bounds);
 }
 
-function* faults(world: World, bounds: Bounds): Generator<Action> {
-  if (world.faults - world.crashes < bounds.faults) {
-    for (const node of world.nodes.keys()) {
-      if (node !== world.primary) yield { do: 'fault', fault: 'promote', node };
+/** Each mover once; false: none had anything to do. */
+async function turns(
+  world: World,
+  movers: readonly Mover[],
+  limits: Limits,
+  rules: Rules,
+): Promise<boolean> {
+  let isMoving = false;
+  for (const mover of movers) {
+    for (const action of MOVERS[mover](world, limits, world)) {
+      const doing = take(world, action, rules);
+      const result = typeof doing === 'string' ? doing : await doing;
+      if (result !== 'idle') isMoving = true;
+      if (result === 'blocked' && action.do === 'deliver') {
+        await step(world, { do: 'drop', key: action.key }, rules);
+      }
     }
   }
-  if (world.crashes >= bounds.crashes) return;
-  for (const who of ['relay', 'recovery'] as const) {
-    const process = who === 'relay' ? world.relays[0] : world.recoveries[0];
-    if (process === undefined || (who === 'recovery' && world.recoveries[0]?.step === 'idle'))
+  return isMoving;
+}
+
+/**
+ * One step. The nonce of an entry that it writes says where it was written, not when: the same writes
+ * on two nodes, in either order, are the same world.
+ */
+function take(world: World, action: Action, rules: Rules): StepResult | Promise<StepResult> {
+  const node = writerOf(world, action);
+  if (node !== undefined) {
+    const { replid, offset } = at(world.nodes, node);
+    world.fresh = Number(replid.slice(1)) * WRITES_MAX + offset;
+  }
+  return step(world, action, rules);
+}
+
+const WRITES_MAX = 1_000;
+
+function writerOf(world: World, action: Action): number | undefined {
+  if (action.do === 'recovery') return at(world.recoveries, action.i).node;
+  if (action.do !== 'deliver') return undefined;
+  const message = world.messages.find(({ key }) => key === action.key);
+  return message?.kind === 'exec' ? message.node : undefined;
+}
+
+const PREPARING_MAX = 100;
+
+/** The world that the search begins from. What a planted bug breaks on the way there is found too. */
+async function prepare(configuration: Configuration, rules: Rules, done: Action[]): Promise<World> {
+  const world = worldOf(configuration);
+  // A planted bug may make one impossible; the rest is searched from where that leads.
+  const act = async (action: Action): Promise<void> => {
+    if ((await take(world, action, rules)) === 'done') done.push(action);
+    await settle(world, configuration, rules);
+    new Checker().check(world, rules);
+  };
+  for (const preparation of configuration.prepare) {
+    if ('do' in preparation) {
+      await act(preparation);
       continue;
-    for (const loses of process.flight === undefined ? [true] : [true, false]) {
-      yield { do: 'fault', fault: 'crash', who, index: 0, loses };
+    }
+    const { mover, until } = preparation;
+    for (let turn = 0; !until(world); turn++) {
+      if (turn > PREPARING_MAX) break;
+      const actions = [...MOVERS[mover](world, configuration.limits, world)];
+      for (const action of actions) if (!until(world)) await act(action);
     }
   }
-  if (bounds.half && !world.nodes.some(({ dies }) => dies)) {
-    yield { do: 'fault', fault: 'half', node: world.primary };
-  }
-}
-
-function countTerms(world: World): number {
-  return world.pg.registry.term % 2 ** 32;
+  return world;
 }

@@ -27,7 +27,7 @@ export function clientTurn(world: World, index: number): boolean {
     put(world.clients, index, { verb: 'done' });
     return true;
   }
-  put(world.clients, index, { busy: true, attempt: client.attempt + 1 });
+  put(world.clients, index, { busy: true, attempt: client.attempt + 1, sends: 0 });
   const engine = at(world.engines, client.engine);
   put(world.engines, client.engine, { queue: [...engine.queue, index] });
   return true;
@@ -37,8 +37,11 @@ export function clientTurn(world: World, index: number): boolean {
 export function flushEngine(world: World, index: number, rules: Rules): boolean {
   const engine = at(world.engines, index);
   if (engine.queue.length === 0) return false;
-  const ops = engine.queue.map((client) => opOf(world, client));
-  const names = ops.map(({ client, attempt, verb }) => `${verb} ${client}.${attempt}`).join(', ');
+  for (const client of engine.queue) {
+    put(world.clients, client, { sends: at(world.clients, client).sends + 1, sentAt: world.now });
+  }
+  const ops = engine.queue.map((client) => opOf(world, client, engine));
+  const names = ops.map((op) => nameOf(world, op)).join(', ');
   const wait = ops.some(({ client, verb }) => levelWanted(world, client, verb) === 'replicated');
   const { node, seen } = engine;
   world.messages.push({
@@ -49,7 +52,6 @@ export function flushEngine(world: World, index: number, rules: Rules): boolean 
     ops,
     sweep: false,
     seen,
-    sentAt: world.now,
     wait: wait && rules.on('wait_connection'),
   });
   put(world.engines, index, { queue: [] });
@@ -60,16 +62,31 @@ export function sweep(world: World, index: number): boolean {
   const { node, seen } = at(world.engines, index);
   const key = `exec e${index} N${node} sweep`;
   if (world.messages.some((message) => message.key === key)) return false;
-  const rest = { ops: [], sweep: true, seen, sentAt: world.now, wait: false };
+  const rest = { ops: [], sweep: true, seen, wait: false };
   world.messages.push({ kind: 'exec', key, engine: index, node, ...rest });
   return true;
 }
 
-function opOf(world: World, index: number): Op {
+function opOf(world: World, index: number, engine: Engine): Op {
   const { id, lines, ttlMs } = at(world.plans, index);
   const { verb, attempt, holdEpoch } = at(world.clients, index);
   if (verb === 'done') throw new Error(`client ${index} has nothing to ask`);
-  return { client: index, attempt, verb, id, lines, ttlMs, holdEpoch };
+  const retake = verb === 'commit' ? retakeOf(world, engine) : undefined;
+  return { client: index, attempt, verb, id, lines, ttlMs, holdEpoch, retake };
+}
+
+/** Until when a commit that is sent now may take units again: by the least that lane time can be. */
+function retakeOf(world: World, { laneTime, seen }: Engine): Op['retake'] {
+  // Who has heard nothing yet is told the lane time, and that nothing was decided.
+  if (laneTime === undefined) return { untilMs: 0, epoch: seen.epoch };
+  const lowestMs = laneTime.timeMs + world.now - laneTime.cameAt;
+  return { untilMs: lowestMs + (world.config.retakeMsMax ?? 0), epoch: seen.epoch };
+}
+
+/** No two sends are of one name. */
+function nameOf(world: World, { client, attempt, verb }: Op): string {
+  const { sends } = at(world.clients, client);
+  return `${verb} ${client}.${attempt}${sends > 1 ? `+${sends - 1}` : ''}`;
 }
 
 function levelWanted(world: World, client: number, verb: Verb) {
@@ -87,8 +104,11 @@ export function onReply(
     for (const answer of reply.answers) retryLater(world, answer);
     return;
   }
-  const engine = at(world.engines, index);
-  if (comparePlaces(stamp, engine.seen) > 0) put(world.engines, index, { seen: stamp });
+  const { seen } = at(world.engines, index);
+  if (comparePlaces(stamp, seen) >= 0) {
+    const { epoch, seq, timeMs } = stamp;
+    put(world.engines, index, { seen: { epoch, seq }, laneTime: { timeMs, cameAt: world.now } });
+  }
   for (const answer of reply.answers) assure(world, index, answer, reply, stamp, rules);
 }
 
@@ -103,6 +123,11 @@ function assure(
 ): void {
   const { client, attempt, verb, outcome, state, replayed } = answer;
   if (!isAsking(world, answer)) return;
+  if (outcome === 'undecided') {
+    // Nothing was done. Asked again at once, with the lane time that this answer brought.
+    put(world.engines, index, { queue: [...at(world.engines, index).queue, client] });
+    return;
+  }
   const wanted = levelWanted(world, client, verb);
   const level = rules.product.levelOf(verb, wanted, outcome, state, replayed);
   const wait: Wait = {
@@ -197,10 +222,18 @@ export function askRegistry(world: World, index: number, rules: Rules): boolean 
 }
 
 /** No answer in time: the client is told that the outcome is unknown. */
-export function giveUp(world: World, client: number, attempt: number): boolean {
-  if (!isAsking(world, { client, attempt })) return false;
-  const { engine: index } = at(world.clients, client);
+export function giveUp(
+  world: World,
+  client: number,
+  attempt: number,
+  rules: Rules,
+): 'done' | 'idle' | 'blocked' {
+  if (!isAsking(world, { client, attempt })) return 'idle';
+  const { engine: index, verb, sends, sentAt } = at(world.clients, client);
   const { queue, waits, asks } = at(world.engines, index);
+  const untilMs = sentAt + (world.config.retakeMsMax ?? 0);
+  const isOnItsWay = verb === 'commit' && sends > 0 && world.now < untilMs;
+  if (isOnItsWay && rules.on('wait_out')) return 'blocked';
   const isOther = (each: Wait): boolean => each.client !== client;
   put(world.engines, index, {
     queue: queue.filter((each) => each !== client),
@@ -208,17 +241,21 @@ export function giveUp(world: World, client: number, attempt: number): boolean {
     asks: asks.filter(isOther),
   });
   retryLater(world, { client, attempt });
-  return true;
+  return 'done';
 }
 
 /** A new process: it has seen nothing, and nobody waits at it any more. */
-export function crashEngine(world: World, index: number): void {
-  const { queue, waits, asks } = at(world.engines, index);
+export function crashEngine(world: World, index: number, rules: Rules): void {
   const none: Place = { epoch: 0, seq: 0 };
   const fresh: Partial<Engine> = { queue: [], waits: [], asks: [], seen: none };
-  put(world.engines, index, { ...fresh, marks: { logged: none, persisted: none } });
-  for (const client of queue) put(world.clients, client, { busy: false });
-  for (const wait of [...waits, ...asks]) retryLater(world, wait);
+  const marks = { logged: none, persisted: none };
+  put(world.engines, index, { ...fresh, laneTime: undefined, marks });
+  // What it had sent is on its way still. Who loses an engine waits as long as that may matter.
+  const { retryMs, retakeMsMax = 0 } = world.config;
+  const waitMs = rules.on('wait_out') ? Math.max(retryMs, retakeMsMax) : retryMs;
+  for (const [client, { busy, engine, attempt }] of world.clients.entries()) {
+    if (busy && engine === index) retryLater(world, { client, attempt }, waitMs);
+  }
 }
 
 function isAsking(world: World, { client, attempt }: { client: number; attempt: number }): boolean {
@@ -226,7 +263,11 @@ function isAsking(world: World, { client, attempt }: { client: number; attempt: 
   return asking.busy && asking.attempt === attempt;
 }
 
-function retryLater(world: World, asked: { client: number; attempt: number }): void {
+function retryLater(
+  world: World,
+  asked: { client: number; attempt: number },
+  afterMs = world.config.retryMs,
+): void {
   if (!isAsking(world, asked)) return;
   // Load balancers send a retry to another engine.
   const { verb, engine: last } = at(world.clients, asked.client);
@@ -237,7 +278,7 @@ function retryLater(world: World, asked: { client: number; attempt: number }): v
   put(world.clients, asked.client, {
     busy: false,
     engine,
-    notBefore: world.now + world.config.retryMs,
+    notBefore: world.now + afterMs,
   });
 }
 

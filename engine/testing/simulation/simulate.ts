@@ -115,6 +115,9 @@ class Schedule {
     if (due.everyMs !== undefined) this.#every(due.everyMs, due.action, world.now);
     if (due.action.do === 'deliver') this.#scheduled.delete(due.action.key);
     if (result === 'blocked' && due.action.do === 'deliver') this.#blocked(due.action.key);
+    if (result === 'blocked' && due.action.do === 'give_up') {
+      this.#add(world.now + BLOCKED_RETRY_MS, due.action);
+    }
     if (result !== 'done') return;
     if (due.action.do === 'client') this.#awaitAnswer(due.action.i);
     if (due.action.do === 'sentinel' || due.action.do === 'fault') this.#follow();
@@ -141,7 +144,7 @@ class Schedule {
       ['recovery', world.recoveries],
     ] as const) {
       for (const [i, each] of list.entries()) {
-        if (each.node === node) continue;
+        if (each.node === node || (who === 'engine' && this.#scenario.deaf.includes(i))) continue;
         const delay = this.#random.int(5, this.#scenario.followMsMax);
         this.#add(world.now + delay, { do: 'follow', who, i, node });
       }
@@ -152,7 +155,7 @@ class Schedule {
     const { key, kind } = message;
     this.#scheduled.add(key);
     const isLost = kind !== 'transaction' && this.#random.chance(this.#scenario.lossRate);
-    const slow = this.#random.chance(this.#scenario.slowRate) ? 1_500 : 40;
+    const slow = this.#random.chance(this.#scenario.slowRate) ? this.#scenario.slowMs : 40;
     const atMs = this.world.now + this.#random.int(1, slow);
     // A produce is sent again until it lands; only its sender's death loses it.
     const isDropped = isLost && kind !== 'produce';

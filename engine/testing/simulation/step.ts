@@ -43,7 +43,10 @@ export type Action =
   | { readonly do: 'wait'; readonly ms: number }
   | ({ readonly do: 'fault' } & Fault);
 
-/** `blocked`: a message cannot arrive now (its receiver is stopped, or the network is cut). */
+/**
+ * `blocked`: not now. A message cannot arrive (its receiver is stopped, or the network is cut), or an
+ * engine may not give up yet.
+ */
 export type StepResult = 'done' | 'idle' | 'blocked';
 
 export function step(world: World, action: Action, rules: Rules): StepResult | Promise<StepResult> {
@@ -58,6 +61,8 @@ export function step(world: World, action: Action, rules: Rules): StepResult | P
     }
     case 'fault':
       return result(inject(world, action, rules));
+    case 'give_up':
+      return shop.giveUp(world, action.i, action.attempt, rules);
     default:
       return result(turn(world, action, rules));
   }
@@ -65,7 +70,7 @@ export function step(world: World, action: Action, rules: Rules): StepResult | P
 
 const result = (did: boolean): StepResult => (did ? 'done' : 'idle');
 
-type Turn = Exclude<Action, { do: 'deliver' | 'drop' | 'recovery' | 'fault' }>;
+type Turn = Exclude<Action, { do: 'deliver' | 'drop' | 'recovery' | 'fault' | 'give_up' }>;
 
 function turn(world: World, action: Turn, rules: Rules): boolean {
   switch (action.do) {
@@ -73,8 +78,6 @@ function turn(world: World, action: Turn, rules: Rules): boolean {
       return shop.clientTurn(world, action.i);
     case 'flush':
       return shop.flushEngine(world, action.i, rules);
-    case 'give_up':
-      return shop.giveUp(world, action.i, action.attempt);
     case 'poll':
       return hears(world, action.i) && shop.pollMarks(world, action.i, rules);
     case 'ask':
@@ -86,13 +89,13 @@ function turn(world: World, action: Turn, rules: Rules): boolean {
     case 'persister':
       return persisterTurn(world, action.i, rules);
     case 'replicate':
-      return nodes.replicate(world, action.i);
+      return nodes.replicate(world, action.i, rules);
     case 'demote':
       return nodes.demote(world, action.i);
     case 'trim':
       return trim(world, action.i, rules);
     case 'sentinel':
-      return nodes.watch(world);
+      return nodes.watch(world, rules);
     case 'wait':
       world.now += action.ms;
       return true;
@@ -158,7 +161,7 @@ function isBlocked(world: World, message: Message): boolean {
 
 /** A batch runs on the node that it was sent to, whatever that has become. */
 function execute(world: World, message: Extract<Message, { kind: 'exec' }>, rules: Rules): void {
-  const { engine, node: index, ops, sweep, seen, sentAt, wait, key } = message;
+  const { engine, node: index, ops, sweep, seen, wait, key } = message;
   const node = at(world.nodes, index);
   const answers = ops.map(({ client, attempt, verb }) => ({
     client,
@@ -182,20 +185,11 @@ function execute(world: World, message: Extract<Message, { kind: 'exec' }>, rule
         entry: undefined,
       });
   };
-  // Proposed, not in the product: what its engine has given up does not run any more.
-  const isOld = world.now - sentAt > world.config.waitMsMax;
-  const isOfAnotherEpoch = node.data.last.epoch !== seen.epoch && seen.epoch > 0;
-  if (rules.on('request_age') && (isOld || isOfAnotherEpoch)) {
-    // The engine learns of the epoch by the refusal, or it would never be heard again.
-    put(world.engines, engine, { seen: shop.later(seen, node.data.last) });
-    refuse();
-    return;
-  }
   if (node.role !== 'primary') {
     refuse();
     return;
   }
-  const run = new ScriptRun(node.data, laneNow(node, world.now));
+  const run = new ScriptRun(node.data, laneNow(node, world.now), rules);
   if (fenceReason(node, seen, rules, false) !== undefined) {
     refuse();
     return;
@@ -232,7 +226,7 @@ function execute(world: World, message: Extract<Message, { kind: 'exec' }>, rule
     entry = stored.name;
   }
   if (sweep) return;
-  reply(world, message, run, entry, rules);
+  reply(world, message, run, entry);
   if (wait) await_(world, message, entry !== undefined, rules);
 }
 
@@ -241,7 +235,6 @@ function reply(
   message: Extract<Message, { kind: 'exec' }>,
   run: ScriptRun,
   entry: string | undefined,
-  _rules: Rules,
 ): void {
   const { engine, node, key } = message;
   const { epoch, seq } = at(world.nodes, node).data.last;
@@ -251,7 +244,7 @@ function reply(
     engine,
     node,
     call: key,
-    stamp: { epoch, seq },
+    stamp: { epoch, seq, timeMs: run.nowMs },
     answers: run.answers,
     entry,
   });
@@ -268,7 +261,7 @@ function await_(
   const offset = covers ? at(world.nodes, node).offset : 0;
   const replicas = Math.floor(world.nodes.length / 2);
   world.waits.push({ node, engine, call: key, offset, replicas });
-  nodes.answerWaits(world, node);
+  nodes.answerWaits(world, node, rules);
 }
 
 /** A produce lands at the end of the log; its sender hears of it if it still lives. */

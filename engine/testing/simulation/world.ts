@@ -34,8 +34,9 @@ export interface World {
   /** Virtual ms. */
   now: number;
   nodes: RedisNode[];
-  /** As the Sentinels say. */
+  /** As the Sentinels say, and since when. */
   primary: number;
+  promotedAt: number;
   /** Nodes of another side do not hear each other; nor do engines and nodes. */
   sides: number[];
   waits: NodeWait[];
@@ -47,6 +48,8 @@ export interface World {
   standbyFollows: boolean;
   /** Embedded with a standby that was promoted behind: what it lacks is lost, and that is stated. */
   pgLost: boolean;
+  /** A clock was set back, and with it what lane time says of a commit's age: that is stated. */
+  clockSetBack: boolean;
   relays: Relay[];
   persisters: Persister[];
   recoveries: Recovery[];
@@ -73,8 +76,6 @@ export interface World {
   lives: number;
   faults: number;
   crashes: number;
-  /** Final nos that a commit which had been given up made untrue later (rule request_age). */
-  lateOriginals: number;
   /** The first invariant that broke. */
   wrong: string | undefined;
 }
