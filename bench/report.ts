@@ -1,11 +1,13 @@
 /** A run as text: conditions first, then what was measured, then the budgets. */
-import CliTable from 'cli-table3';
 import type { BudgetRow } from './budgets.ts';
 import { type Environment, renderEnvironment } from './environment.ts';
 import type { Histogram } from './measure/engine-metrics.ts';
+import { renderPeers } from './peers/report.ts';
 import type { CommitLatencyReport } from './scenarios/commit-latency.ts';
 import type { HotSkuReport, Phase } from './scenarios/hot-sku.ts';
 import type { LaneReport } from './scenarios/lane.ts';
+import type { PeersReport } from './scenarios/peers.ts';
+import { table } from './table.ts';
 
 export interface BenchReport {
   readonly environment: Environment;
@@ -13,6 +15,7 @@ export interface BenchReport {
   readonly lane?: LaneReport;
   readonly hot_sku?: HotSkuReport;
   readonly commit_latency?: CommitLatencyReport;
+  readonly peers?: PeersReport;
   readonly budgets: readonly BudgetRow[];
   /** Audits passed, and no threshold was missed. */
   readonly ok: boolean;
@@ -23,6 +26,7 @@ export function renderReport(report: BenchReport): string {
   if (report.lane !== undefined) parts.push(renderLane(report.lane));
   if (report.hot_sku !== undefined) parts.push(renderHotSku(report.hot_sku));
   if (report.commit_latency !== undefined) parts.push(renderCommitLatency(report.commit_latency));
+  if (report.peers !== undefined) parts.push(renderPeers(report.peers));
   if (report.budgets.length > 0) parts.push(renderBudgets(report.budgets));
   const profiles = renderProfiles(report);
   if (profiles !== undefined) parts.push(profiles);
@@ -155,10 +159,4 @@ function show(value: number, unit: string): string {
 
 function megabytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(0)} MB`;
-}
-
-function table(head: string[], rows: string[][]): string {
-  const drawn = new CliTable({ head, style: { head: [], border: [], compact: true } });
-  drawn.push(...rows);
-  return drawn.toString();
 }

@@ -1,5 +1,5 @@
 /** Runs scenarios on servers of its own, and judges what they measured. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startStack } from '../deploy/local/stack.ts';
@@ -12,8 +12,9 @@ import type { BenchReport } from './report.ts';
 import { type CommitLatencyReport, runCommitLatency } from './scenarios/commit-latency.ts';
 import { runHotSku } from './scenarios/hot-sku.ts';
 import { runLaneScenario } from './scenarios/lane.ts';
+import { type PeersReport, runPeers } from './scenarios/peers.ts';
 
-export const SCENARIOS = ['lane', 'hot-sku', 'commit-latency'] as const;
+export const SCENARIOS = ['lane', 'hot-sku', 'commit-latency', 'peers'] as const;
 export type ScenarioName = (typeof SCENARIOS)[number];
 
 export interface BenchOptions {
@@ -26,6 +27,20 @@ export interface BenchOptions {
 const FULL = { reservations: 300_000, commits: 200, rounds: 5, seconds: 10, warmUpSeconds: 5 };
 const QUICK = { reservations: 50_000, commits: 30, rounds: 3, seconds: 3, warmUpSeconds: 2 };
 const CONNECTIONS = 256;
+/** As many callers as a pool of application servers has; more only lengthens the queues of locks. */
+const PEER_CONNECTIONS = 64;
+const PEERS_FULL = {
+  drop: { shoppers: 20_000, units: 1_000 },
+  connections: PEER_CONNECTIONS,
+  seconds: 10,
+  warmUpSeconds: 3,
+};
+const PEERS_QUICK = {
+  drop: { shoppers: 1_000, units: 100 },
+  connections: PEER_CONNECTIONS,
+  seconds: 2,
+  warmUpSeconds: 1,
+};
 /** The design's: p99 at 40,000 a second. */
 const OPEN_RATE = 40_000;
 /** An emptied Redis of some hundred megabytes answers late. */
@@ -34,16 +49,26 @@ const READY_MS_MAX = 10_000;
 
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
+  // The user that PostgreSQL runs as has to pass through.
+  await chmod(directory, 0o711);
   const { REDIS_URL: _r, DATABASE_URL: _d, KAFKA_BROKERS: _k, ...env } = process.env;
   options.onProgress('starting Redis and PostgreSQL');
   // Servers of its own, whatever the environment names: the bench empties them.
   const stack = await startStack({ directory, env, log: 'embedded' });
   try {
     const report = await runOn(stack.redisUrl, stack.databaseUrl, options);
-    if (!options.scenarios.includes('commit-latency')) return report;
+    const { scenarios } = options;
+    const commit = scenarios.includes('commit-latency')
+      ? await commitLatency(join(directory, 'group'), env, options)
+      : undefined;
+    const peers = scenarios.includes('peers')
+      ? await comparePeers(join(directory, 'peers'), options)
+      : undefined;
     return {
       ...report,
-      commit_latency: await commitLatency(join(directory, 'group'), env, options),
+      ...(commit !== undefined && { commit_latency: commit }),
+      ...(peers !== undefined && { peers }),
+      ok: report.ok && peers?.ok !== false,
     };
   } finally {
     await stack.stop();
@@ -65,6 +90,15 @@ async function commitLatency(
   } finally {
     await stack.stop();
   }
+}
+
+/** On servers that it may kill. */
+async function comparePeers(
+  directory: string,
+  { quick, onProgress }: BenchOptions,
+): Promise<PeersReport> {
+  await mkdir(directory);
+  return await runPeers({ ...(quick ? PEERS_QUICK : PEERS_FULL), directory, onProgress });
 }
 
 async function runOn(
