@@ -1,16 +1,16 @@
 /** Faults of what stands around Redis, and races that need no fault at all. */
 import type { Fault, FaultContext } from './fault.ts';
 import type { Invocation } from './history.ts';
+import { raceExpiry } from './race-loop.ts';
 
 /** PostgreSQL is away for longer than a cut lasts: 60 s where a cut is 15. */
 const POSTGRES_FACTOR = 4;
 const KAFKA_AWAY_MS = 3_000;
 const STORM_HOLDS = 2_000;
 const STORM_TTL_S = 4;
-const RACE_TTL_S = 1;
-/** A hold is given back when the sweeper comes by: around the deadline, and up to a second behind. */
-const RACE_SPREAD_MS = 1_400;
 const AT_ONCE = 64;
+const RACES = 1_000;
+const RACERS = 256;
 
 export const AROUND_FAULTS: readonly Fault[] = [
   {
@@ -52,6 +52,7 @@ export const AROUND_FAULTS: readonly Fault[] = [
       const node = await stack.group.primary();
       // Somewhere between half a second before and as much behind the deadline of the last one.
       await context.sleep(Math.max(0, until - performance.now() - 500 + context.random() * 1_000));
+      context.strike();
       await node.kill('SIGKILL', 'data');
       await context.failedOver(node.index);
       await context.sell(20);
@@ -61,10 +62,19 @@ export const AROUND_FAULTS: readonly Fault[] = [
   {
     name: 'commit_against_expiry',
     group: 'around',
-    what: 'holds of a second, each committed within a moment of its deadline, from both sides: one of the two wins',
+    what: 'holds of two seconds, each committed within a moment of its deadline, from both sides: one of the two wins',
     survives: 'memory',
     keepsSelling: true,
-    inject: raceExpiry,
+    inject: (context) =>
+      raceExpiry({
+        clients: { old: context.client('old'), new: context.client('new') },
+        sku: context.skus.ample,
+        races: RACES,
+        racers: RACERS,
+        intent: (n) => context.intent(`race-${n}`),
+        random: context.random,
+        aim: { offsetMs: 0 },
+      }),
   },
 ];
 
@@ -76,10 +86,11 @@ async function reserveMany(
   ttlS: number,
 ): Promise<number> {
   let next = 0;
+  const client = context.client('new');
   const reserveSome = async (): Promise<void> => {
     while (next < count) {
       const intent = context.intent(`${name}-${next++}`);
-      await context.client('new').decide(holdOf(context, intent, ttlS), () => false);
+      await client.decide(holdOf(context, intent, ttlS), () => false);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, reserveSome));
@@ -89,26 +100,4 @@ async function reserveMany(
 function holdOf({ skus }: FaultContext, intent: string, ttlS: number): Invocation {
   const lines = [{ sku: skus.ample, quantity: 1 }];
   return { client: 'race', verb: 'reserve', intent, id: `c.${intent}`, lines, ttlS };
-}
-
-async function raceExpiry(context: FaultContext): Promise<void> {
-  let next = 0;
-  let committed = 0;
-  const raceSome = async (): Promise<void> => {
-    while (next < context.races) {
-      const intent = context.intent(`race-${next++}`);
-      const side = next % 2 === 0 ? 'old' : 'new';
-      const asked = holdOf(context, intent, RACE_TTL_S);
-      const held = await context.client(side).decide(asked, () => false);
-      if (held.outcome !== 'ok' || held.id === undefined) continue;
-      const waitMs = RACE_TTL_S * 1_000 + (context.random() - 0.2) * RACE_SPREAD_MS;
-      await context.sleep(Math.max(0, waitMs));
-      const other = side === 'old' ? 'new' : 'old';
-      const commit: Invocation = { client: 'race', verb: 'commit', intent, id: held.id };
-      const result = await context.client(other).decide(commit, () => false);
-      if (result.outcome === 'ok') committed += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: context.races > 10_000 ? 2_048 : 256 }, raceSome));
-  context.note(`${context.races} races: ${committed} commits won`);
 }

@@ -5,6 +5,7 @@ import { CUT_FAULTS } from './cut-faults.ts';
 import { DISK_FAULTS } from './disk-faults.ts';
 import type { Fault } from './fault.ts';
 import { NODE_FAULTS } from './node-faults.ts';
+import { POSTGRES_FAULTS } from './postgres-faults.ts';
 import { PROCESS_FAULTS } from './process-faults.ts';
 
 export const FAULTS: readonly Fault[] = [
@@ -14,6 +15,7 @@ export const FAULTS: readonly Fault[] = [
   ...CUT_FAULTS,
   ...PROCESS_FAULTS,
   ...AROUND_FAULTS,
+  ...POSTGRES_FAULTS,
 ];
 
 export function faultNamed(name: string): Fault {

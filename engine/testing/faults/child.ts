@@ -22,6 +22,8 @@ export interface ChildOptions {
 export interface Child {
   readonly pid: number;
   readonly isRunning: boolean;
+  /** The signal that ended it. */
+  readonly endedBy: NodeJS.Signals | undefined;
   /** The line that it printed when it was ready. */
   readonly readyLine: string;
   kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
@@ -29,11 +31,22 @@ export interface Child {
   resume(): void;
 }
 
+/** It ended, or did not become ready; the message says which, with the end of its log. */
+export class ChildError extends Error {
+  override readonly name = 'ChildError';
+  readonly endedBy: NodeJS.Signals | undefined;
+
+  constructor(message: string, endedBy: NodeJS.Signals | undefined) {
+    super(message);
+    this.endedBy = endedBy;
+  }
+}
+
 const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 10_000;
 const LOG_TAIL = 3_000;
 
-/** Resolves when it has printed its first line; rejects with its log when it ends before. */
+/** Resolves when it has printed its first line; rejects with a ChildError when it ends before. */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const log = openSync(options.logPath, 'a');
   const child = spawn(
@@ -50,11 +63,15 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   );
   closeSync(log);
   let isRunning = true;
+  let endedBy: NodeJS.Signals | undefined;
   const killNow = (): void => void child.kill('SIGKILL');
   process.once('exit', killNow);
   const ended = new Promise<void>((resolve) => {
     child.once('error', () => resolve());
-    child.once('exit', () => resolve());
+    child.once('exit', (_, signal) => {
+      endedBy = signal ?? undefined;
+      resolve();
+    });
   }).then(() => {
     isRunning = false;
     process.off('exit', killNow);
@@ -74,16 +91,23 @@ export async function startChild(options: ChildOptions): Promise<Child> {
       get isRunning() {
         return isRunning;
       },
+      get endedBy() {
+        return endedBy;
+      },
       readyLine,
       kill,
       pause: () => void child.kill('SIGSTOP'),
       resume: () => void child.kill('SIGCONT'),
     };
   } catch (error) {
+    const before = endedBy;
     await kill();
     const tail = readFileSync(options.logPath, 'utf8').slice(-LOG_TAIL);
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${options.program} ${options.args.join(' ')}: ${reason}\n${tail}`);
+    throw new ChildError(
+      `${options.program} ${options.args.join(' ')}: ${reason}\n${tail}`,
+      before,
+    );
   }
 }
 

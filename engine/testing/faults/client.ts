@@ -122,6 +122,7 @@ export function resultOf({ status, body }: HttpAnswer): Result {
   const code = text(said.code) ?? text(said.status) ?? 'done';
   const id = text(said.reservation_id);
   const level = text(said.durability);
+  const expiresAt = text(said.expires_at);
   return {
     outcome: outcomeOf(status, code),
     status,
@@ -129,6 +130,7 @@ export function resultOf({ status, body }: HttpAnswer): Result {
     ...(id !== undefined && { id }),
     ...(level !== undefined && { level }),
     ...(typeof said.epoch === 'number' && { epoch: said.epoch }),
+    ...(expiresAt !== undefined && { expiresAtMs: Date.parse(expiresAt) }),
   };
 }
 

@@ -24,6 +24,7 @@ function promotedClock(name: string, sign: 1 | -1, words: string): Fault {
       const others = stack.group.nodes.filter(({ index }) => index !== node.index);
       for (const { dir } of others) setClock(join(dir, CLOCK_FILE), sign * JUMP_S);
       for (const { index } of others) await clockIsOff(context, index, sign * JUMP_S);
+      context.strike();
       await node.kill('SIGKILL', 'data');
       await context.failedOver(node.index);
       await context.sell(20);

@@ -23,10 +23,13 @@ function cutFault(
       const others = stack.group.nodes.map(({ index }) => index).filter((i) => i !== primary);
       const { near, far } = shape(context, primary, others);
       note(`cut (${way}): ${near.join(', ')} from ${far.join(', ')}`);
+      context.strike();
       if (way === 'both') stack.network.cut(near, far);
       else if (way === 'out') stack.network.cutOneWay(near, far);
       else stack.network.cutOneWay(far, near);
-      await context.sleep(context.holdMs);
+      const healAtMs = performance.now() + context.holdMs;
+      await context.failedOverWithin(primary, context.holdMs);
+      await context.sleep(healAtMs - performance.now());
       stack.network.heal();
       note('healed');
     },

@@ -21,6 +21,7 @@ export const DISK_FAULTS: readonly Fault[] = [
     },
     async inject(context) {
       const node = await context.stack.group.primary();
+      context.strike();
       fillDisk(node);
       context.note(`the disk of node ${node.index} is full`);
       await context.failedOver(node.index);

@@ -1,5 +1,6 @@
 /** The page says what the lines say: sums, percentiles, losses by level, and every broken promise. */
 import { expect, it } from 'vitest';
+import { ofLastBuild } from './builds.ts';
 import { FAULTS, faultNamed } from './catalogue.ts';
 import { parseRecords, renderEvidence } from './evidence.ts';
 import type { FaultRecord, RunRecord } from './record.ts';
@@ -65,6 +66,51 @@ it('names every broken promise, and what was skipped', () => {
   expect(text).toContain('| broken promises | 1 in 1 runs, listed below |');
   expect(text).toContain('I2, commit x: is gone');
   expect(text).toContain('- `disk_full`: only root may mount');
+});
+
+it('says how soon it went on, who was killed, and how busy the machine was', () => {
+  const text = page([
+    run(0, { selling_again_ms: 4_000, reopened_ms: 300, kills: { engine: 10 }, load: 2.5 }),
+    run(1, {
+      selling_again_ms: 6_000,
+      reopened_ms: null,
+      kills: { 'relay.after_read': 1 },
+      load: 9,
+    }),
+  ]);
+  expect(text).toContain('| selling again within 5 s of the fault | 1 of 2 |');
+  expect(text).toContain('| open again within 2 s of the promotion | 1 of 1 |');
+  expect(text).toContain('| `engine` | 10 |\n| `relay.after_read` | 1 |');
+  expect(text).toContain('| SIGKILLs to processes of the product | 11 |');
+});
+
+it('shows the load of the runs, under conditions', () => {
+  const conditions = { kind: 'conditions', at: 'now', words: ['  2 cores'] } as const;
+  const text = page([conditions, run(0, { load: 9 }), run(1, { load: 2.5 })]);
+  expect(text).toContain('Load average at the end of the runs: 2.5 to 9, half');
+});
+
+it('never puts two builds together without saying so', () => {
+  const lines = [
+    run(0, { commit: 'old' }),
+    run(1, { commit: 'new' }),
+    { kind: 'skipped', fault: 'disk_full', why: 'only root may mount' } as const,
+  ];
+  const { commit, taken } = ofLastBuild(lines);
+  expect(commit).toBe('new');
+  expect(taken).toEqual(lines.slice(1));
+  const conditions = { kind: 'conditions', at: 'now', words: [] } as const;
+  expect(page([conditions, ...lines])).toContain('results of 2 builds, put together');
+  expect(page([conditions, ...taken])).not.toContain('builds, put together');
+});
+
+it('has the races, and what was broken in them', () => {
+  const races = { races: 1_000, committed: 400, expired: 599, neither: 1, both: 0, contested: 250 };
+  const violation = { invariant: 'I7', where: 'race of c.x', what: 'nobody ended it' } as const;
+  const of = { at: '2026-01-01T00:00:00.000Z', log: 'kafka', seed: 's', seconds: 9 } as const;
+  const text = page([{ kind: 'races', ...of, ...races, violations: [violation] }]);
+  expect(text).toContain('| 1,000 | 400 (40.0 %) | 599 (59.9 %) | 250 (25.0 %) | 1 | 0 | 1 | 9 |');
+  expect(text).toContain('- seed s: I7, race of c.x: nobody ended it');
 });
 
 it('sums a soak', () => {

@@ -1,6 +1,10 @@
 /** The page reconciler/EVIDENCE.md from the lines of the results: pure, lines in, text out. */
+import { buildsOf } from './builds.ts';
 import type { Fault } from './fault.ts';
+import { killsOf, killTable } from './kill-page.ts';
 import { percentile } from './measure.ts';
+import { number, SHOWN_MAX, sum, table, times, within } from './page.ts';
+import { racesTable } from './race-page.ts';
 import type {
   ConditionsRecord,
   FaultRecord,
@@ -24,11 +28,14 @@ export function renderEvidence(records: readonly FaultRecord[], faults: readonly
   const known = faults.filter(({ name }) => runs.some(({ fault }) => fault === name));
   return [
     INTRODUCTION,
-    conditionsOf(conditions),
+    conditionsOf(conditions, records),
     summaryOf(runs),
     faultTable(known, runs),
+    timeTable(known, runs),
     levelTable(runs),
     lossTable(known, runs),
+    racesTable(records.filter((record) => record.kind === 'races')),
+    killTable(runs),
     soakTable(records.filter((record) => record.kind === 'soak')),
     catalogueOf(known, runs),
     skippedOf(skipped),
@@ -50,10 +57,13 @@ then say (I1 to I8 of the design), after which the product's own audit must find
 - *acknowledged*: answered with success, at the level that the answer named. Each thing that a client wanted counts once.
 - *lost*: acknowledged, and not there in the end. At a level that promised to survive the fault it is a violation.
 - *stopped*: the longest time without a successful reserve, as the clients of the side that is not cut off saw it.
+- *selling again*: from the fault (the last blow, where there are several) to the first successful reserve behind that.
+- *open again*: from the moment at which a majority of the Sentinels named another node, which is looked at every 20 ms,
+  to the moment at which recovery had opened the lane there.
 - *recovery*: from the first to the last step of each recovery that opened the lane, as the table \`recoveries\` has it.
 - *converged*: from the last answer until the lane was open and the stores had been read at one position.`;
 
-function conditionsOf(records: readonly ConditionsRecord[]): string {
+function conditionsOf(records: readonly ConditionsRecord[], all: readonly FaultRecord[]): string {
   const last = records.at(-1);
   if (last === undefined) return '';
   const times = records.map(({ at }) => at).sort();
@@ -61,8 +71,28 @@ function conditionsOf(records: readonly ConditionsRecord[]): string {
     records.length === 1
       ? ''
       : `\n\nThese are of the last of ${records.length} stacks, started from ${times[0]} to ${times.at(-1)}.`;
-  return ['## Conditions', '```', ...last.words, '```'].join('\n') + more;
+  const words = ['## Conditions', '```', ...last.words, '```'].join('\n');
+  return [words + more, buildWords(all), loadWords(all)].filter((each) => each !== '').join('\n\n');
 }
+
+function buildWords(records: readonly FaultRecord[]): string {
+  const builds = buildsOf(records);
+  if (builds.length < 2) return '';
+  return `**These are results of ${builds.length} builds, put together** (\`--all-builds\`): ${builds.join(', ')}.`;
+}
+
+function loadWords(records: readonly FaultRecord[]): string {
+  const loads = records.flatMap(({ kind, load }) =>
+    (kind === 'run' || kind === 'races') && load !== undefined ? [load] : [],
+  );
+  if (loads.length === 0) return '';
+  const sorted = [...loads].sort((a, b) => a - b);
+  return `Load average at the end of the runs: ${sorted[0]} to ${sorted.at(-1)}, half of them at ${percentile(sorted, 0.5)} or below.`;
+}
+
+/** What the design aims at (section 7). */
+const AGAIN_MS = 5_000;
+const REOPENED_MS = 2_000;
 
 function summaryOf(runs: readonly RunRecord[]): string {
   const acknowledged = sumOf(runs, ({ levels }) => sum(levels.map((level) => level.acknowledged)));
@@ -79,6 +109,9 @@ function summaryOf(runs: readonly RunRecord[]): string {
 | acknowledged commits | ${number(sum(commits.map((count) => count.acknowledged)))} |
 | acknowledged commits lost | ${number(sum(commits.map((count) => count.lost)))} |
 | units oversold | ${number(sumOf(runs, (run) => run.oversold))} |
+| selling again within ${AGAIN_MS / 1_000} s of the fault | ${within(againOf(runs), AGAIN_MS)} |
+| open again within ${REOPENED_MS / 1_000} s of the promotion | ${within(reopenedOf(runs), REOPENED_MS)} |
+| SIGKILLs to processes of the product | ${number(sum(Object.values(killsOf(runs))))} |
 | broken promises | ${number(violations)}${broken === 0 ? '' : ` in ${broken} runs, listed below`} |`;
 }
 
@@ -86,12 +119,6 @@ function faultTable(faults: readonly Fault[], runs: readonly RunRecord[]): strin
   const rows = faults.map((fault) => {
     const of = runs.filter((run) => run.fault === fault.name);
     const commits = countsOf(of, ({ verb }) => verb === 'commit');
-    const recoveries = of.flatMap((run) =>
-      run.recoveries.flatMap(({ ms, outcome }) =>
-        outcome === 'opened' && ms !== null ? [ms] : [],
-      ),
-    );
-    const stops = of.flatMap(({ stopped_ms }) => (stopped_ms === null ? [] : [stopped_ms]));
     return [
       `\`${fault.name}\``,
       number(of.length),
@@ -99,29 +126,54 @@ function faultTable(faults: readonly Fault[], runs: readonly RunRecord[]): strin
       `${number(sum(commits.map(({ lost }) => lost)))} of ${number(sum(commits.map(({ acknowledged }) => acknowledged)))}`,
       number(sumOf(of, ({ oversold }) => oversold)),
       number(sumOf(of, ({ violations }) => violations.length)),
-      times(stops),
+    ];
+  });
+  const head = ['fault', 'runs', 'acknowledged', 'commits lost', 'oversold', 'violations'];
+  return `## By fault\n\n${table(head, rows)}`;
+}
+
+function timeTable(faults: readonly Fault[], runs: readonly RunRecord[]): string {
+  const rows = faults.map((fault) => {
+    const of = runs.filter((run) => run.fault === fault.name);
+    const recoveries = of.flatMap((run) =>
+      run.recoveries.flatMap(({ ms, outcome }) =>
+        outcome === 'opened' && ms !== null ? [ms] : [],
+      ),
+    );
+    return [
+      `\`${fault.name}\``,
+      times(present(of.map(({ stopped_ms }) => stopped_ms))),
+      times(againOf(of)),
+      within(againOf(of), AGAIN_MS),
+      times(reopenedOf(of)),
+      within(reopenedOf(of), REOPENED_MS),
       times(recoveries),
       times(of.map(({ converged_ms }) => converged_ms)),
     ];
   });
-  return `## By fault
-
-Times in ms: p50 / p99 / max.
-
-${table(
-  [
+  const head = [
     'fault',
-    'runs',
-    'acknowledged',
-    'commits lost',
-    'oversold',
-    'violations',
     'stopped',
+    'selling again',
+    `within ${AGAIN_MS / 1_000} s`,
+    'open again',
+    `within ${REOPENED_MS / 1_000} s`,
     'recovery',
     'converged',
-  ],
-  rows,
-)}`;
+  ];
+  return `## Times by fault\n\nIn ms: p50 / p99 / max.\n\n${table(head, rows)}`;
+}
+
+function againOf(runs: readonly RunRecord[]): number[] {
+  return present(runs.map(({ selling_again_ms }) => selling_again_ms));
+}
+
+function reopenedOf(runs: readonly RunRecord[]): number[] {
+  return present(runs.map(({ reopened_ms }) => reopened_ms));
+}
+
+function present(values: readonly (number | null | undefined)[]): number[] {
+  return values.filter((value) => value !== null && value !== undefined);
 }
 
 function levelTable(runs: readonly RunRecord[]): string {
@@ -224,8 +276,6 @@ function skippedOf(records: readonly SkippedRecord[]): string {
   return `## Skipped\n\n${[...unique].map(([fault, why]) => `- \`${fault}\`: ${why}`).join('\n')}`;
 }
 
-const SHOWN_MAX = 5;
-
 function violationsOf(runs: readonly RunRecord[]): string {
   const broken = runs.filter(({ violations }) => violations.length > 0);
   if (broken.length === 0) return '';
@@ -247,26 +297,6 @@ function countsOf(
   return runs.flatMap(({ levels }) => levels.filter(isWanted));
 }
 
-function times(values: readonly number[]): string {
-  const sorted = [...values].sort((a, b) => a - b);
-  const [p50, p99, max] = [percentile(sorted, 0.5), percentile(sorted, 0.99), sorted.at(-1)];
-  if (p50 === undefined || p99 === undefined || max === undefined) return '-';
-  return `${number(p50)} / ${number(p99)} / ${number(max)}`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
 function sumOf(runs: readonly RunRecord[], of: (run: RunRecord) => number): number {
   return sum(runs.map(of));
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
-}
-
-function number(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
 }

@@ -43,7 +43,6 @@ describe('over one stack', () => {
         seed: SEED,
         holdMs: HOLD_MS,
         shoppersPerSide: 4,
-        races: 100,
       });
       expect(record.violations, record.notes.join('\n')).toEqual([]);
       expect(record.oversold).toBe(0);

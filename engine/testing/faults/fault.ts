@@ -41,8 +41,6 @@ export interface FaultContext {
   readonly random: () => number;
   /** How long a cut lasts, a store is away, or a process sleeps. */
   readonly holdMs: number;
-  /** Of a race that is run many times. */
-  readonly races: number;
   /** A client of the fault's own; what it asks and hears is part of the history. */
   readonly client: (side: Side) => FaultClient;
   /** A name for what such a client wants, unique in the run. */
@@ -50,10 +48,16 @@ export interface FaultContext {
   readonly sleep: (ms: number) => Promise<void>;
   /** Written into the record of the run. */
   readonly note: (what: string) => void;
+  /** It happens now; what clients miss is counted from the last call. By default: when it begins. */
+  readonly strike: () => void;
+  /** A process of the product was killed: counted by what, or at which step, it was. */
+  readonly killed: (what: string) => void;
   /** Waits until this many more reserves were answered ok through both sides together. */
   readonly sell: (reserves: number) => Promise<void>;
   /** The same through one side. */
   readonly sellThrough: (side: Side, reserves: number) => Promise<void>;
   /** Waits until the Sentinels name another node than this one; which one is returned. */
   readonly failedOver: (from: number) => Promise<number>;
+  /** The same, without an error when they do not within this time. */
+  readonly failedOverWithin: (from: number, ms: number) => Promise<number | undefined>;
 }

@@ -51,6 +51,8 @@ export interface Result {
   /** The level that an ok promises. */
   readonly level?: string;
   readonly epoch?: number;
+  /** Of a hold: when it runs out, in ms since 1970. */
+  readonly expiresAtMs?: number;
 }
 
 export interface Attempt extends Invocation {

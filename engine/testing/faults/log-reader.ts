@@ -18,6 +18,8 @@ export interface LogReader {
   readonly isWhole: boolean;
   /** All entries up to the place; throws when they do not come within the time. */
   readUntil(place: Place, timeoutMs: number): Promise<readonly DecodedEntry[]>;
+  /** Drops what was read but the last: what is read later begins there. For runs of a million. */
+  forget(): void;
   close(): Promise<void>;
 }
 
@@ -31,15 +33,17 @@ function reaches(one: Place | undefined, other: Place): boolean {
   return one.epoch > other.epoch || (one.epoch === other.epoch && one.seq >= other.seq);
 }
 
-/** Calls `more` until the last entry stands at or behind the place. */
+/** Calls `more` until the last entry stands at or behind the place; gives up when none comes for the time. */
 async function readTo(
   entries: DecodedEntry[],
   place: Place,
   timeoutMs: number,
   more: () => Promise<void>,
 ): Promise<readonly DecodedEntry[]> {
-  const deadlineMs = performance.now() + timeoutMs;
-  while (!reaches(entries.at(-1)?.id, place)) {
+  let deadlineMs = performance.now() + timeoutMs;
+  for (let read = entries.length; !reaches(entries.at(-1)?.id, place); ) {
+    if (entries.length > read) deadlineMs = performance.now() + timeoutMs;
+    read = entries.length;
     if (performance.now() > deadlineMs) {
       throw new Error(
         `the log did not come to ${place.epoch}-${place.seq} within ${timeoutMs} ms; it ends at ${entries.at(-1)?.id.epoch}-${entries.at(-1)?.id.seq}`,
@@ -73,6 +77,7 @@ export function streamLogReader(connect: () => Promise<Redis>): LogReader {
         }
         if (reply.length === 0) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }),
+    forget: () => void entries.splice(0, entries.length - 1),
     close: async () => undefined,
   };
 }
@@ -98,6 +103,7 @@ export function kafkaLogReader(source: LogSource): LogReader {
           if (!reaches(entries.at(-1)?.id, decoded.id)) entries.push(decoded);
         }
       }),
+    forget: () => void entries.splice(0, entries.length - 1),
     close: () => source.close(),
   };
 }

@@ -16,7 +16,7 @@ it('measures from the last success before to the first one after, whatever faile
     reserve(2_110),
     reserve(2_120),
   ];
-  expect(longestStop(attempts, 'new', 0)).toEqual({ ms: 2_000, atMs: 110 });
+  expect(longestStop(attempts, 'new', 0)).toEqual({ ms: 2_000, endedMs: 2_110 });
 });
 
 it('counts from the fault when the sale had been slow before it', () => {

@@ -2,9 +2,9 @@
 import type { Attempt } from './history.ts';
 
 export interface Stop {
-  /** From the last success before the stop to the first one after it. */
+  /** From the last success before the stop, or the fault, to the first one after it. */
   readonly ms: number;
-  readonly atMs: number;
+  readonly endedMs: number;
 }
 
 /**
@@ -27,7 +27,7 @@ export function longestStop(
     const before = successes[i - 1];
     if (before === undefined || endedMs < sinceMs) return;
     const ms = endedMs - Math.max(before, sinceMs);
-    if (longest === undefined || ms > longest.ms) longest = { ms, atMs: before };
+    if (longest === undefined || ms > longest.ms) longest = { ms, endedMs };
   });
   return longest;
 }

@@ -18,6 +18,7 @@ export const NODE_FAULTS: readonly Fault[] = [
     survives: ONE_NODE,
     async inject(context) {
       const node = await primaryNode(context);
+      context.strike();
       await node.kill('SIGKILL', context.random() < 0.5 ? 'data' : 'both');
       await context.failedOver(node.index);
       await context.sell(20);
@@ -31,6 +32,7 @@ export const NODE_FAULTS: readonly Fault[] = [
     survives: ONE_NODE,
     async inject(context) {
       const node = await primaryNode(context);
+      context.strike();
       node.pause('data');
       await context.failedOver(node.index);
       await context.sell(20);
@@ -45,6 +47,7 @@ export const NODE_FAULTS: readonly Fault[] = [
     because: 'all Redis memory is gone, on every node',
     async inject(context) {
       await primaryNode(context);
+      context.strike();
       await (await context.stack.primary()).flushall();
       await context.sell(20);
     },
@@ -60,6 +63,7 @@ export const NODE_FAULTS: readonly Fault[] = [
       const node = await primaryNode(context);
       const older = await node.copyAof();
       await context.sell(40);
+      context.strike();
       await node.kill('SIGKILL', 'data');
       await node.restoreAof(older);
       await node.restartUnguarded();
@@ -85,6 +89,7 @@ export const NODE_FAULTS: readonly Fault[] = [
       }
       await stack.group.settled();
       await context.sell(20);
+      context.strike();
       await b.kill('SIGKILL', 'data');
       await context.failedOver(b.index);
       await context.sell(20);
@@ -129,6 +134,7 @@ export const NODE_FAULTS: readonly Fault[] = [
       await context.sell(100);
       await context.sleep(1_000);
       b.pause('data');
+      context.strike();
       await a.kill('SIGKILL', 'data');
       const promoted = await context.failedOver(a.index);
       context.note(`node ${c.index} was cut off, node ${promoted} is promoted`);
@@ -142,9 +148,7 @@ export const NODE_FAULTS: readonly Fault[] = [
     name: 'sentinel_minority',
     group: 'node',
     what: 'the Sentinels are cut off from one another and the primary dies: nobody may promote; then the Sentinels find each other',
-    survives: 'logged',
-    because:
-      'the Sentinels, each with an election of its own, may promote twice: two nodes are given up',
+    survives: 'replicated',
     async inject(context) {
       const { stack } = context;
       const node = await primaryNode(context);
@@ -154,6 +158,7 @@ export const NODE_FAULTS: readonly Fault[] = [
           [one],
           all.filter((other) => other !== one),
         );
+      context.strike();
       await node.kill('SIGKILL', 'data');
       await context.sleep(3_000);
       const still = await stack.group.primary();

@@ -1,13 +1,18 @@
 /** Faults of the product's own processes. */
 import { CRASH_POINTS, CRASH_VARIABLE } from '../../runtime/crash-point.ts';
+import { ChildError } from './child.ts';
 import type { Fault, FaultContext } from './fault.ts';
-import { dataOf, type Side, workersOf } from './stack.ts';
+import { dataOf, type FaultStackOptions, type Side, workersOf } from './stack.ts';
 
 const KILLS = 10;
 /** Long enough for its relay to have produced. */
 const IN_FLIGHT_MS = 300;
 const LEAD_MS_MAX = 8_000;
 const DEATH_MS_MAX = 20_000;
+/** Steps of relay and persister that a run kills at, besides one of recovery. */
+const WORKER_STEPS = 3;
+/** A leader sleeps for longer than a cut lasts: 30 s where a cut is 15. */
+const PAUSE_FACTOR = 2;
 
 export const PROCESS_FAULTS: readonly Fault[] = [
   {
@@ -21,6 +26,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
         await context.sellThrough('old', 5);
         await context.sleep(context.random() * 50);
         await context.stack.sides.old.engine.kill('SIGKILL');
+        context.killed('engine');
         await context.stack.startEngine('old');
       }
     },
@@ -28,13 +34,24 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   {
     name: 'killed_at_step',
     group: 'process',
-    what: 'relay, persister or recovery of one side dies at one of its steps, each in its turn; for a step of recovery the primary dies too',
+    what: `relay or persister of one side dies at ${WORKER_STEPS} of its steps, then recovery at one of its own with the primary dead; each step in its turn`,
     survives: 'replicated',
     async inject(context) {
-      const points = [...CRASH_POINTS.relay, ...CRASH_POINTS.persister, ...CRASH_POINTS.recovery];
-      const reachable = points.filter((point) => isReached(point, context));
-      const point = reachable[context.run % reachable.length] ?? 'persister.before_commit';
-      await dieAt(context, point);
+      const { stack } = context;
+      const { log } = stack.options;
+      const steps = workerSteps(log);
+      // While one persister or relay is at work, another stands by and passes no step.
+      await stack.sides.new.workers.kill('SIGTERM');
+      for (let i = 0; i < WORKER_STEPS; i++) {
+        const step = steps[(context.run * WORKER_STEPS + i) % steps.length];
+        if (step === undefined) continue;
+        if (!(await replaceByMortal(context, step))) await untilDead(context, step);
+      }
+      await stack.startWorkers('new');
+      // Ten runs over each log come to all of them.
+      const turn = context.run + (log === 'kafka' ? 1 : 0);
+      const step = RECOVERY_STEPS[turn % RECOVERY_STEPS.length];
+      if (step !== undefined) await recoveryDiesAt(context, step);
     },
   },
   {
@@ -46,6 +63,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       const { stack } = context;
       const node = await stack.group.primary();
       const since = new Date();
+      context.strike();
       await node.kill('SIGKILL', 'data');
       const leader = await leaderSince(context, since);
       if (leader === undefined) context.note('the recovery was over before its leader was seen');
@@ -55,7 +73,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       }
       await context.failedOver(node.index);
       await context.sell(20);
-      await context.sleep(context.holdMs);
+      await context.sleep(context.holdMs * PAUSE_FACTOR);
       if (leader !== undefined) stack.sides[leader].workers.resume();
       await context.sell(20);
       await node.restart();
@@ -74,6 +92,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       await context.sleep(IN_FLIGHT_MS);
       stack.network.cut([workersOf('old')], ['kafka', 'postgres', ...nodes]);
       const node = await stack.group.primary();
+      context.strike();
       await node.kill('SIGKILL', 'data');
       await context.failedOver(node.index);
       await context.sell(40);
@@ -85,34 +104,62 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   },
 ];
 
-/** Whether this log passes it, and a failover does: nothing is wiped in one that leaves no fork. */
-function isReached(point: string, { stack }: FaultContext): boolean {
-  if (point.startsWith('relay.')) return stack.options.log === 'kafka';
-  if (point === 'relay.after_trim' || point === 'persister.after_trim') return false;
-  return !['recovery.in_wipe', 'recovery.after_wipe', 'recovery.in_relay'].includes(point);
+/** Those that this log passes; trimming comes after minutes. */
+function workerSteps(log: FaultStackOptions['log']): string[] {
+  const relay = log === 'kafka' ? CRASH_POINTS.relay : [];
+  return [...relay, ...CRASH_POINTS.persister].filter((point) => !point.endsWith('.after_trim'));
 }
 
-async function dieAt(context: FaultContext, point: string): Promise<void> {
-  const { stack, note } = context;
-  await stack.sides.old.workers.kill('SIGKILL');
-  note(`the old side's workers die at ${point}`);
-  // One that dies as soon as it works is never ready.
-  await stack.startWorkers('old', { [CRASH_VARIABLE]: point }).catch(() => undefined);
-  const isRecovery = point.startsWith('recovery.');
+/** Those that a failover passes: nothing is wiped, and no tail relayed, in one that leaves no fork. */
+const RECOVERY_STEPS: readonly string[] = CRASH_POINTS.recovery.filter(
+  (point) => !['recovery.in_wipe', 'recovery.after_wipe', 'recovery.in_relay'].includes(point),
+);
+
+async function recoveryDiesAt(context: FaultContext, step: string): Promise<void> {
+  const { stack } = context;
+  const isDead = await replaceByMortal(context, step);
   // The standby waits meanwhile, so that it is the one that is to die who does the work.
-  if (isRecovery) stack.sides.new.workers.pause();
+  stack.sides.new.workers.pause();
   const node = await stack.group.primary();
-  if (isRecovery) await node.kill('SIGKILL', 'data');
-  const deadlineMs = performance.now() + DEATH_MS_MAX;
-  while (stack.sides.old.workers.isRunning && performance.now() < deadlineMs)
-    await context.sleep(20);
-  note(stack.sides.old.workers.isRunning ? 'they did not pass it' : 'they are dead');
+  context.strike();
+  await node.kill('SIGKILL', 'data');
+  if (!isDead) await untilDead(context, step);
   stack.sides.new.workers.resume();
-  await stack.sides.old.workers.kill('SIGKILL');
-  if (isRecovery) await context.failedOver(node.index);
+  await context.failedOver(node.index);
   await context.sell(20);
   await stack.startWorkers('old');
   await node.restart();
+}
+
+/** Starts the old side's workers as processes that die at the step; true when they are dead already. */
+async function replaceByMortal(context: FaultContext, step: string): Promise<boolean> {
+  const { stack } = context;
+  await stack.sides.old.workers.kill('SIGKILL');
+  try {
+    await stack.startWorkers('old', { [CRASH_VARIABLE]: step });
+    return false;
+  } catch (error) {
+    // One that dies as soon as it works is never ready.
+    if (!(error instanceof ChildError) || error.endedBy !== 'SIGKILL') throw error;
+    context.killed(step);
+    return true;
+  }
+}
+
+async function untilDead(
+  { stack, sleep, killed, note }: FaultContext,
+  step: string,
+): Promise<void> {
+  const { workers } = stack.sides.old;
+  const deadlineMs = performance.now() + DEATH_MS_MAX;
+  while (workers.isRunning && performance.now() < deadlineMs) await sleep(20);
+  if (workers.isRunning) {
+    note(`the old side's workers did not pass ${step}`);
+    await workers.kill('SIGKILL');
+    return;
+  }
+  note(`the old side's workers are dead at ${step}`);
+  if (workers.endedBy === 'SIGKILL') killed(step);
 }
 
 /** Which side's workers lead the recovery that began since then; undefined when it is over already. */

@@ -100,7 +100,7 @@ export async function redisPlace(redis: Redis): Promise<Place> {
   return { epoch: Number(epoch ?? 0), seq: Number(seq ?? 0) };
 }
 
-async function placeIn(client: Pool | PoolClient): Promise<Place> {
+export async function placeIn(client: Pool | PoolClient): Promise<Place> {
   const { rows } = await client.query<{ epoch: string; seq: string }>(
     'SELECT epoch::text, seq::text FROM positions WHERE lane = $1',
     [LANE],

@@ -1,8 +1,16 @@
-/** One line of the results file: a run of a fault, and what came of it. */
+/** The lines of the results file: a run of a fault, and what came of it. */
+import type { RaceCount } from './race-count.ts';
 import type { RecoveryTimes } from './recoveries.ts';
 import type { FaultViolation, LevelCount } from './verdict.ts';
 
-export interface RunRecord {
+/** Which build said it, and how busy the machine was; lines of older builds do not tell. */
+export interface Provenance {
+  readonly commit?: string;
+  /** Load average of the last minute, when the line was written. */
+  readonly load?: number;
+}
+
+export interface RunRecord extends Provenance {
   readonly kind: 'run';
   readonly fault: string;
   readonly log: 'embedded' | 'kafka';
@@ -15,6 +23,12 @@ export interface RunRecord {
   /** The longest time without a success for the clients of the side that is not cut off. */
   readonly stopped_ms: number | null;
   readonly stopped_old_ms: number | null;
+  /** From the fault until the side that is not cut off sold again; null where nothing stops it. */
+  readonly selling_again_ms?: number | null;
+  /** From the (last) promotion of a Redis node until the lane was open; null without one. */
+  readonly reopened_ms?: number | null;
+  /** SIGKILLs to processes of the product, by what or at which of its steps. */
+  readonly kills?: Readonly<Record<string, number>>;
   readonly recoveries: readonly RecoveryTimes[];
   /** From the last answer until the lane was open and all stores stood at one position. */
   readonly converged_ms: number;
@@ -26,21 +40,21 @@ export interface RunRecord {
   readonly notes: readonly string[];
 }
 
-export interface SkippedRecord {
+export interface SkippedRecord extends Provenance {
   readonly kind: 'skipped';
   readonly fault: string;
   readonly why: string;
 }
 
 /** The conditions under which the lines behind it were made. */
-export interface ConditionsRecord {
+export interface ConditionsRecord extends Provenance {
   readonly kind: 'conditions';
   readonly at: string;
   readonly words: readonly string[];
 }
 
 /** A soak: the sum of its runs, which stand before it. */
-export interface SoakRecord {
+export interface SoakRecord extends Provenance {
   readonly kind: 'soak';
   readonly at: string;
   readonly minutes: number;
@@ -56,4 +70,14 @@ export interface SoakRecord {
   readonly broken: number;
 }
 
-export type FaultRecord = RunRecord | SkippedRecord | ConditionsRecord | SoakRecord;
+/** Races of commits against expiry over one stack. */
+export interface RacesRecord extends Provenance, RaceCount {
+  readonly kind: 'races';
+  readonly at: string;
+  readonly log: 'embedded' | 'kafka';
+  readonly seed: string;
+  readonly seconds: number;
+  readonly violations: readonly FaultViolation[];
+}
+
+export type FaultRecord = RunRecord | SkippedRecord | ConditionsRecord | SoakRecord | RacesRecord;

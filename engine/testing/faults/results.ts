@@ -1,11 +1,13 @@
 /** Where the runs of an invocation are written down: a line each, and the trace of what went wrong. */
 import { appendFileSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { readEnvironment, renderEnvironment } from '../../../bench/environment.ts';
 import { beginTestRun, clearTestRun } from '../test-run.ts';
 import type { FaultRecord, RunRecord } from './record.ts';
 import type { RunResult } from './run-fault.ts';
 import type { FaultStack } from './stack.ts';
+import type { FaultViolation } from './verdict.ts';
 
 const SHOWN_MAX = 10;
 
@@ -26,8 +28,17 @@ export function openTestRun(): void {
   }
 }
 
+/** The first of them, a line each. */
+export function shown(violations: readonly FaultViolation[]): string[] {
+  return violations
+    .slice(0, SHOWN_MAX)
+    .map(({ invariant, where, what }) => `${invariant} ${where}: ${what}`);
+}
+
 export class Results {
   readonly #path: string;
+  /** Of the build that runs, as it was when the first stack was there. */
+  #commit: string | undefined;
 
   constructor(path: string) {
     this.#path = path;
@@ -40,12 +51,16 @@ export class Results {
   }
 
   write(record: FaultRecord): void {
-    appendFileSync(this.#path, `${JSON.stringify(record)}\n`);
+    const load = Math.round((loadavg()[0] ?? 0) * 100) / 100;
+    const commit = this.#commit;
+    const line = { ...record, ...(commit !== undefined && { commit }), load };
+    appendFileSync(this.#path, `${JSON.stringify(line)}\n`);
   }
 
   async writeConditions(stack: FaultStack): Promise<void> {
     const environment = await readEnvironment(await stack.primary(), stack.pool);
     const words = renderEnvironment(environment).split('\n').slice(1, -1);
+    this.#commit ??= environment.commit;
     this.write({ kind: 'conditions', at: environment.at, words });
   }
 
@@ -59,9 +74,7 @@ export class Results {
     const lines = [...record.violations, ...record.notes, ...history.events()];
     writeFileSync(path, lines.map((each) => JSON.stringify(each)).join('\n'));
     this.#keepServerLogs(`servers-${name}`, stack);
-    for (const { invariant, where, what } of record.violations.slice(0, SHOWN_MAX)) {
-      say(`  ${invariant} ${where}: ${what}`);
-    }
+    for (const violation of shown(record.violations)) say(`  ${violation}`);
     say(`  the trace is in ${path}`);
     return true;
   }
@@ -81,13 +94,14 @@ export class Results {
 
 export function lineOf(record: RunRecord): string {
   const { fault, log, run, stopped_ms, stopped_old_ms, converged_ms, attempts } = record;
+  const again = record.selling_again_ms ?? '-';
   const lost = record.levels
     .filter((level) => level.lost > 0)
     .map((count) => `${count.verb} at ${count.level} ${count.lost}/${count.acknowledged}`);
   const recovered = record.recoveries.map(({ ms, outcome }) => `${outcome} ${ms} ms`).join('; ');
   return (
     `${fault} ${log} ${run}: ${attempts} attempts, stopped ${stopped_ms} ms (old side ${stopped_old_ms}), ` +
-    `recovery ${recovered || 'none'}, converged ${converged_ms} ms, oversold ${record.oversold}, ` +
+    `selling again after ${again} ms, open ${record.reopened_ms ?? '-'} ms after promotion, recovery ${recovered || 'none'}, converged ${converged_ms} ms, oversold ${record.oversold}, ` +
     `lost ${lost.join(', ') || 'nothing'}, violations ${record.violations.length}`
   );
 }

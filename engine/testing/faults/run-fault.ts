@@ -3,10 +3,8 @@
  * sale's end, and the verdict over what the clients heard and what the stores then say.
  */
 import { randomFrom } from '../../../bench/load/random.ts';
-import { runAudit } from '../../../reconciler/audit/audit.ts';
-import { connectKafka } from '../../kafka/connect.ts';
-import { createKafkaSource } from '../../log/kafka-source.ts';
 import { groupAttempts } from './asked.ts';
+import { audited } from './audited.ts';
 import { type Judged, judge } from './checker.ts';
 import { createFaultClient, type FaultClient } from './client.ts';
 import type { Fault, FaultContext } from './fault.ts';
@@ -16,7 +14,7 @@ import { readFinalState } from './read-state.ts';
 import type { RunRecord } from './record.ts';
 import { type RecoveryTimes, readRecoveries } from './recoveries.ts';
 import { type Sale, startSale } from './shoppers.ts';
-import { FAILOVER_TIMEOUT_MS, type FaultStack, SIDES, type Side } from './stack.ts';
+import { type FaultStack, SIDES, type Side } from './stack.ts';
 import { stockUp } from './stock-up.ts';
 import type { FaultViolation, Verdict } from './verdict.ts';
 
@@ -28,7 +26,6 @@ export interface RunOptions {
   readonly seed: string;
   readonly holdMs: number;
   readonly shoppersPerSide: number;
-  readonly races: number;
 }
 
 export interface RunResult {
@@ -51,8 +48,6 @@ const FSYNC_LEVELS = { ...RESERVE_LEVELS, fsync: 0.1 };
 const COMMIT_LEVELS = { persisted: 0.05 };
 
 export async function runFault(options: RunOptions): Promise<RunResult> {
-  // Sooner the Sentinels would not fail over again: that is double_failover's matter.
-  await sleep(options.stack.failedOverMs + 2 * FAILOVER_TIMEOUT_MS - performance.now());
   const run = await openRun(options);
   const { history } = run;
   const startedAt = new Date();
@@ -60,9 +55,11 @@ export async function runFault(options: RunOptions): Promise<RunResult> {
   const sales: Sale[] = SIDES.map((side) => run.openSale(side));
   let injectedMs = performance.now();
   let healedMs = injectedMs;
+  const { told } = run;
   try {
     await run.untilEach('commit', WARM_COMMITS, 0, 'before the fault');
     injectedMs = performance.now();
+    told.struckMs = injectedMs;
     await options.fault.inject(run.context);
     healedMs = performance.now();
     await makeWhole(options.stack);
@@ -78,6 +75,8 @@ export async function runFault(options: RunOptions): Promise<RunResult> {
   const convergedMs = (verdict.inStepMs ?? performance.now()) - soldMs;
   const attempts = history.attempts();
   const [old, fresh] = SIDES.map((side) => longestStop(attempts, side, injectedMs));
+  const stop = longestStop(attempts, 'new', told.struckMs);
+  const recoveries = await recoveriesOf(options.stack, startedAt);
   return {
     history,
     record: {
@@ -91,16 +90,36 @@ export async function runFault(options: RunOptions): Promise<RunResult> {
       fault_ms: Math.round(healedMs - injectedMs),
       stopped_ms: fresh === undefined ? null : Math.round(fresh.ms),
       stopped_old_ms: old === undefined ? null : Math.round(old.ms),
-      recoveries: await recoveriesOf(options.stack, startedAt),
+      selling_again_ms:
+        stop === undefined || options.fault.keepsSelling === true
+          ? null
+          : Math.round(stop.endedMs - told.struckMs),
+      reopened_ms: reopenedMs(recoveries, told.promotedAtMs),
+      kills: told.kills,
+      recoveries,
       converged_ms: Math.round(convergedMs),
       attempts: verdict.attempts,
       outcomes: verdict.outcomes,
       levels: verdict.levels,
       oversold: verdict.oversold,
       violations: verdict.violations,
-      notes: run.notes,
+      notes: told.notes,
     },
   };
+}
+
+/** The lane may have been opened before the harness, which polls, saw the promotion. */
+const SEEN_LATE_MS = 500;
+
+function reopenedMs(
+  recoveries: readonly RecoveryTimes[],
+  promotedAtMs: number | undefined,
+): number | null {
+  if (promotedAtMs === undefined) return null;
+  const opened = recoveries.flatMap(({ outcome, ended_ms }) =>
+    outcome === 'opened' && ended_ms && ended_ms > promotedAtMs - SEEN_LATE_MS ? [ended_ms] : [],
+  );
+  return opened.length === 0 ? null : Math.round(Math.max(0, Math.min(...opened) - promotedAtMs));
 }
 
 function stuck(error: unknown): FaultViolation {
@@ -112,10 +131,20 @@ async function recoveriesOf({ pool }: FaultStack, since: Date): Promise<Recovery
   return readRecoveries(pool, since).catch(() => []);
 }
 
+/** What a fault tells of itself while it happens. */
+interface Told {
+  readonly notes: string[];
+  readonly kills: Record<string, number>;
+  /** On the clock of performance.now(). */
+  struckMs: number;
+  /** In ms since 1970, of the last promotion that was seen. */
+  promotedAtMs: number | undefined;
+}
+
 interface OpenRun {
   readonly history: History;
   readonly context: FaultContext;
-  readonly notes: string[];
+  readonly told: Told;
   readonly skus: readonly string[];
   close(): void;
   openSale(side: Side): Sale;
@@ -138,10 +167,10 @@ async function openRun(options: RunOptions): Promise<OpenRun> {
   };
   const skus = { hot: `HOT-${run}`, ample: `AMPLE-${run}` };
   await stockUp(stack.engineAddress('new'), history, `${seed}-${run}`, skus);
-  const notes: string[] = [];
+  const told: Told = { notes: [], kills: {}, struckMs: 0, promotedAtMs: undefined };
   const beganMs = performance.now();
   const note = (what: string): void => {
-    notes.push(`${((performance.now() - beganMs) / 1_000).toFixed(2)} s: ${what}`);
+    told.notes.push(`${((performance.now() - beganMs) / 1_000).toFixed(2)} s: ${what}`);
   };
   const until = async (when: string, isDone: () => boolean): Promise<void> => {
     const deadlineMs = performance.now() + STUCK_MS;
@@ -150,9 +179,22 @@ async function openRun(options: RunOptions): Promise<OpenRun> {
       await sleep(20);
     }
   };
+  const failedOverWithin = async (from: number, ms: number): Promise<number | undefined> => {
+    const deadlineMs = performance.now() + ms;
+    while (performance.now() < deadlineMs) {
+      const { index } = await stack.group.primary();
+      if (index !== from) {
+        told.promotedAtMs = Date.now();
+        note(`the Sentinels name node ${index}`);
+        return index;
+      }
+      await sleep(20);
+    }
+    return undefined;
+  };
   return {
     history,
-    notes,
+    told,
     close() {
       for (const client of clients) client.close();
     },
@@ -161,13 +203,18 @@ async function openRun(options: RunOptions): Promise<OpenRun> {
       stack,
       run,
       skus,
-      races: options.races,
       client: (side) => clientOf(side, FAULT_CONNECTIONS),
       intent: (name) => `${name}-${seed}-${run}`,
       random: randomFrom(`${seed}/${run}/fault`),
       holdMs: options.holdMs,
       sleep,
       note,
+      strike() {
+        told.struckMs = performance.now();
+      },
+      killed(what) {
+        told.kills[what] = (told.kills[what] ?? 0) + 1;
+      },
       async sell(reserves) {
         const sinceMs = performance.now();
         await until('the sale goes on', () => {
@@ -181,19 +228,11 @@ async function openRun(options: RunOptions): Promise<OpenRun> {
           return history.countOk(side, 'reserve', sinceMs) >= reserves;
         });
       },
+      failedOverWithin,
       async failedOver(from) {
-        const deadlineMs = performance.now() + STUCK_MS;
-        for (;;) {
-          const { index } = await stack.group.primary();
-          if (index !== from) {
-            note(`the Sentinels name node ${index}`);
-            stack.failedOverMs = performance.now();
-            return index;
-          }
-          if (performance.now() > deadlineMs)
-            throw new Error('stuck: the Sentinels do not fail over');
-          await sleep(20);
-        }
+        const index = await failedOverWithin(from, STUCK_MS);
+        if (index === undefined) throw new Error('stuck: the Sentinels do not fail over');
+        return index;
       },
     },
     openSale(side) {
@@ -269,34 +308,4 @@ async function verdictOf(
     violations.push(stuck(error));
   }
   return { ...verdict, violations, inStepMs };
-}
-
-/** The product's own audit, as an SRE would run it: it must agree. */
-async function audited(stack: FaultStack): Promise<FaultViolation[]> {
-  const redis = (await stack.primary()).duplicate();
-  redis.on('error', () => undefined);
-  const log =
-    stack.kafka &&
-    createKafkaSource({
-      kafka: connectKafka({
-        brokers: [stack.kafka.direct],
-        clientId: 'holdfast-audit',
-        onLog: () => undefined,
-      }),
-      topic: 'hf.log',
-      lane: 0,
-      name: 'holdfast-audit',
-      onProblem: () => undefined,
-    });
-  try {
-    const { differences } = await runAudit({ redis, pool: stack.pool, ...(log && { log }) });
-    return differences.map(({ invariant, where, explanation, redis, postgres, log: logged }) => ({
-      invariant,
-      where: `audit: ${where}`,
-      what: `${explanation} (Redis ${redis}, PostgreSQL ${postgres}, log ${logged})`,
-    }));
-  } finally {
-    redis.disconnect();
-    await log?.close();
-  }
 }

@@ -6,11 +6,14 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageRoot } from '../../../deploy/local/paths.ts';
+import { ofLastBuild } from './builds.ts';
 import { FAULTS, faultNamed } from './catalogue.ts';
 import { installFaketime } from './clock.ts';
 import { parseRecords, renderEvidence } from './evidence.ts';
 import type { Fault } from './fault.ts';
-import { openTestRun, Results, reasonOf, say } from './results.ts';
+import type { RaceCount } from './race-count.ts';
+import { RACE_STACK, runRaces } from './races.ts';
+import { openTestRun, Results, reasonOf, say, shown } from './results.ts';
 import { makeWhole, runFault } from './run-fault.ts';
 import { type FaultStack, startFaultStack } from './stack.ts';
 
@@ -24,15 +27,19 @@ Runs the catalogue of faults, each against a sale, and checks what clients were 
   --log <log>        embedded, kafka or both: half of the runs each (default both)
   --hold-ms <ms>     how long cuts, pauses and outages last (default 15000)
   --shoppers <n>     shoppers on each of the two sides (default 8)
-  --races <n>        races in a run of commit_against_expiry (default 1000)
+  --races <n>        no faults, but so many races of a commit against the expiry of its hold, half over each log
+  --racers <n>       who race at once (default 6000)
   --out <file>       results, one JSON object a line, appended (default .faults/results.jsonl)
-  --evidence         write reconciler/EVIDENCE.md from all that stands in the results, at the end
-                     (with --runs 0: only that)
+  --evidence         write reconciler/EVIDENCE.md from what stands in the results of the build that wrote
+                     the last line, at the end (with --runs 0: only that)
+  --all-builds       with --evidence: of all builds; the page says so
   --list             print the catalogue
 
 Exit codes: 0 every promise held; 1 one was broken; 2 a fault could not be run, with the reason on stderr.
 `;
 
+/** Races between two looks at the stores. */
+const RACES_A_ROUND = 50_000;
 /** Beside the results, as `npm run soak` writes it. */
 const SOAK_FILE = 'soak.jsonl';
 const EXIT = { broken: 1, cannotRun: 2 } as const;
@@ -45,6 +52,7 @@ interface Options {
   readonly holdMs: number;
   readonly shoppers: number;
   readonly races: number;
+  readonly racers: number;
   readonly results: Results;
 }
 
@@ -57,9 +65,11 @@ async function main(): Promise<void> {
       log: { type: 'string', default: 'both' },
       'hold-ms': { type: 'string', default: '15000' },
       shoppers: { type: 'string', default: '8' },
-      races: { type: 'string', default: '1000' },
+      races: { type: 'string', default: '0' },
+      racers: { type: 'string', default: '6000' },
       out: { type: 'string', default: '.faults/results.jsonl' },
       evidence: { type: 'boolean', default: false },
+      'all-builds': { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -74,10 +84,12 @@ async function main(): Promise<void> {
     holdMs: Number(values['hold-ms']),
     shoppers: Number(values.shoppers),
     races: Number(values.races),
+    racers: Number(values.racers),
     results: new Results(values.out),
   };
-  if (options.runs > 0) await runCatalogue(options);
-  if (values.evidence) writeEvidence(values.out);
+  if (options.races > 0) await runAllRaces(options);
+  else if (options.runs > 0) await runCatalogue(options);
+  if (values.evidence) writeEvidence(values.out, values['all-builds']);
 }
 
 function logsOf(log: string): readonly ('embedded' | 'kafka')[] {
@@ -102,7 +114,7 @@ async function runCatalogue(options: Options): Promise<void> {
   }
 }
 
-function writeEvidence(results: string): void {
+function writeEvidence(results: string, isOfAllBuilds: boolean): void {
   const path = join(packageRoot(), 'reconciler/EVIDENCE.md');
   const soaks = join(dirname(results), SOAK_FILE);
   const lines = [results, soaks].filter(existsSync).map((file) => readFileSync(file, 'utf8'));
@@ -110,8 +122,37 @@ function writeEvidence(results: string): void {
   const records = lines.flatMap((text, i) =>
     parseRecords(text).filter(({ kind }) => i === 0 || kind === 'soak'),
   );
-  writeFileSync(path, renderEvidence(records, FAULTS));
+  const { taken, commit } = isOfAllBuilds
+    ? { taken: records, commit: 'any' }
+    : ofLastBuild(records);
+  const left = records.length - taken.length;
+  if (left > 0) say(`taking the lines of commit ${commit}; ${left} of other builds are left out`);
+  writeFileSync(path, renderEvidence(taken, FAULTS));
   say(`wrote ${path}`);
+}
+
+async function runAllRaces(options: Options): Promise<void> {
+  const { seed, logs, racers, results } = options;
+  say(`seed ${seed}`);
+  openTestRun();
+  for (const log of logs) {
+    const logDirectory = results.beside(`logs-races-${log}-${seed}`);
+    const stack = await startFaultStack({ ...RACE_STACK, log, logDirectory });
+    try {
+      await results.writeConditions(stack);
+      const races = Math.ceil(options.races / logs.length);
+      const onRound = (count: RaceCount): void =>
+        say(`races over ${log}: ${JSON.stringify(count)}`);
+      const of = { stack, seed, races, racers, roundOf: RACES_A_ROUND, onRound };
+      const record = await runRaces(of);
+      results.write(record);
+      say(`races over ${log}: ${record.seconds} s, violations ${record.violations.length}`);
+      for (const violation of shown(record.violations)) say(`  ${violation}`);
+      if (record.violations.length > 0) process.exitCode = EXIT.broken;
+    } finally {
+      await stack.close();
+    }
+  }
 }
 
 /** Returns how many runs broke a promise. */
@@ -137,13 +178,13 @@ async function runOver(
   runs: number,
   options: Options,
 ): Promise<number> {
-  const { seed, holdMs, shoppers, races, results } = options;
+  const { seed, holdMs, shoppers, results } = options;
   let stack: FaultStack | undefined;
   let broken = 0;
   try {
     for (let run = 0; run < runs; run++) {
       stack ??= await startStack(fault, log, options);
-      const of = { fault, stack, run, seed, holdMs, races, shoppersPerSide: shoppers };
+      const of = { fault, stack, run, seed, holdMs, shoppersPerSide: shoppers };
       const isBroken = results.take(await runFault(of), stack);
       if (isBroken) broken += 1;
       if (isBroken || fault.isFresh === true) {

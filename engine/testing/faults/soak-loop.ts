@@ -27,7 +27,6 @@ export type SoakSum = Pick<
 >;
 
 const SHOPPERS_PER_SIDE = 6;
-const RACES = 300;
 
 /** Faults that need nothing special of their stack. */
 export function soakFaults(log: 'embedded' | 'kafka'): Fault[] {
@@ -50,7 +49,7 @@ export async function soak(options: SoakOptions): Promise<SoakSum> {
       const fault = faults[Math.floor(options.random() * faults.length)];
       if (fault === undefined) throw new Error('there is no fault to draw from');
       const { seed, holdMs } = options;
-      const of = { fault, stack, run: records.length, seed, holdMs, races: RACES };
+      const of = { fault, stack, run: records.length, seed, holdMs };
       const result = await runFault({ ...of, shoppersPerSide: SHOPPERS_PER_SIDE });
       records.push(result.record);
       if (options.results.take(result, stack)) {

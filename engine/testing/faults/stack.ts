@@ -13,8 +13,10 @@ import { createKafkaSource } from '../../log/kafka-source.ts';
 import { createPool } from '../../postgres/pool.ts';
 import { laneKeys } from '../../redis/keys.ts';
 import { readConfig } from '../../runtime/config.ts';
+import { parseDatabaseUrl } from '../../runtime/database-urls.ts';
 import { createLogger } from '../../runtime/log.ts';
-import { startRedisGroup, type TestRedisGroup } from '../redis-group.ts';
+import { startPostgresPair, type TestPostgresPair } from '../postgres-pair.ts';
+import { type GroupFront, startRedisGroup, type TestRedisGroup } from '../redis-group.ts';
 import { startPostgres, type TestPostgres, testDatabase } from '../servers.ts';
 import { currentTestRun } from '../test-run.ts';
 import { type Child, startChild } from './child.ts';
@@ -34,8 +36,10 @@ export interface FaultStackOptions {
   readonly isFlushed?: boolean;
   /** The clocks of data nodes and engines can be set (clock.ts). */
   readonly hasClocks?: boolean;
-  /** `own`: a server that the fault may stop. */
-  readonly postgres?: 'shared' | 'own';
+  /** `own`: a server that the fault may stop; `pair`: with a standby that it may promote. */
+  readonly postgres?: 'shared' | 'own' | 'pair';
+  /** Redis and PostgreSQL are reached without the network, which costs a million races dearly. */
+  readonly isDirect?: boolean;
   /** HOLDFAST_... of every process. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Where the processes' logs go. */
@@ -53,12 +57,11 @@ export interface FaultStack {
   readonly network: Network;
   readonly group: TestRedisGroup;
   readonly postgres: TestPostgres | undefined;
+  readonly postgresPair: TestPostgresPair | undefined;
   readonly kafka: FrontedKafka | undefined;
   readonly pool: Pool;
   readonly log: LogReader;
   readonly sides: Readonly<Record<Side, SideProcesses>>;
-  /** When the Sentinels last failed over, as far as the harness saw. */
-  failedOverMs: number;
   engineAddress(side: Side): { readonly host: string; readonly port: number };
   startEngine(side: Side): Promise<void>;
   startWorkers(side: Side, env?: Readonly<Record<string, string>>): Promise<void>;
@@ -83,11 +86,9 @@ const ADDRESS: Readonly<Record<Side, number>> = { old: 101, new: 102 };
 /** Their addresses are the stack's own, so any port is free there. */
 const ENGINE_PORT = 27_070;
 const OPEN_MS_MAX = 60_000;
-/**
- * A failover that is not over by then is given up. For twice this time after one the Sentinels begin
- * no other, so the next run waits that long.
- */
-export const FAILOVER_TIMEOUT_MS = 3_000;
+/** As the local stack and deploy/compose.yaml have them. */
+const DOWN_AFTER_MS = 1_500;
+const FAILOVER_TIMEOUT_MS = 6_000;
 
 export async function startFaultStack(options: FaultStackOptions): Promise<FaultStack> {
   const ends: (() => Promise<void>)[] = [];
@@ -112,17 +113,14 @@ async function start(
   if (options.hasClocks === true) ends.push(setRedisServer());
   const group = await startGroup(network, options);
   ends.push(() => group.stop());
-  const postgres = options.postgres === 'own' ? await startPostgres() : undefined;
-  if (postgres !== undefined) ends.push(() => postgres.stop());
-  const database = postgres === undefined ? await testDatabase() : undefined;
-  if (database !== undefined) ends.push(() => database.drop());
-  const databaseUrl = postgres?.url ?? database?.url ?? '';
+  const { postgres, postgresPair, databaseUrl } = await startDatabase(options, ends);
   const kafka = options.log === 'kafka' ? await startFrontedKafka(network) : undefined;
   if (kafka !== undefined) ends.push(() => kafka.stop());
   const subnet = (group.nodes[0]?.host ?? '').replace(/\.\d+$/, '');
   const env: Record<string, string> = {
     REDIS_URL: group.url,
-    DATABASE_URL: await frontDatabase(network, databaseUrl),
+    DATABASE_URL:
+      options.isDirect === true ? databaseUrl : await frontDatabase(network, databaseUrl),
     HOLDFAST_LOG_LEVEL: 'info',
     ...(kafka !== undefined && { KAFKA_BROKERS: kafka.fronted }),
     ...options.settings,
@@ -170,11 +168,11 @@ async function start(
     network,
     group,
     postgres,
+    postgresPair,
     kafka,
     pool,
     log,
     sides,
-    failedOverMs: Number.NEGATIVE_INFINITY,
     engineAddress: (side) => ({ host: starter.hostOf(side, 'engine'), port: ENGINE_PORT }),
     async startEngine(side) {
       sides[side].engine = await startEngine(side);
@@ -207,33 +205,59 @@ function setRedisServer(): () => Promise<void> {
 
 async function startGroup(network: Network, options: FaultStackOptions): Promise<TestRedisGroup> {
   return startRedisGroup({
+    downAfterMs: DOWN_AFTER_MS,
     failoverTimeoutMs: FAILOVER_TIMEOUT_MS,
     replicas: options.replicas ?? 2,
     args: options.isFlushed === true ? ['--appendfsync', 'always'] : [],
-    front: ({ node, kind, host, port }) => {
-      network.name(host, dataOf(node));
-      return network.front({
-        party: kind === 'data' ? dataOf(node) : sentinelOf(node),
-        upstream: { host, port },
-        identify: (peer, first) => {
-          const party = network.nameOf(peer);
-          // A node and its Sentinel share an address; a Sentinel begins by saying its name.
-          const isSentinel = party.startsWith('node-') && first.includes('sentinel-');
-          return isSentinel ? party.replace('node-', 'sentinel-') : party;
-        },
-      });
-    },
+    ...(options.isDirect !== true && { front: frontBefore(network) }),
   });
 }
 
-/** The product reaches PostgreSQL through the network, as the party `postgres`. */
+function frontBefore(network: Network): GroupFront {
+  return ({ node, kind, host, port }) => {
+    network.name(host, dataOf(node));
+    return network.front({
+      party: kind === 'data' ? dataOf(node) : sentinelOf(node),
+      upstream: { host, port },
+      identify: (peer, first) => {
+        const party = network.nameOf(peer);
+        // A node and its Sentinel share an address; a Sentinel begins by saying its name.
+        const isSentinel = party.startsWith('node-') && first.includes('sentinel-');
+        return isSentinel ? party.replace('node-', 'sentinel-') : party;
+      },
+    });
+  };
+}
+
+async function startDatabase(
+  options: FaultStackOptions,
+  ends: (() => Promise<void>)[],
+): Promise<Pick<FaultStack, 'postgres' | 'postgresPair'> & { readonly databaseUrl: string }> {
+  if (options.postgres === 'pair') {
+    const postgresPair = await startPostgresPair();
+    ends.push(() => postgresPair.stop());
+    return { postgres: undefined, postgresPair, databaseUrl: postgresPair.url };
+  }
+  if (options.postgres === 'own') {
+    const postgres = await startPostgres();
+    ends.push(() => postgres.stop());
+    return { postgres, postgresPair: undefined, databaseUrl: postgres.url };
+  }
+  const database = await testDatabase();
+  ends.push(() => database.drop());
+  return { postgres: undefined, postgresPair: undefined, databaseUrl: database.url };
+}
+
+/** The product reaches PostgreSQL through the network, as the parties `postgres` and `postgres-1`. */
 async function frontDatabase(network: Network, databaseUrl: string): Promise<string> {
-  const url = new URL(databaseUrl);
-  const upstream = { host: url.hostname, port: Number(url.port) };
-  const { host, port } = await network.front({ party: 'postgres', upstream });
-  url.hostname = host;
-  url.port = String(port);
-  return url.href;
+  const { hosts } = parseDatabaseUrl(databaseUrl);
+  const fronts: string[] = [];
+  for (const [i, { host, port }] of hosts.entries()) {
+    const party = i === 0 ? 'postgres' : `postgres-${i}`;
+    const front = await network.front({ party, upstream: { host, port } });
+    fronts.push(`${front.host}:${front.port}`);
+  }
+  return databaseUrl.replace(hosts.map(({ name }) => name).join(','), fronts.join(','));
 }
 
 function openLog(
@@ -287,8 +311,9 @@ function childStarter(all: StarterOptions): Starter {
     clockOf,
     hostOf,
     async start(side, kind, more = {}) {
-      const localAddress = hostOf(side, kind);
-      network.name(localAddress, kind === 'engine' ? engineOf(side) : workersOf(side));
+      const host = hostOf(side, kind);
+      const localAddress = options.isDirect === true ? undefined : host;
+      network.name(host, kind === 'engine' ? engineOf(side) : workersOf(side));
       const hasClock = options.hasClocks === true && kind === 'engine';
       if (hasClock) setClock(clockOf(side), 0);
       const child = await startChild({
@@ -296,9 +321,9 @@ function childStarter(all: StarterOptions): Starter {
         args: [kind],
         env: {
           ...env,
-          HOLDFAST_HOST: localAddress,
+          HOLDFAST_HOST: host,
           HOLDFAST_PORT: String(ENGINE_PORT),
-          HOLDFAST_REDIS_LOCAL_ADDRESS: localAddress,
+          ...(localAddress !== undefined && { HOLDFAST_REDIS_LOCAL_ADDRESS: localAddress }),
           ...(hasClock && clockEnvironment(clockOf(side))),
           ...more,
         },
