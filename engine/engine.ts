@@ -1,9 +1,14 @@
 /**
  * The composition root: one engine over its stores. Everything that serves requests is made here
  * and nowhere else; HTTP and CLI take what this gives.
+ *
+ * An engine needs PostgreSQL to start: the classes of products decide which level an answer waits
+ * for. Redis may be away; until it answers for the first time the engine is not `whole`, shows stock
+ * from PostgreSQL, and answers `store_unavailable` to the rest.
  */
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import type { LevelLacks } from './domain/durability.ts';
 import { IdMaker } from './domain/reservation-id.ts';
 import { createPool, type Pool } from './postgres/pool.ts';
 import { readRegistryRow } from './postgres/registry-row.ts';
@@ -15,8 +20,11 @@ import {
   supportOf,
 } from './redis/durability-support.ts';
 import { createLane, type RunningLane } from './redis/lane.ts';
+import { createLateLane, type LateLane } from './redis/late-lane.ts';
 import { openRedisSource } from './redis/open-source.ts';
 import { countReplicas } from './redis/replica-count.ts';
+import type { RedisSource } from './redis/source.ts';
+import { repairOf, tellOnce } from './redis/unreadable.ts';
 import { createWatermarks, type RunningWatermarks } from './redis/watermarks.ts';
 import { createArchive } from './reservations/archive.ts';
 import type { ReservationDeps } from './reservations/deps.ts';
@@ -25,15 +33,18 @@ import { resolveLevels } from './reservations/levels.ts';
 import { DEFAULT_RESERVATION_POLICY, type ReservationPolicy } from './reservations/policy.ts';
 import { startSweeper } from './reservations/sweeper.ts';
 import { type Config, ConfigError } from './runtime/config.ts';
+import { SettingsError } from './runtime/finding.ts';
 import type { Logger } from './runtime/log.ts';
 import type { Metrics } from './runtime/metrics.ts';
+import { isRefused, untilThere, WaitEnded } from './runtime/unreachable.ts';
 import type { Worker } from './runtime/worker.ts';
 import { createDirectory } from './stock/directory.ts';
 import { createSkuClasses, type SkuClasses } from './stock/sku-classes.ts';
 
 const LANE = 0;
 const CONNECTIONS_MAX = 8;
-const STORE_WAIT_MS = 10_000;
+/** One look at whether Redis is there; it is tried again for as long as the engine runs. */
+const REDIS_TRY_MS = 2_000;
 /** For a reply that waits for nothing. */
 const REPLY_MS_MAX = 5_000;
 /** A store that is away fails every request: one line a second says so. */
@@ -41,8 +52,13 @@ const WARNING_MS = 1_000;
 
 export interface Engine extends ReservationDeps {
   readonly skuClasses: SkuClasses;
-  /** What its Redis can confirm, as it was at start. */
-  readonly support: DurabilitySupport;
+  /** What its Redis can confirm, as it was when it answered first; undefined before. */
+  readonly support: DurabilitySupport | undefined;
+  /**
+   * Resolves when Redis has answered for the first time, or the engine was closed before; rejects when
+   * what it answered cannot be worked with (ConfigError, SettingsError, a login that it refuses).
+   */
+  readonly whole: Promise<void>;
   readonly config: Config;
   readonly pool: Pool;
   readonly redis: Redis;
@@ -58,12 +74,13 @@ export interface EngineOptions {
   readonly metrics: Metrics;
   /** Told when a lane refuses: recovery in the same process need not wait for its next look. */
   readonly onFenced?: () => void;
+  /** Where Redis is, where a process has several connections there; an own one by default. */
+  readonly source?: RedisSource | undefined;
+  /** Called when Redis has answered, before anything is sold there. */
+  readonly requireRedis?: (() => Promise<unknown>) | undefined;
 }
 
-/**
- * Resolves when both stores answered; rejects when one does not within STORE_WAIT_MS, or when the
- * durability settings ask for what they cannot keep (ConfigError).
- */
+/** Resolves when PostgreSQL has answered, and rejects when it does not. Redis: see `whole`. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const stores = openStores(options);
   try {
@@ -84,14 +101,14 @@ interface Stores {
   close(): Promise<void>;
 }
 
-function openStores({ config, log, metrics }: EngineOptions): Stores {
+function openStores({ config, log, metrics, source: given }: EngineOptions): Stores {
   const warn = atMostEvery(WARNING_MS, (error: Error) => log.warn({ err: error }, 'redis'));
   const onError = (error: Error): void => {
     metrics.countStoreError('redis');
     warn(error);
   };
   const url = config.redisUrl;
-  const source = openRedisSource({ url, localAddress: config.redisLocalAddress });
+  const source = given ?? openRedisSource({ url, localAddress: config.redisLocalAddress });
   const redis = connectRedis({ url, source, name: 'holdfast-engine', onError });
   const subscriber = connectRedis({ url, source, name: 'holdfast-marks', onError });
   const pool = createPool({
@@ -122,12 +139,11 @@ function openStores({ config, log, metrics }: EngineOptions): Stores {
 async function assemble(options: EngineOptions, stores: Stores): Promise<Engine> {
   const { config, log, metrics } = options;
   const { redis, subscriber, pool } = stores;
-  await whenReady(redis, STORE_WAIT_MS);
-  const support = supportOf(await readNodeFacts(redis), await countReplicas(config, redis));
+  const directory = createDirectory(pool);
   const skuClasses = createSkuClasses(pool, [...config.durabilityClasses.keys()]);
-  const policy = policyOf(config, support, skuClasses);
-  log.info({ ...support, levels: policy.levels }, 'durability');
-  const lane = laneOf(options, stores, support.replicas);
+  await Promise.all([directory.load(), skuClasses.load()]);
+  const lane = createLateLane(LANE);
+  const levels = new LatePolicy(config, skuClasses);
   const watermarks = createWatermarks({
     redis,
     subscriber,
@@ -140,21 +156,62 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
   metrics.gauge('holdfast_durability_waits', 'Answers that wait for their level.', [], () =>
     watermarks.waiting(),
   );
-  const directory = createDirectory(pool);
-  await Promise.all([directory.load(), skuClasses.load()]);
+  const closing = new AbortController();
+  const whole = becomeWhole(options, stores, { lane, levels, signal: closing.signal });
+  // Whoever started the engine is told; until then it must not count as unhandled.
+  whole.catch(() => undefined);
   const workers = startWorkers(options, lane, watermarks);
   return {
     ...{ config, log, metrics, pool, redis },
-    ...{ lane, watermarks, directory, skuClasses, support, policy },
+    ...{ lane, watermarks, directory, skuClasses, whole },
+    policy: levels.policy,
+    get support() {
+      return levels.support;
+    },
     ids: new IdMaker(randomBytes),
-    archive: createArchive({ pool, lane: LANE, waitMs: policy.archiveWaitMs }),
+    archive: createArchive({ pool, lane: LANE, waitMs: levels.policy.archiveWaitMs }),
     async close() {
+      closing.abort();
       await Promise.all(workers.map((worker) => worker.stop()));
       watermarks.close();
       lane.close();
       await stores.close();
     },
   };
+}
+
+interface Becoming {
+  readonly lane: LateLane;
+  readonly levels: LatePolicy;
+  readonly signal: AbortSignal;
+}
+
+/** Waits for Redis, asks what it can confirm, and lets the lane sell. */
+async function becomeWhole(
+  options: EngineOptions,
+  stores: Stores,
+  { lane, levels, signal }: Becoming,
+): Promise<void> {
+  const { config, log } = options;
+  const { redis } = stores;
+  try {
+    const waiting = { what: 'Redis', log, signal, isPassing: (error: unknown) => !isFinal(error) };
+    const support = await untilThere(waiting, async () => {
+      await whenReady(redis, REDIS_TRY_MS);
+      await options.requireRedis?.();
+      return supportOf(await readNodeFacts(redis), await countReplicas(config, redis));
+    });
+    levels.know(support);
+    log.info({ ...support, levels: levels.policy.levels }, 'durability');
+    lane.attach(laneOf(options, stores, support.replicas));
+  } catch (error) {
+    if (!(error instanceof WaitEnded)) throw error;
+  }
+}
+
+/** No time mends it; any other failure of a store is one more reason to wait. */
+function isFinal(error: unknown): boolean {
+  return error instanceof ConfigError || error instanceof SettingsError || isRefused(error);
 }
 
 function atMostEvery<T>(ms: number, act: (value: T) => void): (value: T) => void {
@@ -184,10 +241,11 @@ function startWorkers(
 }
 
 function laneOf(
-  { config, metrics, onFenced }: EngineOptions,
+  { config, log, metrics, onFenced }: EngineOptions,
   { redis, connectWaiting, onError }: Stores,
   replicas: number,
 ): RunningLane {
+  const isNews = tellOnce(() => performance.now());
   return createLane({
     redis,
     number: LANE,
@@ -205,17 +263,56 @@ function laneOf(
         onFenced?.();
       },
       onStoreError: onError,
+      onUnreadable: (what) => {
+        metrics.countUnreadable(what.kind);
+        if (isNews(what)) log.error({ ...what, repair: repairOf(what) }, 'unreadable');
+      },
     },
   });
 }
 
-/** Throws ConfigError when a level is set that this deployment cannot give. */
-function policyOf(
-  config: Config,
-  support: DurabilitySupport,
-  skuClasses: SkuClasses,
-): ReservationPolicy {
-  const lacks = lacksOf(support);
+/**
+ * The policy of an engine that may not know yet what its Redis can confirm. Until then nothing is
+ * taken for lacking: a level that is chosen meanwhile is never weaker than the one that would be
+ * chosen later, and one that Redis cannot confirm is said to be unknown.
+ */
+class LatePolicy {
+  readonly policy: ReservationPolicy;
+  support: DurabilitySupport | undefined;
+  readonly #config: Config;
+  #resolved: Resolved;
+
+  constructor(config: Config, { of: classOf }: Pick<SkuClasses, 'of'>) {
+    const resolved = (): Resolved => this.#resolved;
+    this.#config = config;
+    this.#resolved = resolveOr(config, {});
+    this.policy = {
+      ...DEFAULT_RESERVATION_POLICY,
+      ttlDefaultS: config.ttlDefaultS,
+      ttlMaxS: config.ttlMaxS,
+      classOf,
+      get levels() {
+        return resolved().levels;
+      },
+      get classLevels() {
+        return resolved().classLevels;
+      },
+      get lacks() {
+        return resolved().lacks;
+      },
+    };
+  }
+
+  /** Throws ConfigError when a level is set that this deployment cannot give. */
+  know(support: DurabilitySupport): void {
+    this.#resolved = resolveOr(this.#config, lacksOf(support));
+    this.support = support;
+  }
+}
+
+type Resolved = Pick<ReservationPolicy, 'levels' | 'classLevels' | 'lacks'>;
+
+function resolveOr(config: Config, lacks: LevelLacks): Resolved {
   const resolved = resolveLevels(
     {
       reserve: config.reserveDurability,
@@ -230,12 +327,5 @@ function policyOf(
       `The durability settings cannot be kept:\n  ${resolved.faults.join('\n  ')}`,
     );
   }
-  return {
-    ...DEFAULT_RESERVATION_POLICY,
-    ...resolved,
-    ttlDefaultS: config.ttlDefaultS,
-    ttlMaxS: config.ttlMaxS,
-    classOf: skuClasses.of,
-    lacks,
-  };
+  return { ...resolved, lacks };
 }

@@ -121,7 +121,7 @@ async function batch(entry: Entry, isFresh: boolean): Promise<void> {
   return run(
     'submit',
     context(entry, HOLD_AGE_MAX_S),
-    new BatchEncoder().encode(operations).payload,
+    new BatchEncoder().encode(operations, { ...entry.key, timeMs: entry.timeMs, atMs: 0 }).payload,
   );
 }
 
@@ -165,7 +165,9 @@ function operationOf(entry: Entry, change: Change, fresh: boolean): Operation {
         attributes: change.attributes,
         commitFingerprint: change.commitFingerprint,
         ...(isPart && { lines: moved(named) }),
-        ...(change.retaken && { retake: { holdEpoch: TERM, fingerprint: change.fingerprint } }),
+        ...(change.retaken && {
+          retake: { holdEpoch: TERM, fingerprint: change.fingerprint, untilMs: 1 },
+        }),
       };
     }
     case 'released':

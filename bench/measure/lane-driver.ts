@@ -55,6 +55,7 @@ export async function driveLane(
       },
       onFenced: fail,
       onStoreError: (error) => fail(error.message),
+      onUnreadable: ({ kind }) => fail(`a ${kind} cannot be read`),
     },
   });
   const skus = Array.from({ length: options.skus }, (_, i) => `SKU-${i}` as Sku);

@@ -63,8 +63,8 @@ export async function runCommitLatency(
     }
     return {
       commits: commits * rounds,
-      replicas: serving.engine.support.replicas,
-      fsync: serving.engine.support.fsync,
+      replicas: serving.engine.support?.replicas ?? 0,
+      fsync: serving.engine.support?.fsync ?? 'never',
       levels: DURABILITY_LEVELS.map((level) => ({
         level,
         latency: lacks[level] === undefined ? latencies.summary(level) : undefined,

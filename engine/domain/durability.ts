@@ -1,7 +1,8 @@
 /**
  * What an acknowledgement promises to survive (design section 6). They nest, weakest first:
- * `memory` done on the primary; `replicated` a majority of the data nodes has it; `fsync` that, and
- * it is on the primary's disk; `logged` the fenced log has it; `persisted` PostgreSQL has it.
+ * `memory` done on the primary; `replicated` a majority of the data nodes has it, and every replica
+ * in sync; `fsync` that, and it is on the primary's disk; `logged` the fenced log has it;
+ * `persisted` PostgreSQL has it.
  */
 export const DURABILITY_LEVELS = ['memory', 'replicated', 'fsync', 'logged', 'persisted'] as const;
 export type DurabilityLevel = (typeof DURABILITY_LEVELS)[number];

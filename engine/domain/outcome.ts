@@ -20,6 +20,7 @@ export const OUTCOMES = {
   // The store or the engine could not decide: nothing was written, or it is not known whether.
   fenced: row(1, 503, 'The lane is closed for recovery; nothing was changed', true),
   overloaded: row(0, 503, 'Too many requests are waiting; nothing was changed', true),
+  undecided: row(24, 503, 'Not decided in time; nothing was changed', true),
   store_unavailable: row(0, 503, 'A store did not answer; the outcome is unknown', true),
   durability_unknown: row(0, 503, 'Done, but the durability level was not confirmed in time', true),
 
@@ -44,6 +45,9 @@ export const OUTCOMES = {
   not_committed: row(12, 409, 'The reservation is not committed', false),
   exceeds_reservation: row(13, 422, 'More units than the reservation has', false),
   extend_limit_reached: row(14, 409, 'The hold has reached its maximum age', false),
+  // Whether it could be done cannot be seen.
+  unreadable: row(25, 503, 'What it needs of Redis cannot be read; nothing was changed', true),
+
   insufficient: row(15, 409, 'Not enough units are available', true),
 
   // Done.

@@ -2,7 +2,7 @@
  * A cell in few bytes: one byte that says how wide each of the four numbers is (2 bits each, from
  * the high end: available, reserved, allocated, version; 0 -> 1 byte, 1 -> 2, 2 -> 4, 3 -> 8),
  * then the numbers, signed, big-endian. 5 bytes for a small cell, 33 at the most.
- * `lua/includes/cell.lua` is the other half.
+ * `lua/includes/cells.lua` is the other half.
  */
 import type { Cell } from '../domain/cell.ts';
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts';
@@ -29,6 +29,7 @@ export function encodeCell(cell: Cell): Buffer {
   return out.take();
 }
 
+/** Throws DecodeError for bytes that are no cell; `lua/includes/cells.lua` refuses all that this does. */
 export function decodeCell(bytes: Buffer): Cell {
   const reader = new ByteReader(bytes);
   const header = reader.u8();
@@ -38,5 +39,8 @@ export function decodeCell(bytes: Buffer): Cell {
   };
   const cell = { available: next(6), reserved: next(4), allocated: next(2), version: next(0) };
   if (!reader.done) throw new DecodeError(`a cell of ${reader.at} bytes came in ${bytes.length}`);
+  if (!Object.values(cell).every(Number.isSafeInteger)) {
+    throw new DecodeError('a cell counts more than can be counted');
+  }
   return cell;
 }

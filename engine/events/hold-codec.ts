@@ -1,5 +1,5 @@
 /**
- * The reservation record as it stands in Redis. `lua/includes/hold.lua` is the other half.
+ * The reservation record as it stands in Redis. `lua/includes/holds.lua` is the other half.
  *
  *   u8 state (1 held, 2 committed, 3 released, 4 expired, 5 closed, 9 stock operation)
  *   8 bytes fingerprint, u32 created_s
@@ -60,8 +60,15 @@ export function encodeOperation(fingerprint: Buffer, createdS: number): Buffer {
   return out.take();
 }
 
+/** Throws DecodeError for all that `lua/includes/holds.lua` takes for no record of a reservation. */
 export function decodeHold(bytes: Buffer): ReservationRecord {
   const reader = new ByteReader(bytes);
+  const record = readHold(reader);
+  if (!reader.done) throw new DecodeError(`a record of ${reader.at} bytes came in ${bytes.length}`);
+  return record;
+}
+
+function readHold(reader: ByteReader): ReservationRecord {
   const code = reader.u8();
   const fingerprint = Buffer.from(reader.raw(FINGERPRINT_BYTES));
   const createdS = reader.u32();

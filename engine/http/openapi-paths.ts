@@ -62,6 +62,8 @@ const DURABLE: readonly OutcomeName[] = [
   'invalid_request',
   'durability_unavailable',
 ];
+/** What a script decides on cells and records. */
+const ON_STOCK: readonly OutcomeName[] = [...DURABLE, 'unreadable'];
 const WON_BY_ANOTHER: readonly OutcomeName[] = ['expired', 'already_released', 'already_closed'];
 const HELD = 'hf_0199aa4c5d3e0000a1b2c3000badf00d';
 
@@ -92,7 +94,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     key: 'optional',
     answers: { 200: 'Reservation', 201: 'Reservation' },
     refusals: [
-      ...DURABLE,
+      ...ON_STOCK,
       'ids_disagree',
       'id_expired',
       'exists_with_different_payload',
@@ -115,7 +117,8 @@ export const OPERATIONS: readonly OperationRow[] = [
     prefer: true,
     answers: { 200: 'Reservation' },
     refusals: [
-      ...DURABLE,
+      ...ON_STOCK,
+      'undecided',
       'not_found',
       'hold_lost',
       ...WON_BY_ANOTHER,
@@ -136,7 +139,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     key: 'required_for_lines',
     answers: { 200: 'Reservation' },
     refusals: [
-      ...DURABLE,
+      ...ON_STOCK,
       'idempotency_key_required',
       'exists_with_different_payload',
       'not_found',
@@ -161,7 +164,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     prefer: true,
     answers: { 200: 'Reservation' },
     refusals: [
-      ...DURABLE,
+      ...ON_STOCK,
       'not_found',
       ...WON_BY_ANOTHER,
       'already_committed',
@@ -185,7 +188,7 @@ export const OPERATIONS: readonly OperationRow[] = [
       key: 'required_for_lines',
       answers: { 200: 'Reservation' },
       refusals: [
-        ...DURABLE,
+        ...ON_STOCK,
         'idempotency_key_required',
         'exists_with_different_payload',
         'not_found',
@@ -206,7 +209,7 @@ export const OPERATIONS: readonly OperationRow[] = [
       'Also after its record has left Redis. What is committed is shown once that is sure.',
     prefer: true,
     answers: { 200: 'Reservation' },
-    refusals: [...DURABLE, 'not_found'],
+    refusals: [...ON_STOCK, 'not_found'],
   },
   {
     id: 'getAvailability',
@@ -251,7 +254,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     key: 'optional',
     answers: { 200: 'Movement' },
     refusals: [
-      ...DURABLE,
+      ...ON_STOCK,
       'exists_with_different_payload',
       'unknown_sku',
       'unknown_warehouse',
@@ -271,7 +274,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     key: 'optional',
     answers: { 200: 'Movement' },
     refusals: [
-      ...DURABLE,
+      ...ON_STOCK,
       'exists_with_different_payload',
       'unknown_sku',
       'unknown_warehouse',
@@ -318,7 +321,10 @@ export const OPERATIONS: readonly OperationRow[] = [
     method: 'GET',
     path: '/readyz',
     tag: 'service',
-    summary: 'This engine can sell: its stores answer and the lane is open',
+    summary: 'This engine has something to answer: send requests here',
+    description:
+      '503 only when neither Redis nor PostgreSQL can be reached from here. A closed lane is `degraded`, with 200: ' +
+      'it is closed for every engine, and each still shows stock and says when to come again.',
     answers: { 200: 'Readiness', 503: 'Readiness' },
     refusals: [],
   },

@@ -10,9 +10,11 @@ import type { TestAnswer, TestEngine } from '../testing/engine.ts';
 import { startTestEngine } from '../testing/engine.ts';
 import type { Api } from './testing/api.ts';
 import { apiOf, expectProblem, expectReservation, until } from './testing/api.ts';
+import { type Shelf, shelfOf } from './testing/shelf.ts';
 
 const MEMORY = { prefer: 'durability=memory' };
 const key = (name: string) => ({ 'idempotency-key': name });
+const isTold = ({ status }: TestAnswer): boolean => status !== 503;
 const seen = new Set<OutcomeName>();
 
 /** What the table says of the outcome, in the answer. */
@@ -27,42 +29,16 @@ function expectOutcome(answer: TestAnswer, outcome: OutcomeName): TestAnswer['bo
 
 let engine: TestEngine;
 let api: Api;
-let count = 0;
-
-/** A SKU of its own for each row, with 10 units at A. */
-async function newSku(units = 10): Promise<string> {
-  count += 1;
-  const sku = `SKU-${count}`;
-  await engine.stock({ [`${sku}@A`]: units });
-  return sku;
-}
-
-async function hold(sku: string, quantity = 1, more: object = {}): Promise<string> {
-  const answer = await api.reserve({ items: [{ sku_id: sku, quantity }], ...more });
-  return expectReservation(answer, 201).reservation_id;
-}
-
-async function committed(sku: string, quantity = 1): Promise<string> {
-  const id = await hold(sku, quantity);
-  expectReservation(await api.commit({ reservation_id: id }, MEMORY), 200);
-  return id;
-}
-
-async function expiredHold(sku: string, quantity = 1): Promise<{ id: string; epoch: number }> {
-  const answer = await api.reserve({ items: [{ sku_id: sku, quantity }], ttl_seconds: 1 });
-  const { reservation_id: id, epoch } = expectReservation(answer, 201);
-  await engine.passSeconds(2);
-  const swept = await until(
-    () => api.look(id),
-    ({ body }) => body.status === 'expired',
-  );
-  expect(swept.body.status).toBe('expired');
-  return { id, epoch };
-}
+let newSku: Shelf['newSku'];
+let hold: Shelf['hold'];
+let committed: Shelf['committed'];
+let expiredHold: Shelf['expiredHold'];
+let takeAgain: Shelf['takeAgain'];
 
 beforeAll(async () => {
   engine = await startTestEngine({ settings: { HOLDFAST_HOLD_AGE_MAX: '900' } });
   api = apiOf(engine);
+  ({ newSku, hold, committed, expiredHold, takeAgain } = shelfOf(engine, api));
 });
 
 afterAll(async () => {
@@ -191,10 +167,9 @@ describe('a request that cannot be right', () => {
 describe('a settlement that another has won', () => {
   it('hold_lost: the hold expired, and its units were sold', async () => {
     const sku = await newSku(1);
-    const { id, epoch } = await expiredHold(sku);
+    const expired = await expiredHold(sku);
     await hold(sku);
-    const lines = [{ sku_id: sku, warehouse_id: 'A', quantity: 1 }];
-    const answer = await api.commit({ reservation_id: id, lines, hold_epoch: epoch });
+    const answer = await until(() => takeAgain(expired), isTold);
     expectOutcome(answer, 'hold_lost');
   });
 
@@ -270,6 +245,23 @@ describe('a settlement that another has won', () => {
     expectOutcome(await extend(), 'extend_limit_reached');
   });
 
+  it('unreadable: before insufficient, behind unknown_sku and exceeds_reservation', async () => {
+    const sku = await newSku(1);
+    const id = await hold(sku);
+    const key = laneKeys(0).stock(sku);
+    const good = await engine.redis.hgetBuffer(key, 'A');
+    await engine.redis.hset(key, 'A', 'written over');
+    const item = { sku_id: sku, quantity: 9 };
+    const answer = await api.reserve([item]);
+    expect(expectOutcome(answer, 'unreadable').detail).toMatch(/cell A of SKU-\d+ /);
+    expectOutcome(await api.reserve([item, { sku_id: 'NOBODY', quantity: 1 }]), 'unknown_sku');
+    expectOutcome(await api.commit({ reservation_id: id }), 'unreadable');
+    const more = { reservation_id: id, lines: [item] };
+    expectOutcome(await api.commit(more), 'exceeds_reservation');
+    await engine.redis.hset(key, 'A', good ?? '');
+    expectOutcome(await api.reserve([item]), 'insufficient');
+  });
+
   it('insufficient: what was there, and what was missing', async () => {
     const sku = await newSku(3);
     const none = await newSku(0);
@@ -310,6 +302,17 @@ describe('what is done', () => {
 });
 
 describe('a store that cannot decide', () => {
+  it('undecided: a commit that has no time left takes nothing again', async () => {
+    const expired = await expiredHold(await newSku(1));
+    const { policy } = engine.serving.engine;
+    const { retakeMsMax } = policy;
+    Object.assign(policy, { retakeMsMax: 0 });
+    const answer = await takeAgain(expired).finally(() => Object.assign(policy, { retakeMsMax }));
+    expect(expectOutcome(answer, 'undecided').reservation_id).toBe(expired.id);
+    const taken = await until(() => takeAgain(expired), isTold);
+    expectOutcome(taken, 'committed');
+  });
+
   it('durability_unknown: PostgreSQL is held up; the same id resolves it', async () => {
     const slow = await startTestEngine({ settings: { HOLDFAST_DURABILITY_WAIT_MS: '1500' } });
     try {
@@ -325,7 +328,7 @@ describe('a store that cannot decide', () => {
       const unknown = expectOutcome(await buy(), 'durability_unknown');
       await client.query('ROLLBACK');
       client.release();
-      const resolved = await until(buy, ({ status }) => status !== 503);
+      const resolved = await until(buy, isTold);
       const { reservation_id: id, durability } = expectReservation(resolved, 200);
       expect([id, durability]).toEqual([unknown.reservation_id, 'persisted']);
     } finally {
@@ -342,10 +345,7 @@ describe('a store that cannot decide', () => {
     const body = { items: [{ sku_id: sku, quantity: 2 }], reservation_id: id };
     const refused = expectOutcome(await api.reserve(body), 'fenced');
     expect(refused.reservation_id).toBe(id);
-    const after = await until(
-      () => api.reserve(body),
-      ({ status }) => status !== 503,
-    );
+    const after = await until(() => api.reserve(body), isTold);
     expectOutcome(after, 'exists_with_different_payload');
   });
 

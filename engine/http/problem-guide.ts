@@ -9,6 +9,9 @@ export const PROBLEM_GUIDE: Readonly<Record<OutcomeName | TransportProblemCode, 
   overloaded:
     'More requests wait for the store than can be served in time, so this one was not queued. ' +
     'Nothing was changed. Send it again after Retry-After, with the reservation_id of this answer.',
+  undecided:
+    'The hold of this commit is gone, and its units could not be taken again in the time that a ' +
+    'commit has for that (2 s from when it was read). Nothing was changed. Send the same commit again.',
   store_unavailable:
     'A store did not answer, or could not be seen to be the one in charge. The request may have ' +
     'been applied. Send the same request with the same id: it is applied once, however often it is sent.',
@@ -61,6 +64,11 @@ export const PROBLEM_GUIDE: Readonly<Record<OutcomeName | TransportProblemCode, 
     'Nothing was changed.',
   extend_limit_reached:
     'A hold can be extended up to a maximum age, and this one has reached it. Commit it or let it go.',
+  unreadable:
+    'What stands in Redis for a cell or for the reservation was written over or is gone, so nothing ' +
+    'can be said of it; all else goes on. Nothing was changed, and this is no final answer. The ' +
+    'detail names it and the command by which an operator repairs it from PostgreSQL (holdfast ' +
+    'reconcile --apply). Then the same request under the same id is decided.',
   insufficient:
     'Fewer units are available than were asked for. `lines` says what was asked for, what was there ' +
     'and what was missing. Nothing was changed, and the same request may succeed when units come back.',

@@ -70,6 +70,13 @@ export const availabilityAnswer = Type.Object(
         description: 'With stale: how long ago as_of was, the last change that PostgreSQL has.',
       }),
     ),
+    unreadable: Type.Optional(
+      Type.Boolean({
+        description:
+          'True: of some of it Redis has nothing that can be read, PostgreSQL could not be asked, and ' +
+          'total_available is without it. A reserve that needs it is 503 unreadable until an operator has repaired it.',
+      }),
+    ),
     warehouses: Type.Array(
       Type.Object(
         {
@@ -81,6 +88,11 @@ export const availabilityAnswer = Type.Object(
           estimated_ship_date: Type.Union([Type.String({ format: 'date' }), Type.Null()], {
             description: 'Null: nothing is available, or the warehouse is not described.',
           }),
+          unreadable: Type.Optional(
+            Type.Boolean({
+              description: 'True: the quantities are not known, and are shown as 0.',
+            }),
+          ),
         },
         STRICT,
       ),
@@ -203,7 +215,10 @@ export const healthAnswer = Type.Object(
 
 export const readinessAnswer = Type.Object(
   {
-    status: Type.Enum(['ready', 'not_ready']),
+    status: Type.Enum(['ready', 'degraded', 'not_ready'], {
+      description:
+        'ready: all is well. degraded: some calls are 503, others answered. not_ready: all are 503.',
+    }),
     checks: Type.Object(
       {},
       { additionalProperties: Type.String(), description: 'ok, or what is wrong, by dependency.' },

@@ -7,9 +7,9 @@ import { addressOf, packId } from '../domain/reservation-id.ts';
 import { foldLog } from '../testing/auditor/fold.ts';
 import type { Operation } from './operation.ts';
 import {
-  FINGERPRINT,
   KEYS,
   reserve,
+  retaking,
   settle,
   startTestLane,
   TERM,
@@ -127,13 +127,12 @@ describe('within one batch', () => {
 
 describe('a hold that is over', () => {
   const take = { 'X@A': 2 };
-  const retake = { retake: { holdEpoch: 1, fingerprint: FINGERPRINT }, commitFingerprint: 3 };
 
   it('is not taken again when it was released', async () => {
     const id = packId('released');
     await t.submit(reserve(id, take));
     await t.submit(settle('release', id));
-    expect((await t.submit(settle('commit', id, take, retake))).outcome).toBe('already_released');
+    expect((await t.submit(retaking(id, take))).outcome).toBe('already_released');
     expect(await t.cells('X')).toEqual({ A: [10, 0, 0] });
   });
 
@@ -143,7 +142,7 @@ describe('a hold that is over', () => {
     await t.passSeconds(62);
     await t.lane.expire(100);
     await t.submit(reserve(packId('other'), { 'X@A': 9 }));
-    expect((await t.submit(settle('commit', id, take, retake))).outcome).toBe('hold_lost');
+    expect((await t.submit(retaking(id, take))).outcome).toBe('hold_lost');
     expect(await t.cells('X')).toEqual({ A: [1, 9, 0] });
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RedisLevel } from '../domain/durability.ts';
 import { ByteWriter } from '../events/bytes.ts';
-import { isSameHistory, planConfirmations } from './confirmation.ts';
+import { planConfirmations, readNeeded } from './confirmation.ts';
 import { lacksOf, type NodeFacts, quorumOf, supportOf } from './durability-support.ts';
 
 const AOF: NodeFacts = {
@@ -40,18 +40,22 @@ describe('planConfirmations', () => {
     levels: readonly RedisLevel[],
     quorum: number,
     fsync: 'waitaof' | 'reply' | 'never',
+    needed = 0,
   ) =>
-    planConfirmations(new Set(levels), { replicas: 2 * quorum, quorum, fsync }, 500).map(
-      ({ level, command, args }) => `${level}: ${command} ${args.join(' ')}`,
+    planConfirmations(new Set(levels), { replicas: 2 * quorum, quorum, fsync }).map(
+      ({ level, commands }) =>
+        `${level}: ${commands(needed, 500)
+          .map((command) => command.join(' '))
+          .join(', ')}`,
     );
 
   it('asks the replicas before the disk, each for its own level', () => {
     expect(plan(['fsync', 'replicated'], 1, 'waitaof')).toEqual([
       'replicated: WAIT 1 500',
-      'fsync: WAITAOF 1 1 500',
+      'fsync: WAIT 1 500, WAITAOF 1 1 500',
     ]);
     expect(plan(['replicated'], 2, 'waitaof')).toEqual(['replicated: WAIT 2 500']);
-    expect(plan(['fsync'], 0, 'waitaof')).toEqual(['fsync: WAITAOF 1 0 500']);
+    expect(plan(['fsync'], 0, 'waitaof')).toEqual(['fsync: WAIT 0 500, WAITAOF 1 0 500']);
   });
 
   it('asks once where each reply is behind the fsync', () => {
@@ -59,54 +63,89 @@ describe('planConfirmations', () => {
     expect(plan(['fsync'], 0, 'reply')).toEqual(['fsync: WAIT 0 500']);
   });
 
+  it('asks for as many as were in sync, and never for less than the quorum', () => {
+    expect(plan(['replicated'], 2, 'never', 4)).toEqual(['replicated: WAIT 4 500']);
+    expect(plan(['replicated'], 2, 'never', 1)).toEqual(['replicated: WAIT 2 500']);
+    expect(plan(['fsync'], 1, 'waitaof', 2)).toEqual(['fsync: WAIT 2 500, WAITAOF 1 1 500']);
+    expect(plan(['fsync'], 1, 'reply', 2)).toEqual(['fsync: WAIT 2 500']);
+    expect(plan(['fsync'], 0, 'reply', 2), 'none belongs to it').toEqual(['fsync: WAIT 0 500']);
+  });
+
   it('leaves out what cannot be confirmed', () => {
     expect(plan(['fsync', 'replicated'], 0, 'never')).toEqual([]);
     expect(plan(['fsync', 'replicated'], 1, 'never')).toEqual(['replicated: WAIT 1 500']);
   });
 
-  it('takes no smaller number, and nothing that is none, for enough', () => {
-    const judge = (levels: RedisLevel[], reply: unknown) =>
-      planConfirmations(new Set(levels), { replicas: 3, quorum: 2, fsync: 'waitaof' }, 1).map(
-        ({ isReached }) => isReached(reply),
-      );
-    expect([0, 1, 2, 3, '2', null].map((reply) => judge(['replicated'], reply)[0])).toEqual([
-      false,
-      false,
-      true,
-      true,
-      false,
-      false,
-    ]);
-    const replies = [[1, 2], [0, 2], [1, 1], [1], 2, null];
-    expect(replies.map((reply) => judge(['fsync'], reply)[0])).toEqual([
-      true,
-      false,
-      false,
-      false,
-      false,
-      false,
-    ]);
+  const judge = (
+    level: RedisLevel,
+    quorum: number,
+    fsync: 'waitaof' | 'reply',
+    replies: readonly unknown[],
+    needed: number,
+  ) => {
+    const support = { replicas: 2 * quorum, quorum, fsync };
+    return planConfirmations(new Set([level]), support)[0]?.isReached(replies, needed);
+  };
+
+  it.each([
+    [2, 2, true],
+    [3, 2, true],
+    [1, 2, false],
+    // In sync are fewer than the quorum: the quorum counts.
+    [1, 1, false],
+    [2, 0, true],
+    // One more is in sync than have it.
+    [2, 3, false],
+    ['2', 2, false],
+    [null, 2, false],
+  ])('takes a quorum and all that are in sync for enough: %j of %i: %j', (reply, needed, is) => {
+    expect(judge('replicated', 2, 'waitaof', [reply], needed)).toBe(is);
+    expect(judge('fsync', 2, 'reply', [reply], needed)).toBe(is);
+  });
+
+  it.each([
+    [[2, [1, 2]], 2, true],
+    // Of the disks a quorum is enough.
+    [[3, [1, 2]], 3, true],
+    [[2, [1, 2]], 3, false],
+    [[2, [0, 2]], 2, false],
+    [[2, [1, 1]], 2, false],
+    [[2, [1]], 2, false],
+    [[2, 2], 2, false],
+    [[2], 2, false],
+    [[null, [1, 2]], 2, false],
+  ])(
+    'takes the disk of the primary and a quorum of others: %j of %i: %j',
+    (replies, needed, is) => {
+      expect(judge('fsync', 2, 'waitaof', replies, needed)).toBe(is);
+    },
+  );
+
+  it('waits for nobody where no replica belongs to the deployment', () => {
+    expect(judge('fsync', 0, 'waitaof', [0, [1, 0]], 1)).toBe(true);
+    expect(judge('fsync', 0, 'waitaof', [0, [0, 0]], 1)).toBe(false);
   });
 });
 
-describe('isSameHistory', () => {
+describe('readNeeded', () => {
   const before = { epoch: 7, seq: 5, timeMs: 0, offsetMs: 0 };
   const shows = (epoch: number, seq: number): Buffer => {
     const out = new ByteWriter();
     out.u8(0);
     for (const each of [epoch, seq, 0, 0]) out.i64(each);
+    out.u16(3);
     return out.take();
   };
 
-  it('is the same epoch, at the position or beyond', () => {
-    expect(isSameHistory(before, shows(7, 5))).toBe(true);
-    expect(isSameHistory(before, shows(7, 9))).toBe(true);
-    expect(isSameHistory(before, shows(7, 4))).toBe(false);
-    expect(isSameHistory(before, shows(8, 9))).toBe(false);
+  it('is told by a node of the same epoch, at the position or beyond', () => {
+    expect(readNeeded(before, shows(7, 5))).toBe(3);
+    expect(readNeeded(before, shows(7, 9))).toBe(3);
+    expect(readNeeded(before, shows(7, 4))).toBe(undefined);
+    expect(readNeeded(before, shows(8, 9))).toBe(undefined);
   });
 
-  it('is not what is fenced, nor what gave no answer', () => {
-    expect(isSameHistory(before, Buffer.from([1, 1]))).toBe(false);
-    expect(isSameHistory(before, undefined)).toBe(false);
+  it('is not told by one that is fenced, or that gave no answer', () => {
+    expect(readNeeded(before, Buffer.from([1, 1]))).toBe(undefined);
+    expect(readNeeded(before, undefined)).toBe(undefined);
   });
 });

@@ -4,27 +4,15 @@
  */
 import { createConnection, createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { DurabilityLevel } from '../domain/durability.ts';
 import { packId } from '../domain/reservation-id.ts';
-import type { TestRedis } from '../testing/servers.ts';
-import { connectRedis, whenReady } from './connect.ts';
-import type { LaneStamp, Operation, OperationResult } from './operation.ts';
-import {
-  KEYS,
-  reserve,
-  settle,
-  startTestLane,
-  type TestLane,
-  type TestLaneOptions,
-} from './testing/test-lane.ts';
+import type { LaneStamp } from './operation.ts';
+import { buy, type ConfirmedLane, SOON, startConfirmedLane } from './testing/confirmed-lane.ts';
+import { settle, type TestLaneOptions } from './testing/test-lane.ts';
 
 const SHORT_MS = 200;
-const SOME_MS = 5_000;
 const LONG_MS = 60_000;
-const REPLICAS = 2;
-const SOON = { timeout: 30_000 };
 
-let t: TestLane;
+let t: ConfirmedLane;
 let held: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const release of held) await release();
@@ -33,9 +21,7 @@ afterEach(async () => {
 });
 
 async function start(options: TestLaneOptions): Promise<void> {
-  const args = ['--repl-diskless-sync-delay', '0', ...(options.args ?? [])];
-  t = await startTestLane({ replicas: REPLICAS, ...options, args });
-  await t.receive({ 'X@A': 1_000 });
+  t = await startConfirmedLane(options);
 }
 
 const pauseReplicas = (): void => {
@@ -45,104 +31,63 @@ const resumeReplicas = (): void => {
   for (const replica of t.replicas) replica.resume();
 };
 
-const ask = (operation: Operation, level?: DurabilityLevel): Promise<OperationResult> =>
-  new Promise((resolve) =>
-    t.lane.submit(operation, (answer) => resolve(answer as OperationResult), level),
-  );
-const waitFor = (level: 'replicated' | 'fsync', stamp: LaneStamp): Promise<boolean> =>
-  new Promise((resolve) => {
-    if (t.lane.confirmed === undefined) throw new Error('the lane confirms nothing');
-    t.lane.confirmed.wait(level, stamp, resolve);
-  });
-const buy = (id: string): Operation => reserve(packId(id), { 'X@A': 1 });
-
 describe('replicated', () => {
   it('is reached when a majority has it, and not while the replicas hang', async () => {
     await start({ waitMsMax: SHORT_MS });
-    const first = await ask(buy('first'), 'replicated');
-    expect(await waitFor('replicated', first.stamp)).toBe(true);
+    const first = await t.ask(buy('first'), 'replicated');
+    expect(await t.reached('replicated', first.stamp)).toBe(true);
     pauseReplicas();
-    const second = await ask(buy('second'), 'replicated');
+    const second = await t.ask(buy('second'), 'replicated');
     expect(second.outcome).toBe('created');
-    expect(await waitFor('replicated', second.stamp)).toBe(false);
-  });
-
-  it('needs one of two replicas, not both', async () => {
-    await start({ waitMsMax: LONG_MS });
-    t.replicas[0]?.pause();
-    const { stamp } = await ask(buy('a'), 'replicated');
-    expect(await waitFor('replicated', stamp)).toBe(true);
+    expect(await t.reached('replicated', second.stamp)).toBe(false);
   });
 
   it('of a retry is waited for again, behind a script of its own', async () => {
     await start({ waitMsMax: SHORT_MS });
     pauseReplicas();
     const operation = buy('again');
-    const unknown = await ask(operation, 'replicated');
-    expect(await waitFor('replicated', unknown.stamp)).toBe(false);
+    const unknown = await t.ask(operation, 'replicated');
+    expect(await t.reached('replicated', unknown.stamp)).toBe(false);
     // The retry writes nothing, and nobody said that it would want a level.
-    const retry = await ask(operation);
+    const retry = await t.ask(operation);
     expect(retry).toMatchObject({ outcome: 'exists', replayed: true });
-    expect(await waitFor('replicated', retry.stamp), 'while they hang').toBe(false);
+    expect(await t.reached('replicated', retry.stamp), 'while they hang').toBe(false);
     resumeReplicas();
-    const found = await ask({ kind: 'inspect', id: packId('again') }, 'replicated');
-    expect(await waitFor('replicated', found.stamp), 'when they are back').toBe(true);
-    expect(await waitFor('replicated', unknown.stamp), 'the first position too').toBe(true);
+    const found = await t.ask({ kind: 'inspect', id: packId('again') }, 'replicated');
+    expect(await t.reached('replicated', found.stamp), 'when they are back').toBe(true);
+    expect(await t.reached('replicated', unknown.stamp), 'the first position too').toBe(true);
   });
 
   it('keeps nobody who needs less: neither in its batch nor behind it', async () => {
     await start({ waitMsMax: LONG_MS });
     pauseReplicas();
     // One turn of the event loop is one batch.
-    const mixed = [ask(buy('sure'), 'replicated'), ask(buy('quick'), 'memory')];
+    const mixed = [t.ask(buy('sure'), 'replicated'), t.ask(buy('quick'), 'memory')];
     const [sure, quick] = await Promise.all(mixed);
     expect(quick?.stamp.seq, 'one batch').toBe(sure?.stamp.seq);
-    const waiting = [waitFor('replicated', sure?.stamp as LaneStamp)];
+    const waiting = [t.reached('replicated', sure?.stamp as LaneStamp)];
     // More than there are connections to wait on.
     for (let i = 0; i < 2; i++) {
-      const { stamp } = await ask(buy(`sure-${i}`), 'replicated');
-      waiting.push(waitFor('replicated', stamp));
+      const { stamp } = await t.ask(buy(`sure-${i}`), 'replicated');
+      waiting.push(t.reached('replicated', stamp));
     }
-    const queued = [3, 4, 5].map((i) => ask(buy(`sure-${i}`), 'replicated'));
+    const queued = [3, 4, 5].map((i) => t.ask(buy(`sure-${i}`), 'replicated'));
     for (let i = 0; i < 5; i++) {
-      expect((await ask(buy(`memory-${i}`), 'memory')).outcome).toBe('created');
+      expect((await t.ask(buy(`memory-${i}`), 'memory')).outcome).toBe('created');
     }
     expect(t.lane.confirmed?.waiting(), 'nothing was confirmed meanwhile').toBe(3);
     resumeReplicas();
     expect(await Promise.all(waiting)).toEqual([true, true, true]);
     for (const { stamp } of await Promise.all(queued)) {
-      expect(await waitFor('replicated', stamp)).toBe(true);
+      expect(await t.reached('replicated', stamp)).toBe(true);
     }
-  });
-
-  it('survives the loss of the primary: the replica that takes over has all of it', async () => {
-    // Long enough for a machine that is busy: some must be acknowledged before the replicas hang.
-    await start({ waitMsMax: SOME_MS });
-    const [first, second] = t.replicas;
-    first?.pause();
-    const acknowledged: string[] = [];
-    await Promise.all(
-      Array.from({ length: 200 }, async (_, i) => {
-        const id = `r${i}`;
-        const { stamp } = await ask(buy(id), 'replicated');
-        if (await waitFor('replicated', stamp)) acknowledged.push(id);
-        if (i === 100) second?.pause();
-      }),
-    );
-    await t.server.kill('SIGKILL');
-    first?.resume();
-    second?.resume();
-    const last = await entriesOf(second as TestRedis);
-    const present = new Set(last);
-    expect(acknowledged.length).toBeGreaterThan(0);
-    expect(acknowledged.filter((id) => !present.has(id))).toEqual([]);
   });
 
   it('is not reached when the node is demoted while it waits', async () => {
     await start({ waitMsMax: LONG_MS });
     pauseReplicas();
-    const { stamp } = await ask(buy('a'), 'replicated');
-    const waiting = waitFor('replicated', stamp);
+    const { stamp } = await t.ask(buy('a'), 'replicated');
+    const waiting = t.reached('replicated', stamp);
     await t.redis.replicaof('127.0.0.1', 1);
     expect(await waiting).toBe(false);
   });
@@ -156,8 +101,8 @@ describe('replicated', () => {
         return proxy.url;
       },
     });
-    const { stamp } = await ask(buy('a'), 'replicated');
-    const waiting = waitFor('replicated', stamp);
+    const { stamp } = await t.ask(buy('a'), 'replicated');
+    const waiting = t.reached('replicated', stamp);
     await t.redis.replicaof('127.0.0.1', 1);
     await t.redis.replicaof('NO', 'ONE');
     // The replicas follow it into its new history, and acknowledge the old offset too.
@@ -173,14 +118,14 @@ describe('replicated', () => {
 describe('fsync', () => {
   it('is the reply itself where each reply is behind the fsync, with the replicas', async () => {
     await start({ args: ['--appendfsync', 'always'], waitMsMax: SHORT_MS });
-    const first = await ask(buy('a'), 'fsync');
+    const first = await t.ask(buy('a'), 'fsync');
     // With WAITAOF, replicas that have just been copied first write their own file.
-    const isOnDisk = () => waitFor('fsync', first.stamp);
+    const isOnDisk = () => t.reached('fsync', first.stamp);
     await expect.poll(isOnDisk, SOON).toBe(true);
-    expect(await waitFor('replicated', first.stamp), 'fsync nests replicated').toBe(true);
+    expect(await t.reached('replicated', first.stamp), 'fsync nests replicated').toBe(true);
     pauseReplicas();
-    const second = await ask(buy('b'), 'fsync');
-    expect(await waitFor('fsync', second.stamp)).toBe(false);
+    const second = await t.ask(buy('b'), 'fsync');
+    expect(await t.reached('fsync', second.stamp)).toBe(false);
   });
 
   it('is asked of the disks where the node can tell (Redis 7.2)', async (context) => {
@@ -190,14 +135,14 @@ describe('fsync', () => {
       console.info('skipped: this Redis has no WAITAOF; HOLDFAST_REDIS_SERVER may name one');
       context.skip();
     }
-    const first = await ask(buy('a'), 'fsync');
-    expect(await waitFor('fsync', first.stamp)).toBe(true);
+    const first = await t.ask(buy('a'), 'fsync');
+    expect(await t.reached('fsync', first.stamp)).toBe(true);
     // A look writes nothing, and WAIT counts from the last write of its connection.
     pauseReplicas();
     await t.receive({ 'X@A': 1 });
-    const look = await ask({ kind: 'inspect', id: packId('a') }, 'replicated');
-    const waiting = waitFor('replicated', look.stamp);
-    expect(await ask(buy('b'), 'memory')).toMatchObject({ outcome: 'created' });
+    const look = await t.ask({ kind: 'inspect', id: packId('a') }, 'replicated');
+    const waiting = t.reached('replicated', look.stamp);
+    expect(await t.ask(buy('b'), 'memory')).toMatchObject({ outcome: 'created' });
     expect(t.lane.confirmed?.waiting(), 'not confirmed by replicas that hang').toBe(1);
     resumeReplicas();
     expect(await waiting).toBe(true);
@@ -205,37 +150,26 @@ describe('fsync', () => {
 
   it('is never reached on a node that does not tell what is on its disk', async () => {
     await start({ args: ['--appendonly', 'no'], waitMsMax: SHORT_MS });
-    const { stamp } = await ask(buy('a'), 'fsync');
-    expect(await waitFor('fsync', stamp)).toBe(false);
+    const { stamp } = await t.ask(buy('a'), 'fsync');
+    expect(await t.reached('fsync', stamp)).toBe(false);
   });
 });
 
 describe('a node that lost its scripts', () => {
   it('is given them again, and the operation is done once', async () => {
     await start({ waitMsMax: LONG_MS });
-    const first = await ask(buy('a'), 'replicated');
-    expect(await waitFor('replicated', first.stamp)).toBe(true);
+    const first = await t.ask(buy('a'), 'replicated');
+    expect(await t.reached('replicated', first.stamp)).toBe(true);
     await t.redis.script('FLUSH');
-    const second = await ask(buy('b'), 'replicated');
+    const second = await t.ask(buy('b'), 'replicated');
     expect(second).toMatchObject({ outcome: 'created', replayed: false });
-    expect(await waitFor('replicated', second.stamp)).toBe(true);
+    expect(await t.reached('replicated', second.stamp)).toBe(true);
     expect(await t.cells('X')).toEqual({ A: [998, 2, 0] });
-    const committed = await ask(settle('commit', packId('a')), 'replicated');
+    const committed = await t.ask(settle('commit', packId('a')), 'replicated');
     expect(committed.outcome).toBe('committed');
-    expect(await waitFor('replicated', committed.stamp)).toBe(true);
+    expect(await t.reached('replicated', committed.stamp)).toBe(true);
   });
 });
-
-/** Ids that the log of a node names. */
-async function entriesOf(server: TestRedis): Promise<string[]> {
-  const redis = connectRedis({ url: server.url, name: 'test', onError: () => undefined });
-  await whenReady(redis, SOON.timeout);
-  const entries = await redis.xrangeBuffer(KEYS.log, '-', '+');
-  redis.disconnect();
-  return entries.flatMap(([, fields]) =>
-    [...fields.map(String).join('').matchAll(/r\d+/g)].map(([id]) => id),
-  );
-}
 
 interface Holding {
   readonly url: string;

@@ -10,10 +10,11 @@
 import type { Redis } from 'ioredis';
 import type { ScriptName } from '../../lua/generated/scripts.ts';
 import type { RedisLevel } from '../domain/durability.ts';
-import type { ConfirmedReply } from './confirming-connections.ts';
+import { CONFIRM_ARGUMENT } from './confirmation.ts';
+import type { ConfirmedReply } from './confirmation-rounds.ts';
 import { createConfirmingConnections } from './confirming-connections.ts';
+import { NeededReplicas } from './needed-replicas.ts';
 import type { LaneStamp } from './operation.ts';
-import { encodeSkus } from './operation-codec.ts';
 import { ReplicaWaits } from './replica-waits.ts';
 
 /** What of a deployment must be known to wait for its replicas. */
@@ -56,9 +57,11 @@ export function createConfirmedScripts(
     readonly onError: (error: Error) => void;
   },
 ): ConfirmedScripts {
-  const batches = createConfirmingConnections({ ...options, connectionsMax: BATCH_CONNECTIONS });
+  const needed = new NeededReplicas(options.replicas, () => performance.now());
+  const shared = { ...options, needed };
+  const batches = createConfirmingConnections({ ...shared, connectionsMax: BATCH_CONNECTIONS });
   const probes = createConfirmingConnections({
-    ...options,
+    ...shared,
     connectionsMax: PROBE_CONNECTIONS,
     onRoom: () => undefined,
   });
@@ -71,9 +74,9 @@ export function createConfirmedScripts(
   };
 
   const waits = new ReplicaWaits(async (levels) => {
-    const changesNothing = [options.context(), encodeSkus([])];
+    const changesNothing = [options.context(), CONFIRM_ARGUMENT];
     try {
-      await announce(await probes.send('availability', changesNothing, levels));
+      await announce(await probes.send('confirm', changesNothing, levels));
     } catch (error) {
       options.onError(error as Error);
     }

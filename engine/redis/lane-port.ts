@@ -10,12 +10,17 @@ import type {
   StockOperation,
 } from './operation.ts';
 
-/** The lane could not take the operation; `store_unavailable`: it may have been applied. */
+/**
+ * The lane could not take the operation; `store_unavailable`: it may have been applied. `unreadable`
+ * is the refusal of this one alone, because of a cell or record that it needs; nothing was changed.
+ */
 export interface LaneRefusal {
-  readonly outcome: 'fenced' | 'overloaded' | 'store_unavailable';
+  readonly outcome: 'fenced' | 'overloaded' | 'undecided' | 'store_unavailable' | 'unreadable';
   /** For people and logs. */
   readonly detail: string;
   readonly retryAfterMs: number;
+  /** With `store_unavailable`: it was sent, and may still be on its way. */
+  readonly mayArrive?: boolean;
 }
 
 export type OperationAnswer = OperationResult | LaneRefusal;
@@ -43,7 +48,13 @@ export interface AvailabilityResult {
 export function isRefusal(answer: { readonly outcome: string }): answer is LaneRefusal {
   return REFUSALS.has(answer.outcome);
 }
-const REFUSALS: ReadonlySet<string> = new Set(['fenced', 'overloaded', 'store_unavailable']);
+const REFUSALS: ReadonlySet<string> = new Set([
+  'fenced',
+  'overloaded',
+  'undecided',
+  'store_unavailable',
+  'unreadable',
+]);
 
 export interface Lane {
   /** Home number of the lane. */
@@ -65,10 +76,13 @@ export interface Lane {
   defineProducts(
     skus: readonly Sku[],
   ): Promise<{ outcome: 'applied'; stamp: LaneStamp } | LaneRefusal>;
-  /** Gives expired units back, one bounded slice; `more` says that another is due at once. */
+  /**
+   * Gives expired units back, one bounded slice; `more` says that another is due at once, `putOff`
+   * how many are tried again later, because they or their cells cannot be read.
+   */
   expire(
     recordsMax: number,
-  ): Promise<{ outcome: 'expired'; expired: number; more: boolean } | LaneRefusal>;
+  ): Promise<{ outcome: 'expired'; expired: number; more: boolean; putOff: number } | LaneRefusal>;
 }
 
 /** What a lane forgets: records whose idempotency window is over. */

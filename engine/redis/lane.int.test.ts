@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CellField, Sku } from '../domain/ids.ts';
 import { packId } from '../domain/reservation-id.ts';
 import {
-  FINGERPRINT,
   KEYS,
   reserve,
+  retaking,
   settle,
   startTestLane,
   stockOperation,
@@ -227,9 +227,7 @@ describe('expiry', () => {
       ).toEqual([0, 0, 1]);
       expect(await own.cells('X')).toEqual({ A: [6, 2, 2] });
       expect((await own.submit(settle('commit', gone))).outcome).toBe('expired');
-      const lines = { 'X@A': 2 };
-      const retake = { retake: { holdEpoch: 1, fingerprint: FINGERPRINT }, commitFingerprint: 3 };
-      expect((await own.submit(settle('commit', gone, lines, retake))).outcome).toBe('committed');
+      expect((await own.submit(retaking(gone, { 'X@A': 2 }))).outcome).toBe('committed');
       expect(await own.cells('X')).toEqual({ A: [4, 2, 4] });
       await own.passSeconds(600);
       expect(await own.lane.expire(1_000)).toMatchObject({ expired: 1, more: false });

@@ -1,21 +1,18 @@
 /**
- * The lane over its connections to Redis: encodes, batches, decodes, remembers what it has seen.
+ * The lane over its connections to Redis: batches what waits, runs it, and answers each its own.
  *
  * Without a level that Redis must confirm, one connection does all. Else batches that hold such an
- * operation go over further ones (confirmed-scripts.ts), so replies come in any order: `seen` only
- * moves forward, and nothing else here knows of order.
+ * operation go over further ones (confirmed-scripts.ts).
  */
-import { randomFillSync } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { ScriptName } from '../../lua/generated/scripts.ts';
 import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
 import { isRedisLevel } from '../domain/durability.ts';
-import { ByteReader } from '../events/bytes.ts';
 import { decodeCell } from '../events/cell-codec.ts';
 import { createBatcher } from './batcher.ts';
 import type { ConfirmedWaits, ConfirmingOptions } from './confirmed-scripts.ts';
 import { createConfirmedScripts } from './confirmed-scripts.ts';
 import { laneKeys } from './keys.ts';
+import { type CallHooks, createLaneCalls, NO_LEVELS, type Reply, refuse } from './lane-calls.ts';
 import type {
   ForgetfulLane,
   Lane,
@@ -23,21 +20,23 @@ import type {
   OperationAnswer,
   StockResult,
 } from './lane-port.ts';
-import type { FenceReason, LaneStamp, Operation, StockOperation } from './operation.ts';
+import { isRefusal } from './lane-port.ts';
+import type { Operation, OperationResult, StockOperation } from './operation.ts';
+import { FRESH_MS_MAX } from './operation.ts';
 import {
   BatchEncoder,
   DEFINE_KIND,
-  encodeContext,
   encodeDrop,
   encodeSkus,
   encodeStock,
-  isFenced,
   readAnswer,
   readAnswers,
+  readExpiry,
   readSkuView,
-  readStamp,
+  type Sending,
 } from './operation-codec.ts';
 import { scriptRunner } from './script.ts';
+import { unreadableOf } from './unreadable.ts';
 
 export interface LaneLimits {
   readonly batchOperationsMax: number;
@@ -46,11 +45,9 @@ export interface LaneLimits {
   readonly holdAgeSMax: number;
 }
 
-export interface LaneHooks {
+export interface LaneHooks extends CallHooks {
   /** A batch came back: how many operations it had, and ms from send to reply. */
   readonly onBatch: (script: 'submit' | 'settle', operations: number, ms: number) => void;
-  readonly onFenced: (reason: FenceReason) => void;
-  readonly onStoreError: (error: Error) => void;
 }
 
 export interface LaneOptions {
@@ -69,13 +66,12 @@ interface Waiting {
   /** What its answer will probably wait for. */
   readonly level: DurabilityLevel;
   readonly done: (answer: OperationAnswer) => void;
+  /** The lane found it late, and did nothing. */
+  readonly isAgain?: boolean;
 }
 
-const FENCED_RETRY_MS = 1_000;
 const OVERLOADED_RETRY_MS = 1_000;
-const UNAVAILABLE_RETRY_MS = 1_000;
-
-type Reply = { readonly stamp: LaneStamp; readonly reader: ByteReader };
+const LATE_RETRY_MS = 1_000;
 
 export interface RunningLane extends Lane, ForgetfulLane {
   readonly queued: () => number;
@@ -89,17 +85,13 @@ export function createLane(options: LaneOptions): RunningLane {
   const { redis, limits, hooks } = options;
   const now = options.now ?? (() => performance.now());
   const keys = laneKeys(options.number);
-  const runPlain = scriptRunner(redis);
   const encoder = new BatchEncoder();
-  let seen: LaneStamp = { epoch: 0, seq: 0, timeMs: Date.now(), offsetMs: 0 };
-  let seenAt = now();
-
   const confirmed =
     options.confirming &&
     createConfirmedScripts({
       ...options.confirming,
       lane: options.number,
-      context: () => context(),
+      context: () => calls.context(),
       onRoom: () => {
         reserves.onRoom();
         settlements.onRoom();
@@ -107,56 +99,16 @@ export function createLane(options: LaneOptions): RunningLane {
       onError: hooks.onStoreError,
     });
 
-  const see = (stamp: LaneStamp): void => {
-    if (stamp.epoch > seen.epoch || (stamp.epoch === seen.epoch && stamp.seq >= seen.seq)) {
-      seen = stamp;
-      seenAt = now();
-    }
-  };
-
-  const context = (number?: number): Buffer =>
-    encodeContext({
-      seenEpoch: seen.epoch,
-      seenSeq: seen.seq,
-      nonce: randomFillSync(Buffer.allocUnsafe(8)),
-      ...(number !== undefined && { number }),
-    });
-
-  const run = (
-    name: ScriptName,
-    args: readonly Buffer[],
-    levels: ReadonlySet<RedisLevel>,
-  ): Promise<unknown> =>
-    confirmed === undefined || levels.size === 0
-      ? runPlain(name, keys.meta, args)
-      : confirmed.run(name, args, levels);
-
-  /** Runs a script of an open lane; a refusal instead of an exception when a store fails. */
-  const call = async (
-    name: ScriptName,
-    number: number | undefined,
-    payload?: Buffer,
-    levels: ReadonlySet<RedisLevel> = NO_LEVELS,
-  ): Promise<Reply | LaneRefusal> => {
-    try {
-      const args = payload === undefined ? [context(number)] : [context(number), payload];
-      const reader = new ByteReader((await run(name, args, levels)) as Buffer);
-      const stamp = readStamp(reader);
-      if (isFenced(stamp)) {
-        hooks.onFenced(stamp.fenced);
-        return refuse('fenced', `the lane is closed (${stamp.fenced})`, FENCED_RETRY_MS);
-      }
-      see(stamp);
-      return { stamp, reader };
-    } catch (error) {
-      return refuseError(error as Error);
-    }
-  };
-
-  const refuseError = (error: Error): LaneRefusal => {
-    hooks.onStoreError(error);
-    return refuse('store_unavailable', publicReason(error), UNAVAILABLE_RETRY_MS);
-  };
+  const runPlain = scriptRunner(redis);
+  const calls = createLaneCalls({
+    hooks,
+    now,
+    run: (name, args, levels) =>
+      confirmed === undefined || levels.size === 0
+        ? runPlain(name, keys.meta, args)
+        : confirmed.run(name, args, levels),
+  });
+  const { call } = calls;
 
   /** Every item is answered once, whatever fails: the batch, its decoding, or a callback. */
   const send = async (
@@ -164,12 +116,13 @@ export function createLane(options: LaneOptions): RunningLane {
     items: readonly Waiting[],
     levels: ReadonlySet<RedisLevel>,
   ): Promise<void> => {
-    const started = now();
-    const answers = await callBatch(script, items, levels);
-    hooks.onBatch(script, items.length, now() - started);
+    const at = calls.sending();
+    const answers = await callBatch(script, items, levels, at);
+    hooks.onBatch(script, items.length, now() - at.atMs);
     answers.forEach((answer, i) => {
       try {
-        items[i]?.done(answer);
+        const item = items[i];
+        if (item !== undefined) give(item, answer, at.atMs + FRESH_MS_MAX - now(), enqueue);
       } catch (error) {
         hooks.onStoreError(error as Error);
       }
@@ -180,15 +133,19 @@ export function createLane(options: LaneOptions): RunningLane {
     script: 'submit' | 'settle',
     items: readonly Waiting[],
     levels: ReadonlySet<RedisLevel>,
+    at: Sending,
   ): Promise<readonly OperationAnswer[]> => {
     const refuseAll = (refusal: LaneRefusal) => items.map(() => refusal);
     try {
-      const batch = encoder.encode(items.map((item) => item.operation));
+      const batch = encoder.encode(
+        items.map((item) => item.operation),
+        at,
+      );
       const reply = await call(script, limits.holdAgeSMax, batch.payload, levels);
       if ('outcome' in reply) return refuseAll(reply);
-      return readAnswers(reply.reader, reply.stamp, batch);
+      return readAnswers(reply.reader, reply.stamp, batch).map(calls.orRefusal);
     } catch (error) {
-      return refuseAll(refuseError(error as Error));
+      return refuseAll(calls.refuseError(error as Error));
     }
   };
 
@@ -210,25 +167,31 @@ export function createLane(options: LaneOptions): RunningLane {
   const reserves = batcherOf('submit');
   const settlements = batcherOf('settle');
 
+  const enqueue = (item: Waiting): void => {
+    const { operation, level, done } = item;
+    const batcher = operation.kind === 'reserve' ? reserves : settlements;
+    const isConfirmed = confirmed !== undefined && isRedisLevel(level);
+    if (batcher.push(item, weigh(operation), isConfirmed)) return;
+    const detail = `requests wait longer than ${limits.queueWaitMsMax} ms for Redis`;
+    setImmediate(done, refuse('overloaded', detail, OVERLOADED_RETRY_MS));
+  };
+
   return {
     number: options.number,
-    nowMs: () => seen.timeMs + Math.floor(now() - seenAt),
+    nowMs: calls.nowMs,
     queued: () => reserves.queued + settlements.queued,
 
     confirmed,
     close: () => confirmed?.close(),
 
-    submit(operation, done, level = 'memory') {
-      const batcher = operation.kind === 'reserve' ? reserves : settlements;
-      const isConfirmed = confirmed !== undefined && isRedisLevel(level);
-      if (batcher.push({ operation, level, done }, weigh(operation), isConfirmed)) return;
-      const detail = `requests wait longer than ${limits.queueWaitMsMax} ms for Redis`;
-      setImmediate(done, refuse('overloaded', detail, OVERLOADED_RETRY_MS));
-    },
+    submit: (operation, done, level = 'memory') => enqueue({ operation, level, done }),
 
     async stock(operation) {
       const reply = await call('stock', undefined, encodeStock(operation));
-      return 'outcome' in reply ? reply : readStock(reply, operation);
+      if ('outcome' in reply) return reply;
+      const answer = readAnswer(reply.reader, reply.stamp);
+      if (answer.unreadable !== undefined) return calls.refuseUnreadable(answer.unreadable);
+      return readStock(answer, reply, operation);
     },
 
     async availability(skus) {
@@ -236,10 +199,10 @@ export function createLane(options: LaneOptions): RunningLane {
       if ('outcome' in reply) return reply;
       try {
         const views = skus.map((sku) => readSkuView(reply.reader, sku));
+        views.flatMap(unreadableOf).forEach(hooks.onUnreadable);
         return { outcome: 'applied', stamp: reply.stamp, skus: views };
       } catch (error) {
-        // A cell that somebody wrote over: reconcile names it; PostgreSQL can answer meanwhile.
-        return refuseError(error as Error);
+        return calls.refuseError(error as Error);
       }
     },
 
@@ -258,17 +221,39 @@ export function createLane(options: LaneOptions): RunningLane {
     async expire(recordsMax) {
       const reply = await call('expire', recordsMax);
       if ('outcome' in reply) return reply;
-      return { outcome: 'expired', expired: reply.reader.u32(), more: reply.reader.u8() === 1 };
+      const { unreadable, ...expiry } = readExpiry(reply.reader);
+      unreadable.forEach(hooks.onUnreadable);
+      return { outcome: 'expired', ...expiry };
     },
   };
 }
 
-const NO_LEVELS: ReadonlySet<RedisLevel> = new Set();
+const LATE = 'Redis came to it too late twice; nothing was changed.';
 
 function levelsOf(items: readonly Waiting[]): ReadonlySet<RedisLevel> {
   const levels = new Set<RedisLevel>();
   for (const { level } of items) if (isRedisLevel(level)) levels.add(level);
   return levels;
+}
+
+/**
+ * A reserve under a fresh id is late only while nobody was told of it: then the lane did nothing, and
+ * it is sent again; or its reply was lost, and it is told only when it can do nothing any more.
+ */
+function give(
+  item: Waiting,
+  answer: OperationAnswer,
+  leftMs: number,
+  enqueue: (item: Waiting) => void,
+): void {
+  const { operation, level, done, isAgain } = item;
+  const isFresh = operation.kind === 'reserve' && operation.fresh;
+  if (isFresh && answer.outcome === 'undecided') {
+    if (isAgain) done(refuse('undecided', LATE, LATE_RETRY_MS));
+    else enqueue({ operation, level, done, isAgain: true });
+  } else if (isFresh && isRefusal(answer) && answer.mayArrive) {
+    setTimeout(done, Math.max(0, Math.ceil(leftMs)), answer);
+  } else done(answer);
 }
 
 /**
@@ -287,27 +272,11 @@ function weigh(operation: Operation): number {
   return weight;
 }
 
-/** What a client may be told; the log has the rest. */
-function publicReason({ message }: Error): string {
-  if (/writeable|Connection is closed|ECONN/.test(message)) return 'Redis cannot be reached.';
-  if (/timed out/.test(message)) return 'Redis did not answer in time.';
-  if (message.startsWith('NOREPLICAS'))
-    return 'Redis has too few replicas in reach to take writes.';
-  if (message.startsWith('OOM'))
-    return 'Redis is out of memory; it takes no more reserves for now.';
-  return 'Redis could not do it; the log of the engine says why.';
-}
-
-function refuse(
-  outcome: LaneRefusal['outcome'],
-  detail: string,
-  retryAfterMs: number,
-): LaneRefusal {
-  return { outcome, detail, retryAfterMs };
-}
-
-function readStock({ stamp, reader }: Reply, operation: StockOperation): StockResult {
-  const answer = readAnswer(reader, stamp);
+function readStock(
+  answer: OperationResult,
+  { stamp, reader }: Reply,
+  operation: StockOperation,
+): StockResult {
   const cells = reader.done
     ? []
     : operation.lines.map(({ sku, field }) => ({ sku, field, ...decodeCell(reader.bytes8()) }));

@@ -6,20 +6,24 @@ import type { OutcomeName } from '../domain/outcome.ts';
 import { outcomeByCode } from '../domain/outcome.ts';
 import { addressOf, BUCKETS } from '../domain/reservation-id.ts';
 import { type ByteReader, ByteWriter, DecodeError } from '../events/bytes.ts';
-import { decodeCell } from '../events/cell-codec.ts';
 import { decodeHold, encodeHold } from '../events/hold-codec.ts';
 import type {
+  CellView,
   FenceReason,
   LaneStamp,
   Operation,
   OperationResult,
   ReserveOperation,
+  Retake,
   SettleOperation,
   Shortage,
   SkuView,
   StockOperation,
+  Unreadable,
 } from './operation.ts';
+import { FRESH_MS_MAX } from './operation.ts';
 import { type Run, Runs, readRun, writeRun } from './run-codec.ts';
+import { readableCell, readUnreadable } from './unreadable.ts';
 
 const FRESH = 1;
 const PARTIAL = 2;
@@ -59,6 +63,18 @@ export interface EncodedBatch {
   readonly others: readonly number[];
 }
 
+/**
+ * What an engine knows of a lane when it sends a batch. `timeMs` is a lower bound of lane time: that
+ * of a reply, and what passed since it came.
+ */
+export interface Sending {
+  readonly epoch: number;
+  /** Lane time, ms. */
+  readonly timeMs: number;
+  /** The same instant on the lane's monotonic clock, ms. */
+  readonly atMs: number;
+}
+
 /** Encodes batches; owns its buffers, so one to a lane. */
 export class BatchEncoder {
   readonly #names = new ByteWriter(1024);
@@ -66,7 +82,7 @@ export class BatchEncoder {
   readonly #skus = new Map<string, number>();
   readonly #fields = new Map<string, number>();
 
-  encode(operations: readonly Operation[]): EncodedBatch {
+  encode(operations: readonly Operation[], sending: Sending): EncodedBatch {
     this.#skus.clear();
     this.#fields.clear();
     const runs = new Runs();
@@ -82,8 +98,11 @@ export class BatchEncoder {
     this.#body.u16(others.length);
     for (const index of others) {
       const operation = operations[index];
-      if (operation) this.#operation(operation);
+      if (operation) this.#operation(operation, sending);
     }
+    this.#names.i64(sending.epoch);
+    this.#names.i64(sending.timeMs);
+    this.#names.u32(FRESH_MS_MAX);
     this.#writeNames(this.#skus);
     this.#writeNames(this.#fields);
     const payload = Buffer.concat([this.#names.take(), this.#body.take()]);
@@ -104,7 +123,7 @@ export class BatchEncoder {
     return index;
   }
 
-  #operation(operation: Operation): void {
+  #operation(operation: Operation, sending: Sending): void {
     const body = this.#body;
     const { generation, bucket } = addressOf(operation.id);
     body.u8(KIND_CODES[operation.kind]);
@@ -122,7 +141,7 @@ export class BatchEncoder {
       case 'inspect':
         return;
       default:
-        this.#settle(operation);
+        this.#settle(operation, sending);
     }
   }
 
@@ -140,15 +159,12 @@ export class BatchEncoder {
     }
   }
 
-  #settle(operation: SettleOperation): void {
+  #settle(operation: SettleOperation, sending: Sending): void {
     const body = this.#body;
     writeAttributes(body, operation.attributes);
     if (operation.kind === 'commit') body.u32(operation.commitFingerprint ?? 0);
     if (operation.operationKey) body.raw(operation.operationKey);
-    if (operation.retake) {
-      body.i64(operation.retake.holdEpoch);
-      body.raw(operation.retake.fingerprint);
-    }
+    if (operation.retake) this.#retake(operation.retake, sending);
     if (operation.adopt) body.bytes32(encodeHold(operation.adopt));
     if (!operation.lines) return;
     body.u16(operation.lines.length);
@@ -157,6 +173,13 @@ export class BatchEncoder {
       body.u16(this.#name(this.#fields, line.field));
       body.u32(line.quantity);
     }
+  }
+
+  #retake({ holdEpoch, fingerprint, untilMs }: Retake, { atMs }: Sending): void {
+    const body = this.#body;
+    body.i64(holdEpoch);
+    body.raw(fingerprint);
+    body.u32(Math.max(0, Math.floor(untilMs - atMs)));
   }
 }
 
@@ -222,12 +245,14 @@ export function readAnswer(reader: ByteReader, stamp: LaneStamp): OperationResul
   const replayed = (flags & 1) === 1;
   const record = (flags & 2) === 2 ? decodeHold(reader.bytes32()) : undefined;
   const shortages = (flags & 4) === 4 ? readShortages(reader) : undefined;
+  const unreadable = (flags & 8) === 8 ? readUnreadable(reader) : undefined;
   return {
     outcome,
     replayed,
     stamp,
     ...(record && { record }),
     ...(shortages && { shortages }),
+    ...(unreadable && { unreadable }),
   };
 }
 
@@ -275,11 +300,34 @@ export function encodeDrop(generation: number, firstBucket: number, buckets: num
   return out.take();
 }
 
+/** The reply of `expire`; `unreadable`: a few of those because of which holds were put off. */
+export function readExpiry(reader: ByteReader): Expiry {
+  return {
+    expired: reader.u32(),
+    more: reader.u8() === 1,
+    putOff: reader.u32(),
+    unreadable: Array.from({ length: reader.u8() }, () => readUnreadable(reader)),
+  };
+}
+
+export interface Expiry {
+  readonly expired: number;
+  readonly more: boolean;
+  readonly putOff: number;
+  readonly unreadable: readonly Unreadable[];
+}
+
 export function readSkuView(reader: ByteReader, sku: Sku): SkuView {
   const known = reader.u8() === 1;
-  const cells = Array.from({ length: reader.u16() }, () => ({
-    field: reader.ascii8() as CellField,
-    ...decodeCell(reader.bytes8()),
-  }));
-  return { sku, known, cells };
+  const cells = Array.from({ length: reader.u16() }, () => readCellView(reader));
+  if (!cells.some(({ unreadable }) => unreadable)) return { sku, known, cells };
+  // The one without a name stands for the whole key.
+  return { sku, known, cells: cells.filter(({ field }) => field !== ''), unreadable: true };
+}
+
+const NOTHING_KNOWN = { available: 0, reserved: 0, allocated: 0, version: 0, unreadable: true };
+
+function readCellView(reader: ByteReader): CellView {
+  const field = reader.ascii8() as CellField;
+  return { field, ...(readableCell(reader.bytes8()) ?? NOTHING_KNOWN) };
 }

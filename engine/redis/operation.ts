@@ -13,6 +13,13 @@ export interface ReserveLine {
   readonly fields: readonly CellField[];
 }
 
+/**
+ * From sending, how long a script takes an id for fresh without a look. Behind that a reserve whose
+ * reply was lost may be told as unknown, with its id, which then is not fresh any more. Longer than
+ * Redis ever stands still without being given up for hung.
+ */
+export const FRESH_MS_MAX = 2_000;
+
 export interface ReserveOperation {
   readonly kind: 'reserve';
   /** Packed (domain/reservation-id.ts). */
@@ -37,6 +44,18 @@ export interface SettleLine {
   readonly quantity: number;
 }
 
+/**
+ * Commit only: when the hold is gone, take the units that `lines` name (each with its field) again.
+ * Allowed when it expired, or when it is absent and `holdEpoch` is older than the lane's; and only
+ * until `untilMs`, in the epoch that is open when it is sent: else `undecided`, nothing is changed.
+ */
+export interface Retake {
+  readonly holdEpoch: number;
+  readonly fingerprint: Buffer;
+  /** Of the lane's monotonic clock, ms. */
+  readonly untilMs: number;
+}
+
 export interface SettleOperation {
   readonly kind: 'commit' | 'release' | 'cancel' | 'ship';
   readonly id: Buffer;
@@ -46,11 +65,7 @@ export interface SettleOperation {
   readonly operationKey?: Buffer;
   /** Digest of the lines of a commit; 0 when it names none. */
   readonly commitFingerprint?: number;
-  /**
-   * Commit only: when the hold is gone, take the units that `lines` name (each with its field)
-   * again. Allowed when it expired, or when it is absent and `holdEpoch` is older than the lane's.
-   */
-  readonly retake?: { readonly holdEpoch: number; readonly fingerprint: Buffer };
+  readonly retake?: Retake;
   /** The record as PostgreSQL has it, to go on with when it has left Redis. */
   readonly adopt?: ReservationRecord;
   readonly attributes: string;
@@ -96,7 +111,14 @@ export interface OperationResult {
   readonly record?: ReservationRecord;
   /** With `insufficient`, `unknown_sku` and `unknown_warehouse`; with `created`, of a partial. */
   readonly shortages?: readonly Shortage[];
+  /** With `unreadable`, and only then: because of what nothing could be decided. */
+  readonly unreadable?: Unreadable;
 }
+
+/** A cell (field '': any of the SKU), or a record, that cannot be read as it stands in Redis. */
+export type Unreadable =
+  | { readonly kind: 'cell'; readonly sku: Sku; readonly field: CellField | '' }
+  | { readonly kind: 'record'; readonly id: string };
 
 /** Why a lane refused a whole batch. */
 export type FenceReason = (typeof FENCE_REASONS)[number];
@@ -121,10 +143,14 @@ export interface CellView {
   readonly reserved: number;
   readonly allocated: number;
   readonly version: number;
+  /** Present: what stands there cannot be read, and the numbers are 0. */
+  readonly unreadable?: true;
 }
 
 export interface SkuView {
   readonly sku: Sku;
   readonly known: boolean;
   readonly cells: readonly CellView[];
+  /** Present: one of the cells cannot be read, or what stands there is no stock at all. */
+  readonly unreadable?: true;
 }

@@ -143,7 +143,7 @@ export function readRun(
 ): void {
   const held = reader.u16();
   const lines = held === 0 ? [] : linesOf(run);
-  const refusal = held === run.members.length ? undefined : readRefusal(reader, stamp);
+  const refusal = held === run.members.length ? undefined : readRefusal(reader, stamp, run);
   run.members.forEach(({ index, operation }, i) => {
     const result = i < held ? created(operation, lines, stamp) : refusal;
     if (result === undefined) throw new DecodeError(`${held} of ${run.members.length} hold`);
@@ -175,9 +175,12 @@ function created(
   return { outcome: 'created', replayed: false, stamp, record };
 }
 
-function readRefusal(reader: ByteReader, stamp: LaneStamp): OperationResult {
+function readRefusal(reader: ByteReader, stamp: LaneStamp, { sku, field }: Run): OperationResult {
   const code = reader.u8();
   const outcome = outcomeByCode(code);
   if (outcome === undefined) throw new DecodeError(`a lane gave outcome ${code}, which is unknown`);
-  return { outcome, replayed: false, stamp, shortages: [{ line: 0, available: reader.i64() }] };
+  const available = reader.i64();
+  return outcome === 'unreadable'
+    ? { outcome, replayed: false, stamp, unreadable: { kind: 'cell', sku, field } }
+    : { outcome, replayed: false, stamp, shortages: [{ line: 0, available }] };
 }

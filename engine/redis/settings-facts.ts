@@ -47,6 +47,7 @@ const SETTINGS = [
   'appendonly',
   'repl-backlog-ttl',
   'repl-backlog-size',
+  'repl-timeout',
   'min-replicas-to-write',
   'min-replicas-max-lag',
   'hash-max-listpack-value',

@@ -12,6 +12,8 @@ export const REDIS_VERSION_MIN = 7;
 /** Seconds for which a primary that lost its replicas may still take writes, which are then lost. */
 const MAX_LAG_S_MAX = 10;
 const BACKLOG_BYTES_MIN = 16 * 1024 * 1024;
+/** Twice what Redis lets pass between two pings. */
+const REPL_TIMEOUT_S_MIN = 20;
 /** The whole outage should stay below 5 s, and the election and the recovery need their part. */
 const DOWN_AFTER_MS_MAX = 3_000;
 /** Below this a busy machine is taken for a dead one. */
@@ -155,7 +157,7 @@ const SETTING_RULES: readonly SettingRule[] = [
     name: 'min-replicas-max-lag',
     isGood: (value) => Number(value) > 0 && Number(value) <= MAX_LAG_S_MAX,
     value: '2',
-    why: 'for so many seconds a primary that was cut off takes writes that will be lost; 0 turns the rule off',
+    why: 'for so many seconds a primary that was cut off takes writes that will be lost; 0 turns the rule off. `replicated` waits 2 s for a replica that is silent, whatever is set here',
     alone: 'free',
     inGroup: 'error',
   },
@@ -164,6 +166,14 @@ const SETTING_RULES: readonly SettingRule[] = [
     isGood: atLeast(BACKLOG_BYTES_MIN),
     value: '64mb',
     why: 'a replica that was away for some seconds of a sale must copy everything, and until then it cannot be promoted',
+    alone: 'free',
+    inGroup: 'warning',
+  },
+  {
+    name: 'repl-timeout',
+    isGood: atLeast(REPL_TIMEOUT_S_MIN),
+    value: '60',
+    why: 'replicas that are merely slow, or have nothing to copy, are cut off; and `replicated` does not wait for one that is away',
     alone: 'free',
     inGroup: 'warning',
   },

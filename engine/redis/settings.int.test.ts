@@ -104,11 +104,13 @@ describe.runIf(hasGroups())('a Redis group', () => {
     await redis.config('SET', 'min-replicas-to-write', '0');
     await redis.config('SET', 'min-replicas-max-lag', '60');
     await redis.config('SET', 'repl-backlog-size', '1mb');
+    await redis.config('SET', 'repl-timeout', '15');
     expect(words(await facts()).sort()).toEqual([
       'error: maxmemory-policy is volatile-lru; it should be noeviction',
       'error: min-replicas-max-lag is 60; it should be 2',
       'error: min-replicas-to-write is 0; it should be 1',
       'warning: repl-backlog-size is 1048576; it should be 64mb',
+      'warning: repl-timeout is 15; it should be 60',
     ]);
     await mend(await facts());
     expect(words(await facts())).toEqual([]);

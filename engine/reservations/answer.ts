@@ -22,7 +22,13 @@ export interface Decided {
 export interface Undecided {
   readonly kind: 'undecided';
   readonly id: string;
-  readonly outcome: 'fenced' | 'overloaded' | 'store_unavailable' | 'durability_unknown';
+  readonly outcome:
+    | 'fenced'
+    | 'overloaded'
+    | 'undecided'
+    | 'store_unavailable'
+    | 'durability_unknown'
+    | 'unreadable';
   readonly detail: string;
   readonly retryAfterMs: number;
 }

@@ -16,7 +16,12 @@ it('drops a day three days later, when PostgreSQL has it, and nothing younger', 
     redis: t.redis,
     number: 0,
     limits: { batchOperationsMax: 9, batchLinesMax: 9, queueWaitMsMax: 9_999, holdAgeSMax: 60 },
-    hooks: { onBatch: () => undefined, onFenced: () => undefined, onStoreError: () => undefined },
+    hooks: {
+      onBatch: () => undefined,
+      onFenced: () => undefined,
+      onStoreError: () => undefined,
+      onUnreadable: () => undefined,
+    },
   });
   const forget = (isPersisted: boolean) =>
     forgetOnce(

@@ -18,6 +18,13 @@ export interface ReservationPolicy extends LevelPolicy {
   readonly idAheadMaxMs: number;
   /** For PostgreSQL to reach the position at which Redis no longer had a record. */
   readonly archiveWaitMs: number;
+  /**
+   * From the arrival of a commit until it may no longer take the units of a gone hold again. An
+   * engine that dies leaves such a commit on its way, so for this long a client that lost its engine
+   * cannot take a no as final; and a commit whose reply was lost is answered only then. As long as
+   * PostgreSQL may take to say that it has no record of the reservation.
+   */
+  readonly retakeMsMax: number;
 }
 
 export const DEFAULT_RESERVATION_POLICY: ReservationPolicy = Object.freeze({
@@ -27,6 +34,7 @@ export const DEFAULT_RESERVATION_POLICY: ReservationPolicy = Object.freeze({
   idAgeMaxMs: 86_400_000,
   idAheadMaxMs: 60_000,
   archiveWaitMs: 2_000,
+  retakeMsMax: 2_000,
   // A hold is a promise of minutes and may be taken again; a commit is money.
   levels: Object.freeze({
     reserve: 'memory',

@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { asSku, cellField } from '../domain/ids.ts';
 import { IdMaker, unpackId } from '../domain/reservation-id.ts';
+import type { ReservationAnswer } from './answer.ts';
+import { DEFAULT_RESERVATION_POLICY } from './policy.ts';
 import type { SettleRequest } from './settle.ts';
 import { extend, settle } from './settle.ts';
 import type { SubjectScript } from './test-subject.ts';
@@ -24,6 +26,7 @@ const FIRST: SettleRequest = {
   idempotencyKey: undefined,
   holdEpoch: undefined,
   level: 'memory',
+  isAwaited: () => true,
 };
 
 async function run(request: Partial<SettleRequest>, script: SubjectScript) {
@@ -111,6 +114,72 @@ describe('settle', () => {
         archived: COMMITTED,
       });
       expect(subject.asked[1]).toMatchObject({ adopt: COMMITTED });
+    });
+
+    describe('in the time of the request', () => {
+      const expired = result('expired', { record: EXPIRED });
+      const committed = result('committed', { record: COMMITTED });
+      const stale = result('undecided');
+      const { retakeMsMax } = DEFAULT_RESERVATION_POLICY;
+      beforeEach(() => vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] }));
+      afterEach(() => vi.useRealTimers());
+
+      it('asks once more when the lane found the commit late or of another epoch', async () => {
+        const { answer, subject } = await run(retaking, { answers: [expired, stale, committed] });
+        expect(answer).toMatchObject({ kind: 'decided', outcome: 'committed' });
+        expect(subject.asked[2]).toEqual(subject.asked[1]);
+        const twice = await run(retaking, { answers: [expired, stale, stale] });
+        expect(twice.answer).toMatchObject({ kind: 'undecided', outcome: 'undecided' });
+        expect(twice.subject.confirms).toBe(0);
+      });
+
+      it('counts from when the request was read', async () => {
+        const start = performance.now();
+        const slow = async () => {
+          vi.advanceTimersByTime(retakeMsMax - 1);
+          return undefined;
+        };
+        const { subject } = await run(retaking, {
+          answers: [result('not_found'), committed],
+          archived: slow,
+        });
+        const untilMs = start + retakeMsMax;
+        expect(subject.asked[1]).toMatchObject({ retake: { untilMs } });
+      });
+
+      it('asks no more when it is over', async () => {
+        const tooSlow = async () => {
+          vi.advanceTimersByTime(retakeMsMax);
+          return undefined;
+        };
+        const { answer, subject } = await run(retaking, {
+          answers: [result('not_found')],
+          archived: tooSlow,
+        });
+        expect(answer).toMatchObject({ kind: 'undecided', outcome: 'undecided' });
+        expect(subject.asked).toHaveLength(1);
+      });
+
+      it('takes nothing for a client that has left', async () => {
+        const { answer, subject } = await run(
+          { ...retaking, isAwaited: () => false },
+          { answers: [expired] },
+        );
+        expect(answer).toMatchObject({ kind: 'undecided' });
+        expect(subject.asked).toHaveLength(1);
+      });
+
+      it('says that it is not known only when the commit can do nothing any more', async () => {
+        const lost = { ...REFUSAL, outcome: 'store_unavailable', mayArrive: true } as const;
+        const subject = makeSubject({ answers: [expired, lost] });
+        const answers: ReservationAnswer[] = [];
+        settle({ ...FIRST, ...retaking }, subject, (answer) => answers.push(answer));
+        await vi.advanceTimersByTimeAsync(retakeMsMax - 1);
+        expect(subject.asked).toHaveLength(2);
+        expect(answers).toEqual([]);
+        await vi.advanceTimersByTimeAsync(1);
+        expect(answers).toMatchObject([{ outcome: 'store_unavailable' }]);
+      });
     });
 
     it('takes nothing again for an id that is out of its window', async () => {

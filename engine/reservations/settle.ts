@@ -7,21 +7,26 @@
  * reservation is it `not_found`. A commit that names its lines and the hold's epoch may take the
  * units again; it does so only in its second attempt, behind the look into PostgreSQL, because a
  * reservation that was committed, shipped and forgotten must not be sold once more.
+ *
+ * Taking again is bound to the time of its request (policy.ts: retakeMsMax; lua/includes/settle.lua):
+ * who was told *unknown* asks again, may hear a final no, and refunds, and then nothing of before may
+ * come and take the units. So the clock starts when the request is read, *unknown* is said only when
+ * the time is over, and nothing is taken for a client that has left.
  */
 
 import type { DurabilityLevel } from '../domain/durability.ts';
 import type { ReservationRecord } from '../domain/reservation.ts';
 import { packId } from '../domain/reservation-id.ts';
 import { isRefusal, type OperationAnswer } from '../redis/lane-port.ts';
-import type { OperationResult, SettleLine, SettleOperation } from '../redis/operation.ts';
-import type { Done } from './answer.ts';
-import { fromRefusal, refused, unavailable } from './answer.ts';
+import type { OperationResult, Retake, SettleLine, SettleOperation } from '../redis/operation.ts';
+import type { Done, Undecided } from './answer.ts';
+import { fromRefusal, RETRY_AFTER_MS, refused, unavailable } from './answer.ts';
 import type { Wanted } from './assurance.ts';
 import { assure } from './assurance.ts';
 import type { ReservationDeps } from './deps.ts';
 import { isIdempotencyKey, isWithinWindow, KEY_FAULT } from './identity.ts';
 import { usualLevel } from './levels.ts';
-import type { Settlement } from './policy.ts';
+import type { ReservationPolicy, Settlement } from './policy.ts';
 import { commitFingerprint, operationKey, retakeFingerprint } from './settlement.ts';
 
 export interface SettleRequest {
@@ -34,13 +39,16 @@ export interface SettleRequest {
   /** Commit only: the lane's epoch when the hold was made. Needs lines with their warehouses. */
   readonly holdEpoch: number | undefined;
   readonly level: Wanted['level'];
+  /** Whether the client still waits for the answer. */
+  readonly isAwaited: () => boolean;
 }
 
 /** One settlement under way. */
 interface Settling {
   readonly id: string;
   readonly operation: SettleOperation;
-  readonly retake: NonNullable<SettleOperation['retake']> | undefined;
+  readonly retake: Retake | undefined;
+  readonly isAwaited: () => boolean;
   readonly wanted: Wanted;
   readonly deps: ReservationDeps;
   readonly done: Done;
@@ -67,12 +75,17 @@ export function settle(request: SettleRequest, deps: ReservationDeps, done: Done
     attributes: '',
   };
   const wanted: Wanted = { verb, level: request.level };
-  attempt({ id, operation, retake: retakeOf(request), wanted, deps, done });
+  const retake = retakeOf(request, deps.policy);
+  attempt({ id, operation, retake, isAwaited: request.isAwaited, wanted, deps, done });
 }
 
-function retakeOf({ holdEpoch, lines }: SettleRequest): Settling['retake'] {
+function retakeOf(
+  { holdEpoch, lines }: SettleRequest,
+  { retakeMsMax }: ReservationPolicy,
+): Retake | undefined {
   if (holdEpoch === undefined || lines === undefined) return undefined;
-  return { holdEpoch, fingerprint: retakeFingerprint(lines) };
+  const untilMs = performance.now() + retakeMsMax;
+  return { holdEpoch, fingerprint: retakeFingerprint(lines), untilMs };
 }
 
 /** The first attempt: on what the lane has. */
@@ -82,7 +95,7 @@ function attempt(settling: Settling): void {
     if (isRefusal(answer)) done(fromRefusal(id, answer));
     else if (answer.outcome === 'not_found') consultArchive(settling, answer);
     else if (answer.outcome === 'expired' && retake !== undefined)
-      attemptAgain(settling, undefined);
+      attemptAgain(settling, undefined, RETAKES_MAX);
     else assure(id, answer, wanted, deps, done);
   };
   deps.lane.submit(operation, decide, likelyLevel(settling));
@@ -101,26 +114,59 @@ function consultArchive(settling: Settling, absent: OperationResult): void {
     (record) => {
       const mayRetake =
         retake !== undefined && isWithinWindow(operation.id, deps.policy, absent.stamp.timeMs);
-      if (record !== undefined || mayRetake) attemptAgain(settling, record);
-      else assure(id, absent, wanted, deps, done);
+      if (record !== undefined || mayRetake) {
+        attemptAgain(settling, record, RETAKES_MAX);
+      } else assure(id, absent, wanted, deps, done);
     },
     (error: unknown) => done(unavailable(id, archiveFault(error))),
   );
 }
 
-/** The second attempt: on PostgreSQL's record, or by taking the units again. It is the last. */
-function attemptAgain(settling: Settling, adopt: ReservationRecord | undefined): void {
-  const { id, operation, retake, wanted, deps, done } = settling;
+/** What the engine knew of the lane was out of date: once more with what the answer told. */
+const RETAKES_MAX = 2;
+
+/**
+ * The second attempt: on PostgreSQL's record, or by taking the units again. It is the last, but for
+ * one that a lane refused because its time was up there: nothing was changed.
+ */
+function attemptAgain(
+  settling: Settling,
+  adopt: ReservationRecord | undefined,
+  triesMax: number,
+): void {
+  const { id, operation, retake, isAwaited, wanted, deps, done } = settling;
+  if (retake !== undefined && (triesMax === 0 || leftMs(retake) === 0 || !isAwaited())) {
+    done(undecided(id));
+    return;
+  }
   const again: SettleOperation = {
     ...operation,
     ...(adopt === undefined ? {} : { adopt }),
     ...(retake === undefined ? {} : { retake }),
   };
   const decide = (answer: OperationAnswer): void => {
-    if (isRefusal(answer)) done(fromRefusal(id, answer));
-    else assure(id, answer, wanted, deps, done);
+    if (answer.outcome === 'undecided') attemptAgain(settling, adopt, triesMax - 1);
+    else if (!isRefusal(answer)) assure(id, answer, wanted, deps, done);
+    else if (answer.mayArrive && retake !== undefined) {
+      // It may be on its way: as long as it may act, its client must not ask for a final no.
+      setTimeout(done, leftMs(retake), fromRefusal(id, answer));
+    } else done(fromRefusal(id, answer));
   };
   deps.lane.submit(again, decide, likelyLevel(settling));
+}
+
+function leftMs({ untilMs }: Retake): number {
+  return Math.max(0, Math.ceil(untilMs - performance.now()));
+}
+
+function undecided(id: string): Undecided {
+  return {
+    kind: 'undecided',
+    id,
+    outcome: 'undecided',
+    detail: 'The units of the gone hold could not be taken again in time; nothing was changed.',
+    retryAfterMs: RETRY_AFTER_MS,
+  };
 }
 
 export interface ExtendRequest {

@@ -52,7 +52,7 @@ export interface Subject extends ReservationDeps {
 
 export interface SubjectScript {
   readonly answers: readonly OperationAnswer[];
-  readonly archived?: ReservationRecord | Error;
+  readonly archived?: ReservationRecord | Error | (() => Promise<ReservationRecord | undefined>);
   readonly isReached?: boolean;
   readonly isAlive?: boolean;
   readonly warehouses?: readonly string[] | Error;
@@ -97,7 +97,7 @@ export function makeSubject(script: SubjectScript): Subject {
     archive: {
       find: async () => {
         if (script.archived instanceof Error) throw script.archived;
-        return script.archived;
+        return typeof script.archived === 'function' ? script.archived() : script.archived;
       },
     },
     directory: {

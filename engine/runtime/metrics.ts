@@ -29,6 +29,8 @@ export interface Metrics {
   readonly onBatch: (script: string, operations: number, durationMs: number) => void;
   /** For LaneHooks.onFenced. */
   readonly onFenced: (reason: string) => void;
+  /** For LaneHooks.onUnreadable; `kind` is cell or record. */
+  readonly countUnreadable: (kind: string) => void;
   /** A store failed; `store` is redis, postgres or kafka. */
   readonly countStoreError: (store: string) => void;
   /**
@@ -97,7 +99,7 @@ function httpMetrics(registry: Registry): Pick<Metrics, 'onRequest' | 'onAbort' 
 
 function laneMetrics(
   registry: Registry,
-): Pick<Metrics, 'onBatch' | 'onFenced' | 'countStoreError'> {
+): Pick<Metrics, 'onBatch' | 'onFenced' | 'countUnreadable' | 'countStoreError'> {
   const sizes = new HotHistogram({
     name: 'holdfast_lane_batch_operations',
     help: 'Operations that went to Redis in one script.',
@@ -118,6 +120,12 @@ function laneMetrics(
     labels: ['reason'],
     registry,
   });
+  const unreadable = new HotCounter({
+    name: 'holdfast_lane_unreadable_total',
+    help: 'Times that a cell or record in Redis was met which cannot be read.',
+    labels: ['kind'],
+    registry,
+  });
   const errors = new HotCounter({
     name: 'holdfast_store_errors_total',
     help: 'Calls to a store that failed.',
@@ -130,6 +138,7 @@ function laneMetrics(
       durations.observe(script, durationMs / 1_000);
     },
     onFenced: (reason) => fenced.add(reason),
+    countUnreadable: (kind) => unreadable.add(kind),
     countStoreError: (store) => errors.add(store),
   };
 }

@@ -25,6 +25,8 @@ export interface CellAvailability {
   readonly allocated_qty: number;
   /** Null: nothing is there to be shipped, or the warehouse was never described. */
   readonly estimated_ship_date: string | null;
+  /** The quantities are not known, and are shown as 0. */
+  readonly unreadable?: true;
 }
 
 export interface SkuAvailability {
@@ -36,6 +38,8 @@ export interface SkuAvailability {
   readonly stale?: true;
   /** Of a stale one: how long ago `as_of` was. */
   readonly age_ms?: number;
+  /** Of some of it Redis has nothing that can be read; `total_available` is without it. */
+  readonly unreadable?: true;
   readonly warehouses: readonly CellAvailability[];
 }
 
@@ -66,7 +70,15 @@ export function createAvailability(deps: AvailabilityDeps): Availability {
       const answer = await fresh.read(skus);
       if (!isRefusal(answer)) {
         const asOfMs = answer.stamp.timeMs - answer.stamp.offsetMs;
-        return toAnswer(answer.skus.map((view) => toSku(view, { asOfMs }, deps)));
+        const views = answer.skus.map((view) => toSku(view, { asOfMs }, deps));
+        const broken = answer.skus.filter(({ unreadable }) => unreadable === true);
+        if (broken.length === 0) return toAnswer(views);
+        const known = await readMirror(
+          broken.map(({ sku }) => sku),
+          mirror,
+          deps,
+        ).catch(() => undefined);
+        return known === undefined ? toAnswer(views) : toAnswer(replaced(views, known));
       }
       // The queue is full: PostgreSQL would be next.
       return answer.outcome === 'overloaded' ? answer : readStale(skus, answer, mirror, deps);
@@ -81,26 +93,40 @@ async function readStale(
   mirror: Mirror,
   deps: AvailabilityDeps,
 ): Promise<AvailabilityAnswer | LaneRefusal> {
-  let views: readonly MirrorView[] | 'overloaded';
+  let views: readonly SkuAnswer[] | undefined;
   try {
-    views = await mirror.read(skus);
+    views = await readMirror(skus, mirror, deps);
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     const detail = `${sentence(refusal.detail)} Nor could PostgreSQL be asked: ${cause}.`;
     return { ...refusal, detail };
   }
-  if (views === 'overloaded') {
-    const detail = `${sentence(refusal.detail)} Too many wait for what PostgreSQL knows.`;
-    return { ...refusal, outcome: 'overloaded', detail };
-  }
+  if (views !== undefined) return toAnswer(views);
+  const detail = `${sentence(refusal.detail)} Too many wait for what PostgreSQL knows.`;
+  return { ...refusal, outcome: 'overloaded', detail };
+}
+
+/** Undefined: too many wait for it. */
+async function readMirror(
+  skus: readonly Sku[],
+  mirror: Mirror,
+  deps: AvailabilityDeps,
+): Promise<readonly SkuAnswer[] | undefined> {
+  const views: readonly MirrorView[] | 'overloaded' = await mirror.read(skus);
+  if (views === 'overloaded') return undefined;
   // Lane time runs beside this clock by an offset that the engine knows from its last reply.
   const nowMs = Date.now();
   const offsetMs = deps.lane.nowMs() - nowMs;
-  const skuAnswers = views.map((view) => {
+  return views.map((view) => {
     const asOfMs = Math.min(view.laneTimeMs - offsetMs, nowMs);
     return toSku(view, { asOfMs, ageMs: nowMs - asOfMs }, deps);
   });
-  return { ...toAnswer(skuAnswers), staleMs: Math.max(0, ...skuAnswers.map(({ age }) => age)) };
+}
+
+/** `views`, with what is known better in its place; a SKU that PostgreSQL does not know stays. */
+function replaced(views: readonly SkuAnswer[], known: readonly SkuAnswer[]): SkuAnswer[] {
+  const better = new Map(known.flatMap((each) => (each.known ? [[each.body.sku_id, each]] : [])));
+  return views.map((view) => better.get(view.body.sku_id) ?? view);
 }
 
 /** Of what was read; times are wall time. `ageMs` stands with what is stale. */
@@ -111,19 +137,22 @@ interface Reading {
 
 interface SkuAnswer {
   readonly known: boolean;
-  readonly age: number;
+  /** Of what is stale, ms. */
+  readonly age: number | undefined;
   readonly body: SkuAvailability;
 }
 
 function toAnswer(skus: readonly SkuAnswer[]): AvailabilityAnswer {
+  const ages = skus.flatMap(({ age }) => (age === undefined ? [] : [age]));
   return {
     known: skus.filter(({ known }) => known).map(({ body }) => body),
     unknown: skus.filter(({ known }) => !known).map(({ body }) => body.sku_id),
+    ...(ages.length === 0 ? {} : { staleMs: Math.max(0, ...ages) }),
   };
 }
 
 function toSku(
-  view: Pick<SkuView, 'sku' | 'known' | 'cells'>,
+  view: Pick<SkuView, 'sku' | 'known' | 'cells' | 'unreadable'>,
   { asOfMs, ageMs }: Reading,
   deps: AvailabilityDeps,
 ): SkuAnswer {
@@ -139,9 +168,10 @@ function toSku(
     version,
     as_of: new Date(asOfMs).toISOString(),
     ...(ageMs === undefined ? {} : ({ stale: true, age_ms: ageMs } as const)),
+    ...(view.unreadable === undefined ? {} : { unreadable: view.unreadable }),
     warehouses: view.cells.map((cell) => toCell(cell, deps)).sort(byPlace),
   };
-  return { known: view.known, age: ageMs ?? 0, body };
+  return { known: view.known, age: ageMs, body };
 }
 
 function toCell(cell: CellView, deps: AvailabilityDeps): CellAvailability {
@@ -155,6 +185,7 @@ function toCell(cell: CellView, deps: AvailabilityDeps): CellAvailability {
     allocated_qty: cell.allocated,
     estimated_ship_date:
       warehouse === undefined ? null : deps.shipDates.estimate(warehouse, Date.now()),
+    ...(cell.unreadable === undefined ? {} : { unreadable: cell.unreadable }),
   };
 }
 

@@ -1,12 +1,15 @@
 --[[
 Gives the units of expired holds back, one bounded slice, in one entry of the log. When nothing was
 written for a second and holds live, it writes a tick, so that a promoted replica knows lane time.
+A hold that cannot be read, or one of whose cells cannot, is put off: its reference moves to a later
+second, the others go on.
 
 KEYS[1]  meta
 ARGV[1]  context: I8 epoch, I8 seq seen, c8 nonce for the entry, I4 references to look at, at most
 Touches  log, deadlines, stock:*, hold:*, cart:*, due:*
 Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset,
-         I4 holds that expired, B 1 when more is due at once
+         I4 holds that expired, B 1 when more is due at once, I4 references that were put off, B n
+         of what cannot be read, a few of them: u8+ SKU, u8+ field, or no SKU, u8+ id of a record
 Variants expire: flags=allow-oom
 ]]
 -- @include fence
@@ -18,10 +21,44 @@ local TICK_MS = 1000
 local refs_max = struct.unpack('>I4', ARGV[1], context_at)
 local seconds_read, elements_read, expired, refs = {}, {}, 0, 0
 
+-- Until a person has repaired what was written over; soon enough for the units to come back then, and
+-- late enough for many such holds to cost little.
+local PUT_OFF_S = 30
+local NAMES_MAX = 16
+-- What a reference may lead to. Of a record that is not held no more is read than its state; if the rest
+-- is broken, reconcile gives its deadline back with the record.
+local IS_STATE = { [STATE.held] = true, [STATE.committed] = true, [STATE.released] = true,
+  [STATE.expired] = true, [STATE.closed] = true }
+local put_off, names, names_count, is_named = 0, {}, 0, {}
+
+local function put_hold_off(at, sku, name)
+  add_due(math.floor(now / 1000) + PUT_OFF_S, at)
+  put_off = put_off + 1
+  local packed = struct.pack('>Bc0Bc0', #sku, sku, #name, name)
+  if is_named[packed] or names_count == NAMES_MAX then return end
+  is_named[packed] = true
+  names_count = names_count + 1
+  names[names_count] = packed
+end
+
+local function unreadable_cell_of(hold)
+  for i = 1, #hold.lines do
+    local line = hold.lines[i]
+    for k = 1, #line.places do
+      local c = cell_of_hold(stock_of(line.sku), line.places[k].field)
+      if is_unreadable(c) then return c end
+    end
+  end
+end
+
 local function expire_hold(at)
+  if at.bytes and not IS_STATE[string.byte(at.bytes)] then return put_hold_off(at, '', at.id) end
   if not at.bytes or string.byte(at.bytes) ~= STATE.held then return end
   local hold = parse_hold(at.bytes)
+  if not hold then return put_hold_off(at, '', at.id) end
   if hold.number * 1000 > now then return end
+  local unreadable = unreadable_cell_of(hold)
+  if unreadable then return put_hold_off(at, unreadable.stock.sku, unreadable.field) end
   local moves = {}
   for i = 1, #hold.lines do
     local line = hold.lines[i]
@@ -74,10 +111,12 @@ if change_count > 0 or ticking then
   write_cells()
   write_holds()
 end
+-- Before the references go from where they stood; like these, it changes nothing that the log tells.
+write_due()
 for second, n in pairs(elements_read) do
   if n > 0 then redis.call('LTRIM', prefix .. 'due:' .. second, n, -1) end
 end
 for i = 1, #seconds_read do redis.call('ZREM', prefix .. 'deadlines', seconds_read[i]) end
 if change_count > 0 or ticking then finish_entry() end
-return stamp() .. struct.pack('>I4B', expired,
-  (refs >= refs_max or #due_seconds == 16) and 1 or 0)
+return stamp() .. struct.pack('>I4BI4B', expired,
+  (refs >= refs_max or #due_seconds == 16) and 1 or 0, put_off, names_count) .. table.concat(names)

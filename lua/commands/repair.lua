@@ -69,7 +69,7 @@ end
 local function move_cell(s, field)
   local at_epoch, at_seq, a, r, l = read('>I8I8i8i8i8')
   local c = cell_of(s, field)
-  if not c then return false end
+  if not c or is_unreadable(c) then return false end
   if at_epoch > 0 and is_repaired_since(at_epoch, at_seq) then return false end
   c.a, c.r, c.l = c.a + a, c.r + r, c.l + l
   if (a < 0 and c.a < 0) or (r < 0 and c.r < 0) or (l < 0 and c.l < 0) then return false end

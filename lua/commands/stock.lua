@@ -66,6 +66,13 @@ local function find_unknown(lines)
   return unknown
 end
 
+local function unreadable_of(lines)
+  for i = 1, #lines do
+    local c = lines[i].cell
+    if c and is_unreadable(c) then return c end
+  end
+end
+
 -- Applies the deltas in memory; the lines that cannot be, and why.
 local function apply_deltas(lines)
   local outcome, short = nil, {}
@@ -94,13 +101,16 @@ local function move(kind, pos)
   local at = flags == 1 and { id = id, bucket = bucket, generation = generation }
     or find_hold(generation, bucket, id)
   local lines = read_deltas(pos)
-  local cells = {}
+  local cells, unreadable = {}, unreadable_of(lines)
   if at.bytes then
+    if not parse_hold(at.bytes) then return answer_unreadable_record(id) end
     if string.sub(at.bytes, 2, 9) ~= fingerprint then return answer(OUTCOME.exists_with_different_payload) end
+    if unreadable then return answer_unreadable(unreadable) end
     answer(OUTCOME.applied, true)
   else
     local unknown = find_unknown(lines)
     if #unknown > 0 then return answer_short(OUTCOME.unknown_sku, unknown) end
+    if unreadable then return answer_unreadable(unreadable) end
     local outcome, short = apply_deltas(lines)
     if outcome then return answer_short(outcome, short) end
     for i = 1, #lines do cells[i] = struct.pack('>I2i8', touch(lines[i].cell), lines[i].delta) end

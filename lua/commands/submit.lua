@@ -3,7 +3,8 @@ Decides a batch of operations on one lane, each for itself, all in one entry of 
 
 KEYS[1]  meta
 ARGV[1]  context: I8 epoch, I8 seq seen, c8 nonce for the entry, I4 greatest age of a hold, s
-ARGV[2]  operations: I2 n, n x u8+ SKU; I2 n, n x u8+ field; I2 n runs (includes/runs.lua), each
+ARGV[2]  operations: I8 epoch that is open and I8 lane time at sending, as the engine knows them,
+         u32 ms for which an id that it calls fresh is so; I2 n, n x u8+ SKU; I2 n, n x u8+ field; I2 n runs (includes/runs.lua), each
            u16 SKU, u16 field, u32 units, u32 ttl s, u16 generation, u16 n reserves, u16 n buckets,
            u32 bytes of all attributes, u8+ line as records have it, then in columns
            n x { u24 bucket, u16 reserves }, n x { u16 generation, u24 bucket, u8 17, 17 bytes id },
@@ -17,7 +18,8 @@ ARGV[2]  operations: I2 n, n x u8+ SKU; I2 n, n x u8+ field; I2 n runs (includes
            extend   u32 ttl s
            inspect  nothing
            others   u16+ attributes; commit: u32 commit fingerprint; keyed: c8 operation key;
-                    retake: I8 epoch of the hold, c8 fingerprint; adopt: u32+ record;
+                    retake: I8 epoch of the hold, c8 fingerprint, u32 ms from sending for which it
+                    may be done; adopt: u32+ record;
                     lines: u16 n: u16 SKU, u16 field, u32 units
                     flags: 1 lines, 2 adopt, 4 retake, 8 keyed
 Touches  log, deadlines, stock:*, hold:*, cart:*, due:*
@@ -35,6 +37,18 @@ Variants submit: flags=; settle: flags=allow-oom
 local hold_age_max = struct.unpack('>I4', ARGV[1], context_at)
 local operations = ARGV[2]
 
+-- What was sent may come late: its engine gave it up, told its client so, and the client has acted on
+-- another answer since. What is only right as long as nobody was told (a fresh id that need not be
+-- looked up; units that are taken again) is done within its time from sending alone. Lane time is one
+-- clock for all who ask, but stands still while the lane is closed: hence the epoch.
+local open_epoch, sent_at, fresh_ms, names_at = struct.unpack('>I8I8I4', operations)
+
+local function is_within(ms)
+  return open_epoch == epoch and now < sent_at + ms
+end
+
+local is_fresh = is_within(fresh_ms)
+
 local function read_names(pos)
   local names, count = {}, nil
   count, pos = struct.unpack('>I2', operations, pos)
@@ -43,7 +57,7 @@ local function read_names(pos)
 end
 
 local skus, fields, pos
-skus, pos = read_names(1)
+skus, pos = read_names(names_at)
 fields, pos = read_names(pos)
 
 -- @include runs

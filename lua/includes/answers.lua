@@ -1,7 +1,9 @@
 -- Packed answers, one an operation, in order: u8 outcome, u8 flags (1 replayed, 2 a record follows,
--- 4 shortages follow), u32+ record, u16 n shortages of { u16 line, i64 units to be had }.
+-- 4 shortages follow, 8 what cannot be read follows), u32+ record, u16 n shortages of { u16 line, i64
+-- units to be had }; u8+ SKU, u8+ field ('': no cell of the SKU can be read), or no SKU, u8+ id of a record.
 --
--- Gives: answers, answer(outcome, replayed), answer_record(...), answer_short(...)
+-- Gives: answers, answer(outcome, replayed), answer_record(...), answer_short(...),
+--        answer_unreadable(cell), answer_unreadable_record(id)
 
 local answers, answer_count = {}, 1
 
@@ -25,3 +27,12 @@ local function answer_short(outcome, short)
   answer_count = answer_count + 1
   answers[answer_count] = struct.pack('>BBI2', outcome, 4, #short) .. table.concat(short)
 end
+
+local function answer_unreadable_name(sku, name)
+  answer_count = answer_count + 1
+  answers[answer_count] = struct.pack('>BBBc0Bc0', OUTCOME.unreadable, 8, #sku, sku, #name, name)
+end
+
+local function answer_unreadable(c) answer_unreadable_name(c.stock.sku, c.field) end
+
+local function answer_unreadable_record(id) answer_unreadable_name('', id) end

@@ -1,20 +1,29 @@
 -- The cells of a batch: each is read once, changed in Lua's memory, and written once.
 -- A cell's bytes: events/cell-codec.ts. The field '' of a stock hash says that the SKU is known.
+-- A cell whose bytes say nothing (somebody wrote over them) is `unreadable`: it has no units to be had,
+-- nothing is booked on it, and only the operations that need it are refused.
 --
--- Gives: stock_of(sku), cell_of(stock, field), load_all(stock), new_cell(stock, field),
---        touch(cell), write_cells(), touched, touched_count
+-- Gives: stock_of(sku), cell_of(stock, field), cell_of_hold(stock, field), load_all(stock),
+--        new_cell(stock, field), is_unreadable(cell), touch(cell), write_cells(), touched, touched_count
 
 local WIDTH = { [0] = 'b', 'h', 'i4', 'i8' }
+local WIDTH_BYTES = { [0] = 1, 2, 4, 8 }
+local CELL_BYTES_MIN = 5
+-- 2^52: what is booked on such a number still stays below 2^53, beyond which nobody can count.
+local COUNT_MAX = 4503599627370496
 local stocks, touched, touched_count = {}, {}, 0
 
--- How a cell with this head is packed; the cells of a batch have few different ones.
-local formats = {}
+-- How a cell with this head is packed, in how many bytes, and whether in numbers that may be greater
+-- than COUNT_MAX; the cells of a batch have few different heads.
+local formats, lengths, wide = {}, {}, {}
 local function format_of(head)
   local format = formats[head]
   if not format then
-    format = '>B' .. WIDTH[math.floor(head / 64)] .. WIDTH[math.floor(head / 16) % 4]
-      .. WIDTH[math.floor(head / 4) % 4] .. WIDTH[head % 4]
+    local a, r, l, v = math.floor(head / 64), math.floor(head / 16) % 4, math.floor(head / 4) % 4, head % 4
+    format = '>B' .. WIDTH[a] .. WIDTH[r] .. WIDTH[l] .. WIDTH[v]
     formats[head] = format
+    lengths[head] = 1 + WIDTH_BYTES[a] + WIDTH_BYTES[r] + WIDTH_BYTES[l] + WIDTH_BYTES[v]
+    wide[head] = math.max(a, r, l, v) == 3
   end
   return format
 end
@@ -26,8 +35,27 @@ local function make_cell(stock, field, a, r, l, v)
   return c
 end
 
+-- Without a version, so that `touch` dies before anything is written if one is ever booked on.
+local function make_unreadable(stock, field) return make_cell(stock, field, 0, 0, 0, false) end
+
+local function is_unreadable(c) return not c.v end
+
+local function is_countable(...)
+  for i = 1, select('#', ...) do
+    if math.abs(select(i, ...)) > COUNT_MAX then return false end
+  end
+  return true
+end
+
+-- `bytes` may be an error of Redis, where the key is no hash: its length is 0. The length is compared
+-- before the numbers are read, because that costs next to nothing and a pcall does not.
 local function decode_cell(stock, field, bytes)
-  local _, a, r, l, v = struct.unpack(format_of(string.byte(bytes)), bytes)
+  if #bytes < CELL_BYTES_MIN then return make_unreadable(stock, field) end
+  local head = string.byte(bytes)
+  local format = format_of(head)
+  if #bytes ~= lengths[head] then return make_unreadable(stock, field) end
+  local _, a, r, l, v = struct.unpack(format, bytes)
+  if wide[head] and not is_countable(a, r, l, v) then return make_unreadable(stock, field) end
   return make_cell(stock, field, a, r, l, v)
 end
 
@@ -54,7 +82,8 @@ local function stock_of(sku)
 end
 
 local function is_known(s)
-  if s.known == nil then s.known = redis.call('HEXISTS', s.key, '') == 1 end
+  -- A key of another type is no SKU that nobody knows.
+  if s.known == nil then s.known = redis.pcall('HEXISTS', s.key, '') ~= 0 end
   return s.known
 end
 
@@ -62,7 +91,7 @@ end
 local function cell_of(s, field)
   local c = s.cells[field]
   if c == nil then
-    local bytes = redis.call('HGET', s.key, field)
+    local bytes = redis.pcall('HGET', s.key, field)
     if bytes then return decode_cell(s, field, bytes) end
     c = false
     s.cells[field] = c
@@ -70,21 +99,29 @@ local function cell_of(s, field)
   return c or nil
 end
 
+-- Where a hold has units there is a cell: one that is gone cannot be read either.
+local function cell_of_hold(s, field)
+  return cell_of(s, field) or { stock = s, field = field, a = 0, r = 0, l = 0, v = false }
+end
+
 local function new_cell(s, field)
   return make_cell(s, field, 0, 0, 0, 0)
 end
 
--- Reads every cell of the shared pool; `list` and `total` (of available) are there from then on.
+-- Reads every cell of the shared pool; `list` and `total` (of available) are there from then on, and
+-- `unreadable`, one of those that cannot be read (with the field '' when none can).
 local function load_all(s)
   if s.list then return end
-  local all = redis.call('HGETALL', s.key)
+  local all = redis.pcall('HGETALL', s.key)
   s.known, s.list, s.total = #all > 0, {}, 0
+  if all.err then s.known, s.unreadable = true, make_unreadable(s, '') end
   for i = 1, #all, 2 do
     local field = all[i]
     if field ~= '' and not string.find(field, '/', 1, true) then
       local c = s.cells[field] or decode_cell(s, field, all[i + 1])
       s.list[#s.list + 1] = c
       s.total = s.total + c.a
+      if is_unreadable(c) then s.unreadable = c end
     end
   end
 end

@@ -3,6 +3,9 @@
 -- LIMIT.cart_bytes stands in the twin hash `cart:`, and `hold:` keeps its head, so that one big cart
 -- does not turn a bucket of small records into a hash table.
 --
+-- What stands where a record should and is none (somebody wrote over it) is found with its bytes, and
+-- parse_hold() says nil; an operation that would rest on it is refused.
+--
 -- Gives: find_hold(generation, bucket, id), parse_hold(bytes), encode_hold(hold), save_hold(at,
 --        bytes), new_holds, write_holds(), add_due(second, at), write_due(); and for who has
 --        references packed already: due_of(second), add_due_piece(list, piece, count)
@@ -11,9 +14,13 @@ local found, dirty, dirty_count, due = {}, {}, 0, {}
 
 local function read_record(generation, bucket, id)
   local at = generation .. ':' .. bucket
-  local bytes = redis.call('HGET', prefix .. 'hold:' .. at, id)
-  if bytes and string.byte(bytes) >= LIMIT.cart_head_flag then
-    return redis.call('HGET', prefix .. 'cart:' .. at, id), true
+  local bytes = redis.pcall('HGET', prefix .. 'hold:' .. at, id)
+  -- The key is no hash.
+  if type(bytes) == 'table' then return '', false end
+  if bytes and (string.byte(bytes) or 0) >= LIMIT.cart_head_flag then
+    local cart = redis.pcall('HGET', prefix .. 'cart:' .. at, id)
+    -- The head itself when its cart is gone: then nobody can read it.
+    return type(cart) == 'string' and cart or bytes, true
   end
   return bytes, false
 end
@@ -37,13 +44,15 @@ local function find_hold(generation, bucket, id)
   return at
 end
 
-local function parse_hold(bytes)
+-- Dies where the bytes end early; nil when they are no record of any state, or too many.
+local function unpack_hold(bytes)
   local state, fingerprint, created, pos = struct.unpack('>Bc8I4', bytes)
   local h = { state = state, fingerprint = fingerprint, created = created, operations = '' }
   if state == STATE.closed then
     local count
     h.number, h.closed_by, count, pos = struct.unpack('>I4BB', bytes, pos)
     h.operations = string.sub(bytes, pos, pos + 8 * count - 1)
+    pos = pos + 8 * count
   elseif state == STATE.held or state == STATE.committed then
     local count, lines
     h.version, h.number, count, pos = struct.unpack('>I2I4B', bytes, pos)
@@ -60,8 +69,15 @@ local function parse_hold(bytes)
       end
       h.lines[i] = line
     end
+  elseif state ~= STATE.released and state ~= STATE.expired and state ~= STATE.operation then
+    return nil
   end
-  return h
+  return pos == #bytes + 1 and h or nil
+end
+
+local function parse_hold(bytes)
+  local is_whole, hold = pcall(unpack_hold, bytes)
+  return is_whole and hold or nil
 end
 
 local function encode_tombstone(h)

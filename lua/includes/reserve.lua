@@ -93,6 +93,14 @@ local function had(line, split)
   return sum
 end
 
+-- A cell of a line that is short, because of which nobody can say that there are too few units.
+local function unreadable_of(line)
+  if not line.cells then return line.stock.unreadable end
+  for i = 1, #line.cells do
+    if is_unreadable(line.cells[i]) then return line.cells[i] end
+  end
+end
+
 local function skip_lines(pos, count)
   for _ = 1, count do
     local _, _, preferences, behind = struct.unpack('>I2I4B', operations, pos)
@@ -129,7 +137,7 @@ local function find_unknown(lines)
   local outcome, lacking = nil, {}
   for i = 1, #lines do
     local line = lines[i]
-    if line.cells and #line.cells == 0 or line.stock.list and #line.stock.list == 0 then
+    if #(line.cells or line.stock.list) == 0 then
       local this = is_known(line.stock) and OUTCOME.unknown_warehouse or OUTCOME.unknown_sku
       -- A known SKU that was never received anywhere is sold out, not unknown.
       if this == OUTCOME.unknown_sku or line.cells then
@@ -178,10 +186,15 @@ local function reserve(flags, generation, bucket, id, pos)
   local fingerprint, ttl, attributes, count
   fingerprint, ttl, attributes, count, pos = struct.unpack('>c8I4I2c0I2', operations, pos)
   local at
-  if flags % 2 == FRESH then
+  if flags % 2 == FRESH and is_fresh then
     at = { id = id, bucket = bucket, generation = generation }
   else
     at = find_hold(generation, bucket, id)
+    local record = at.bytes and parse_hold(at.bytes)
+    if at.bytes and (not record or record.state == STATE.operation) then
+      answer_unreadable_record(id)
+      return skip_lines(pos, count)
+    end
     if at.bytes then
       if string.sub(at.bytes, 2, 9) ~= fingerprint then
         answer(OUTCOME.exists_with_different_payload)
@@ -201,13 +214,14 @@ local function reserve(flags, generation, bucket, id, pos)
     answer_short(unknown, lacking)
     return pos
   end
-  local takes, short = {}, {}
+  local takes, short, unreadable = {}, {}, nil
   for i = 1, count do
     local line, before = lines[i], #takes
     local wanted = line.units
     if partial then wanted = math.min(wanted, had(line, split)) end
     local got = take_line(takes, line, wanted, split)
     if got < line.units then
+      unreadable = unreadable or unreadable_of(line)
       if not partial then
         give_back(takes, before)
         got = had(line, split)
@@ -217,7 +231,13 @@ local function reserve(flags, generation, bucket, id, pos)
   end
   if #takes == 0 or (#short > 0 and not partial) then
     give_back(takes, 0)
-    if unknown then answer_short(unknown, lacking) else answer_short(OUTCOME.insufficient, short) end
+    if unknown then
+      answer_short(unknown, lacking)
+    elseif unreadable then
+      answer_unreadable(unreadable)
+    else
+      answer_short(OUTCOME.insufficient, short)
+    end
     return pos
   end
   answer_record(OUTCOME.created, false, hold_takes(at, fingerprint, ttl, attributes, lines, takes), short)

@@ -4,7 +4,7 @@
 -- into the entry and the deadlines as they came.
 --
 -- Gives: reserve_run(pos) -> pos behind the run
--- Wants: operations, skus, fields (submit.lua)
+-- Wants: operations, skus, fields, is_fresh (submit.lua)
 
 local REF_BYTES, ID_AT, ID_BYTES, FINGERPRINT_BYTES = 23, 6, 17, 8
 local RUN, STATE_HELD = 11, string.char(STATE.held)
@@ -12,7 +12,13 @@ local by_ttl = {}
 
 local function refuse_run(c, s)
   local outcome = OUTCOME.insufficient
-  if not c then outcome = is_known(s) and OUTCOME.unknown_warehouse or OUTCOME.unknown_sku end
+  if not is_fresh then
+    outcome = OUTCOME.undecided
+  elseif not c then
+    outcome = is_known(s) and OUTCOME.unknown_warehouse or OUTCOME.unknown_sku
+  elseif is_unreadable(c) then
+    outcome = OUTCOME.unreadable
+  end
   answer_count = answer_count + 1
   answers[answer_count] = struct.pack('>BI8', outcome, c and math.max(0, c.a) or 0)
 end
@@ -84,7 +90,7 @@ local function reserve_run(pos)
   local behind = attributes + attributes_bytes
   local s = stock_of(skus[sku + 1])
   local c = cell_of(s, fields[field + 1])
-  local held = c and math.min(count, math.max(0, math.floor(c.a / units))) or 0
+  local held = c and is_fresh and math.min(count, math.max(0, math.floor(c.a / units))) or 0
   answer_count = answer_count + 1
   answers[answer_count] = struct.pack('>I2', held)
   if held > 0 then

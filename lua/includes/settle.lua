@@ -13,7 +13,7 @@ local function read_settlement(kind, flags, pos)
   if kind == KIND.commit then op.number, pos = struct.unpack('>I4', operations, pos) end
   if has(flags, KEYED) then op.key, pos = struct.unpack('>c8', operations, pos) end
   if has(flags, RETAKE) then
-    op.hold_epoch, op.fingerprint, pos = struct.unpack('>I8c8', operations, pos)
+    op.hold_epoch, op.fingerprint, op.time_left, pos = struct.unpack('>I8c8I4', operations, pos)
   end
   if has(flags, ADOPT) then op.adopt, pos = struct.unpack('>I4c0', operations, pos) end
   if has(flags, LINES) then
@@ -68,7 +68,20 @@ local function seen_operation(hold, key)
   end
 end
 
-local function place_cell(p) return cell_of(stock_of(p.sku), p.field) end
+local function place_cell(p) return cell_of_hold(stock_of(p.sku), p.field) end
+
+-- True when a cell that units would leave cannot be read: then it is answered, and nothing has moved.
+-- `all`: also those of which nothing is named.
+local function is_stuck(places, all)
+  for i = 1, #places do
+    local c = place_cell(places[i])
+    if (all or places[i].take > 0) and is_unreadable(c) then
+      answer_unreadable(c)
+      return true
+    end
+  end
+  return false
+end
 
 local function log_change(type, at, body)
   add_change(struct.pack('>BBc0I2', type, #at.id, at.id, at.generation) .. body)
@@ -103,6 +116,7 @@ end
 local function commit_held(at, hold, op)
   local places, moves = all_places(hold), {}
   if not name_units(places, op.lines) then return answer(OUTCOME.exceeds_reservation) end
+  if is_stuck(places, true) then return end
   for i = 1, #places do
     local p = places[i]
     local c = place_cell(p)
@@ -119,14 +133,18 @@ local function commit_held(at, hold, op)
   answer_record(OUTCOME.committed, false, at.bytes)
 end
 
--- The hold is gone: takes the units that the lines name again, all or none.
+-- The hold is gone: takes the units that the lines name again, all or none; and only within the time
+-- of the commit, behind which its client may be told that they are lost, and refund. A clock of Redis
+-- that was set back since it was sent, so that lane time stands still, tells nobody how late it is.
 local function retake(at, op, fingerprint)
+  if now < sent_at or not is_within(op.time_left) then return answer(OUTCOME.undecided) end
   local taken = {}
   for i = 1, #op.lines do
     local line = op.lines[i]
     local c = cell_of(stock_of(line.sku), line.field)
     if not c or c.a < line.units then
       for k = 1, #taken do add_available(taken[k], op.lines[k].units) end
+      if c and is_unreadable(c) then return answer_unreadable(c) end
       return answer(OUTCOME.hold_lost)
     end
     add_available(c, -line.units)
@@ -200,6 +218,7 @@ local function release(at, hold, op)
   if state == STATE.committed then return answer_record(OUTCOME.already_committed, false, at.bytes) end
   local places = all_places(hold)
   if not name_units(places, op.lines) then return answer(OUTCOME.exceeds_reservation) end
+  if is_stuck(places) then return end
   free_places(places)
   remember(hold, op.key)
   local whole = nothing_left(places)
@@ -223,6 +242,7 @@ local function fulfil(at, hold, op)
   end
   local places = all_places(hold)
   if not name_units(places, op.lines) then return answer(OUTCOME.exceeds_reservation) end
+  if is_stuck(places) then return end
   for i = 1, #places do
     local p = places[i]
     local c = place_cell(p)
@@ -248,6 +268,10 @@ local function settle(kind, flags, generation, bucket, id, pos)
   local at = find_hold(generation, bucket, id)
   if not at.bytes then at.bytes = op.adopt end
   local hold = at.bytes and parse_hold(at.bytes)
+  if at.bytes and not hold then
+    answer_unreadable_record(id)
+    return pos
+  end
   if hold and hold.state == STATE.operation then hold = nil end
   local seen = hold and seen_operation(hold, op.key)
   if seen == 'same' then
@@ -276,7 +300,9 @@ local function extend(generation, bucket, id, pos)
   ttl, pos = struct.unpack('>I4', operations, pos)
   local at = find_hold(generation, bucket, id)
   local hold = at.bytes and parse_hold(at.bytes)
-  if not hold or hold.state == STATE.operation then
+  if at.bytes and not hold then
+    answer_unreadable_record(id)
+  elseif not hold or hold.state == STATE.operation then
     answer(OUTCOME.not_found)
   elseif hold.state ~= STATE.held then
     answer_record(SETTLED[hold.state], false, at.bytes)
@@ -301,7 +327,9 @@ end
 
 local function inspect(generation, bucket, id, pos)
   local at = find_hold(generation, bucket, id)
-  if at.bytes and string.byte(at.bytes) ~= STATE.operation then
+  if at.bytes and not parse_hold(at.bytes) then
+    answer_unreadable_record(id)
+  elseif at.bytes and string.byte(at.bytes) ~= STATE.operation then
     answer_record(OUTCOME.exists, false, at.bytes)
   else
     answer(OUTCOME.not_found)

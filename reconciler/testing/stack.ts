@@ -66,6 +66,7 @@ export function connectLane(redis: Redis): Lane {
       onBatch: () => undefined,
       onFenced: () => undefined,
       onStoreError: () => undefined,
+      onUnreadable: () => undefined,
     },
   });
 }

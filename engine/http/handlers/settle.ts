@@ -22,7 +22,10 @@ export function commitHandler(deps: ReservationDeps, present: Presenter): Handle
     if (named === undefined || isRetakeFaulty(exchange, body)) return;
     const asked = { operation: 'commit', isLevelPreferred: level !== undefined };
     settle(
-      { verb: 'commit', ...named, level, idempotencyKey, holdEpoch: body.hold_epoch },
+      {
+        ...{ verb: 'commit', ...named, level, idempotencyKey, holdEpoch: body.hold_epoch },
+        isAwaited: () => !exchange.aborted,
+      },
       deps,
       (answer) => present(exchange, answer, asked),
     );
@@ -42,8 +45,13 @@ export function settleHandler(
     const named = readNamed(exchange, body);
     if (named === undefined) return;
     const asked = { operation: verb, isLevelPreferred: level !== undefined };
-    settle({ verb, ...named, level, idempotencyKey, holdEpoch: undefined }, deps, (answer) =>
-      present(exchange, answer, asked),
+    settle(
+      {
+        ...{ verb, ...named, level, idempotencyKey, holdEpoch: undefined },
+        isAwaited: () => !exchange.aborted,
+      },
+      deps,
+      (answer) => present(exchange, answer, asked),
     );
   };
 }

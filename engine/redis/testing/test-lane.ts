@@ -18,6 +18,7 @@ import type {
   Operation,
   OperationResult,
   ReserveOperation,
+  Retake,
   SettleOperation,
   StockOperation,
 } from '../operation.ts';
@@ -91,6 +92,7 @@ export async function startTestLane(options: TestLaneOptions = {}): Promise<Test
         onBatch: () => undefined,
         onFenced: (reason) => fences.push(reason),
         onStoreError: () => undefined,
+        onUnreadable: () => undefined,
       },
     });
     lanes.push(made);
@@ -210,6 +212,19 @@ export function settle(
     ...more,
   };
 }
+
+/** A commit that may take the units of a gone hold again, for as long as a test may take. */
+export function retaking(
+  id: Buffer,
+  lines: Record<string, number>,
+  more: Partial<Retake> = {},
+): SettleOperation {
+  const untilMs = performance.now() + RETAKE_MS_MAX;
+  const retake = { holdEpoch: 1, fingerprint: FINGERPRINT, untilMs, ...more };
+  return settle('commit', id, lines, { retake, commitFingerprint: 3 });
+}
+
+const RETAKE_MS_MAX = 60_000;
 
 export function stockOperation(
   id: Buffer,

@@ -29,7 +29,12 @@ const END_PERSISTER = `
   SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE application_name = 'holdfast-persister' AND datname = current_database()`;
 /** Answers that decided nothing: the same again is right. */
-const AGAIN: ReadonlySet<string> = new Set(['fenced', 'overloaded', 'store_unavailable']);
+const AGAIN: ReadonlySet<string> = new Set([
+  'fenced',
+  'overloaded',
+  'undecided',
+  'store_unavailable',
+]);
 
 export interface City {
   readonly engine: TestEngine;

@@ -3,20 +3,21 @@ import type { Mutant } from './mutant.ts';
 
 const CONFIRMED = ['engine/redis/confirmed-scripts.int.test.ts'];
 
+const ROUNDS = ['engine/redis/confirmation-rounds.int.test.ts'];
+
 export const CONFIRMING_MUTANTS: readonly Mutant[] = [
   {
     name: 'wait-on-another-connection',
     breaks: 'I2: WAIT speaks of a connection that wrote nothing, and returns at once',
-    file: 'engine/redis/confirming-connections.ts',
+    file: 'engine/redis/confirmation-rounds.ts',
     edits: [
       {
-        find: '    await whenReady(made, READY_MS_MAX);\n',
+        find: '  const replies = commands(needed, waitMs).map(([name, ...args]) =>\n    inPipeline(pipeline, name, args),\n  );\n',
         replace:
-          '    await whenReady(made, READY_MS_MAX);\n    Object.assign(made, { other: made.duplicate({ enableOfflineQueue: true }) });\n',
-      },
-      {
-        find: 'inPipeline(pipeline, command, wanted).then(',
-        replace: '(redis as Redis & { other: Redis }).other.call(command, ...wanted).then(',
+          '  const { redis } = pipeline as unknown as { redis: Redis & { other?: Redis } };\n' +
+          '  redis.other ??= redis.duplicate({ enableOfflineQueue: true });\n' +
+          '  const { other } = redis;\n' +
+          '  const replies = commands(needed, waitMs).map(([name, ...args]) => other.call(name, ...args));\n',
       },
     ],
     tests: CONFIRMED,
@@ -27,11 +28,30 @@ export const CONFIRMING_MUTANTS: readonly Mutant[] = [
     file: 'engine/redis/confirmation.ts',
     edits: [
       {
-        find: "    isReached: (reply) => typeof reply === 'number' && reply >= quorum,\n",
-        replace: "    isReached: (reply) => typeof reply === 'number',\n",
+        find: "    typeof reply === 'number' && reply >= enough(needed);\n",
+        replace: "    typeof reply === 'number' && needed >= 0;\n",
       },
     ],
     tests: CONFIRMED,
+  },
+  {
+    name: 'take-a-majority-for-enough',
+    breaks: 'I2: the replica that Sentinel promotes may be the one that does not have it',
+    file: 'engine/redis/confirmation.ts',
+    edits: [
+      {
+        find: '(quorum === 0 ? 0 : Math.max(quorum, needed));\n',
+        replace: '(needed < 0 ? 0 : quorum);\n',
+      },
+    ],
+    tests: ROUNDS,
+  },
+  {
+    name: 'count-a-silent-replica-for-a-slow-one',
+    breaks: 'I2: one that has it and fell silent hides one in sync that does not have it',
+    file: 'lua/commands/confirm.lua',
+    edits: [{ find: '  if reached >= slowest then', replace: '  if reached == slowest then' }],
+    tests: ROUNDS,
   },
   {
     name: 'answer-a-retry-without-waiting',
@@ -51,9 +71,9 @@ export const CONFIRMING_MUTANTS: readonly Mutant[] = [
     file: 'engine/redis/confirmation.ts',
     edits: [
       {
-        find: '  return !isFenced(now) && now.epoch === before.epoch && now.seq >= before.seq;\n',
+        find: '  return isSameHistory(before, now) ? reader.u16() : undefined;\n',
         replace:
-          '  return isFenced(now) || (now.epoch === before.epoch && now.seq >= before.seq);\n',
+          '  if (isFenced(now)) return 0;\n  return isSameHistory(before, now) ? reader.u16() : undefined;\n',
       },
     ],
     tests: CONFIRMED,
