@@ -65,7 +65,7 @@ export interface RecoveryDeps {
   readonly crashPoint: CrashPoint;
   readonly limits: RecoveryLimits;
   /** Replicas that must have the copied state, so that they and the primary are a majority. */
-  readonly quorum: () => number;
+  readonly quorum: () => number | Promise<number>;
   /** Told about once a second while many rows are copied. */
   readonly onProgress: (progress: CopyProgress) => void;
   /** host:pid, for people who read the timeline. */

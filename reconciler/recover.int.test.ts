@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readPosition } from '../engine/postgres/position.ts';
 import { RECOVERY_LIMITS } from './claim.ts';
 import { Registry } from './registry.ts';
-import { showTerm } from './term.ts';
+import { parseTerm, showTerm } from './term.ts';
 import { dumpRedis } from './testing/dump.ts';
 import { believeOpen, dieHalfWay, loseTail, restart } from './testing/forge.ts';
 import { LOGS } from './testing/logs.ts';
@@ -16,6 +16,7 @@ import {
   type TestLog,
 } from './testing/recovering.ts';
 import { connectLane, KEYS, LANE, type Stack, startStack, trade } from './testing/stack.ts';
+import { claimNamedBy } from './unpark.ts';
 
 describe.each(LOGS)('over the $name log', ({ start }) => {
   let stack: Stack;
@@ -200,7 +201,7 @@ describe.each(LOGS)('over the $name log', ({ start }) => {
     expect(before).toBeDefined();
     // Nothing was dropped: what Redis has may be all that there is.
     expect((await stack.state.tail({ epoch: 0, seq: 0 }, 99)).entries.length).toBeGreaterThan(0);
-    expect(await registry.unpark(LANE)).toBe(true);
+    expect(await registry.unpark(await registry.read(LANE))).toBe(true);
     expect(await recoverOnce(recoveryDeps(stack, log))).toMatchObject({ outcome: 'parked' });
   });
 
@@ -211,8 +212,22 @@ describe.each(LOGS)('over the $name log', ({ start }) => {
     expect(report).toMatchObject({ outcome: 'parked', reason: expect.stringMatching(/1\.50/) });
     // The way out: give up what Redis holds.
     await stack.redis.flushall();
-    await new Registry(stack.database.pool).unpark(LANE);
+    const registry = new Registry(stack.database.pool);
+    expect(await registry.unpark(await registry.read(LANE))).toBe(true);
     await recovered();
+    await expectOpen(stack, log);
+  });
+
+  it('goes on above the term that Redis was claimed under, at once, when a person names it', async () => {
+    await inBusiness();
+    const claimed = 2 ** 32 + 50;
+    await stack.state.claim(claimed);
+    const registry = new Registry(stack.database.pool);
+    expect(await recoverOnce(recoveryDeps(stack, log))).toMatchObject({ outcome: 'parked' });
+    const parked = await registry.read(LANE);
+    expect(parseTerm(claimNamedBy(parked.outcome) ?? '')).toBe(claimed);
+    expect(await registry.unpark(parked, claimed)).toBe(true);
+    expect(await recovered()).toMatchObject({ outcome: 'opened', term: claimed + 1 });
     await expectOpen(stack, log);
   });
 

@@ -34,6 +34,7 @@ import type { RegistryRow } from './registry.ts';
 import { countRows } from './rows.ts';
 import { SignOfLife } from './sign-of-life.ts';
 import { showTerm } from './term.ts';
+import { describeForeignClaim } from './unpark.ts';
 
 export interface RecoveryReport {
   /** `superseded`: another recovery has won, or the ground has changed and one must start again. */
@@ -171,10 +172,7 @@ async function whyRefused(
   if (newest >= claimed) {
     return new RecoveryEnded('superseded', `Redis is claimed by term ${showTerm(claimed)}`);
   }
-  return new RecoveryEnded(
-    'parked',
-    `Redis was claimed under term ${showTerm(claimed)}, which this registry never gave (its newest is ${showTerm(term)}): PostgreSQL is an older copy, or another one. Bring the right PostgreSQL, or, to give up what Redis holds, empty this lane in Redis; then unpark the lane`,
-  );
+  return new RecoveryEnded('parked', describeForeignClaim(claimed, term));
 }
 
 /** Step 3. From here on PostgreSQL's position is final for all lower terms. */
@@ -283,7 +281,7 @@ async function copyTold(
 
 /** Step 6. Else a second failover would find replicas that have nothing of what was copied. */
 async function replicate(deps: RecoveryDeps, claim: Claim, journal: Journal): Promise<void> {
-  const wanted = deps.quorum();
+  const wanted = await deps.quorum();
   if (wanted === 0) return;
   await journal.step(
     'replicate',

@@ -97,15 +97,39 @@ describe('the registry', () => {
     const parked = await registry.read(LANE);
     expect(parked).toMatchObject({ state: 'parked', outcome: 'parked: PostgreSQL is behind' });
     expect(await registry.nextTerm(parked)).toBeUndefined();
-    expect(await registry.unpark(LANE)).toBe(true);
-    expect(await registry.unpark(LANE)).toBe(false);
+    expect(await registry.unpark(await registry.read(LANE))).toBe(true);
+    expect(await registry.unpark(await registry.read(LANE))).toBe(false);
     expect(showTerm(await nextTerm())).toBe('1.3');
+  });
+
+  it('unparks above a term that others gave, once, and only as it was seen', async () => {
+    const term = await nextTerm();
+    await registry.park(LANE, term);
+    const seen = await registry.read(LANE);
+    expect(await registry.unpark({ ...seen, term: term - 1 }, packTerm(1, 50))).toBe(false);
+    expect((await registry.read(LANE)).state).toBe('parked');
+    expect(await registry.unpark(seen, packTerm(1, 50))).toBe(true);
+    // Somebody who had seen the same comes too late.
+    expect(await registry.unpark(seen, packTerm(1, 90))).toBe(false);
+    expect(showTerm(await nextTerm())).toBe('1.51');
+  });
+
+  it('never unparks to a lower number, nor below what PostgreSQL has read', async () => {
+    for (let i = 0; i < 3; i++) await nextTerm();
+    await registry.park(LANE, packTerm(1, 3));
+    expect(await registry.unpark(await registry.read(LANE), packTerm(1, 2))).toBe(true);
+    const term = await nextTerm();
+    expect(showTerm(term)).toBe('1.4');
+    await carryTerm(packTerm(1, 8));
+    await registry.park(LANE, term);
+    expect(await registry.unpark(await registry.read(LANE), packTerm(1, 6))).toBe(true);
+    expect(showTerm(await nextTerm())).toBe('1.9');
   });
 
   it('unparks what the persister has stopped too', async () => {
     await database.pool.query(`UPDATE positions SET parked = 'entry 3-1 cannot be read'`);
     expect((await registry.read(LANE)).position.parked).toBe('entry 3-1 cannot be read');
-    expect(await registry.unpark(LANE)).toBe(true);
+    expect(await registry.unpark(await registry.read(LANE))).toBe(true);
     expect((await registry.read(LANE)).position.parked).toBeUndefined();
   });
 

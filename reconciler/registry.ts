@@ -132,18 +132,25 @@ export class Registry {
   }
 
   /**
-   * A person has looked: the lane may be recovered again, and the persister go on. False when it
-   * was not parked.
+   * A person has looked: the lane may be recovered again, and the persister go on. With `above` the
+   * next number is above that one too, and above all that PostgreSQL has read in the log: it is the
+   * term under which Redis was claimed, and this registry never gave. False when the lane is no longer
+   * parked as it was `seen`.
    */
-  async unpark(lane: number): Promise<boolean> {
+  async unpark(seen: Pick<RegistryRow, 'lane' | 'term'>, above = 0): Promise<boolean> {
     const { rows } = await this.#pool.query<{ count: number }>(
-      `WITH stopped AS (
-         UPDATE positions SET parked = NULL WHERE lane = $1 AND parked IS NOT NULL RETURNING lane),
+      `WITH same AS (
+         SELECT l.lane, l.state FROM lanes l WHERE l.lane = $1 AND l.term = $2 FOR UPDATE),
+       stopped AS (
+         UPDATE positions p SET parked = NULL FROM same
+         WHERE p.lane = same.lane AND p.parked IS NOT NULL RETURNING p.lane),
        parked AS (
-         UPDATE lanes SET state = 'recovering', updated_at = clock_timestamp()
-         WHERE lane = $1 AND state = 'parked' RETURNING lane)
+         UPDATE lanes l SET state = 'recovering', updated_at = clock_timestamp(),
+           term = CASE WHEN $3 > l.term THEN greatest($3, p.term, p.epoch) ELSE l.term END
+         FROM same, positions p
+         WHERE l.lane = same.lane AND same.state = 'parked' AND p.lane = l.lane RETURNING l.lane)
        SELECT (SELECT count(*) FROM stopped) + (SELECT count(*) FROM parked) AS count`,
-      [lane],
+      [seen.lane, seen.term, above],
     );
     return (rows[0]?.count ?? 0) > 0;
   }

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { counterOf, packTerm, showTerm, TIMELINE_MAX, termAfter, timelineOf } from './term.ts';
+import {
+  counterOf,
+  packTerm,
+  parseTerm,
+  showTerm,
+  TIMELINE_MAX,
+  termAfter,
+  timelineOf,
+} from './term.ts';
 
 describe('terms', () => {
   it('hold timeline and counter exactly, up to the highest of both', () => {
@@ -16,6 +24,15 @@ describe('terms', () => {
     expect(showTerm(promoted)).toBe('2.3');
     // A dump restored into a new cluster: the registry has seen a later timeline than the server.
     expect(showTerm(termAfter(promoted, 1))).toBe('2.4');
+  });
+
+  it('are read as they are shown', () => {
+    for (const term of [0, packTerm(1, 6), packTerm(TIMELINE_MAX, 2 ** 32 - 1)]) {
+      expect(parseTerm(showTerm(term))).toBe(term);
+    }
+    for (const text of ['', '1', '1.', '1.6.2', '-1.6', '1.4294967296', '2097152.1', '1.6 ']) {
+      expect(parseTerm(text), text).toBeUndefined();
+    }
   });
 
   it('refuse what they cannot hold', () => {

@@ -46,3 +46,11 @@ export function termAfter(term: number, timeline: number): number {
 export function showTerm(term: number): string {
   return `${timelineOf(term)}.${counterOf(term)}`;
 }
+
+/** What `showTerm` wrote; undefined when it is something else. */
+export function parseTerm(text: string): number | undefined {
+  const [, timeline, counter] = /^(\d{1,7})\.(\d{1,10})$/.exec(text) ?? [];
+  if (timeline === undefined || counter === undefined) return undefined;
+  const isTerm = Number(timeline) <= TIMELINE_MAX && Number(counter) < COUNTER_SPAN;
+  return isTerm ? packTerm(Number(timeline), Number(counter)) : undefined;
+}

@@ -146,7 +146,10 @@ describe('runOnce', () => {
       });
     }
     await stack.redis.flushall();
-    await new Registry(stack.database.pool).unpark(LANE);
+    {
+      const registry = new Registry(stack.database.pool);
+      expect(await registry.unpark(await registry.read(LANE))).toBe(true);
+    }
     expect(await watcher.runOnce(never())).toMatchObject({ report: { outcome: 'opened' } });
   });
 

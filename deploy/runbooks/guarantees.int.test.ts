@@ -69,8 +69,9 @@ async function openPlace(deployment: string): Promise<Place> {
     KAFKA_BROKERS: kafka?.brokers.join(',') ?? '',
     HOLDFAST_PORT: '0',
     HOLDFAST_LOG_LEVEL: 'silent',
-    // Each cell that says unknown waits for this long.
-    HOLDFAST_DURABILITY_WAIT_MS: '1000',
+    // Each cell that says unknown waits for this long; a group's say none, but a replica that is gone
+    // is waited for until it is out of sync.
+    HOLDFAST_DURABILITY_WAIT_MS: isGroup ? '30000' : '1000',
   };
   const place: Place = {
     ...(redis && { redis }),
@@ -161,6 +162,24 @@ async function takeDown(down: string, place: Place): Promise<() => Promise<unkno
         await group?.settled();
       };
     }
+    case 'one replica, hanging': {
+      const primary = await group?.primary();
+      const replica = group?.nodes.find(({ index }) => index !== primary?.index);
+      replica?.pause('data');
+      return async () => {
+        replica?.resume('data');
+        await group?.settled();
+      };
+    }
+    case 'all replicas': {
+      const primary = await group?.primary();
+      const replicas = group?.nodes.filter(({ index }) => index !== primary?.index) ?? [];
+      await Promise.all(replicas.map((each) => each.kill('SIGKILL', 'data')));
+      return async () => {
+        await Promise.all(replicas.map((each) => each.restart()));
+        await group?.settled();
+      };
+    }
     case 'a majority of the Sentinels': {
       const [one, two] = group?.nodes ?? [];
       await Promise.all([one?.kill('SIGKILL', 'sentinel'), two?.kill('SIGKILL', 'sentinel')]);
@@ -188,8 +207,8 @@ async function prepare(place: Place): Promise<Prepared> {
     return String(answer.body.reservation_id);
   };
   await until('it sells', async () => {
-    const { status } = await callUrl(place.url, 'GET', '/readyz');
-    return status === 200;
+    const { body } = await callUrl(place.url, 'GET', '/readyz');
+    return body.status === 'ready';
   });
   await must('PUT', 'warehouses/LON', { name: 'London', time_zone: 'Europe/London' });
   await must('PUT', 'products/MUG', { name: 'Mug' });

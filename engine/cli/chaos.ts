@@ -146,7 +146,8 @@ function requireGroup(directory: string) {
 
 async function requireEngine(url: string): Promise<void> {
   const response = await fetch(new URL('/readyz', url)).catch(() => undefined);
-  if (response?.ok === true) return;
+  const said: unknown = await response?.json().catch(() => undefined);
+  if ((said as { status?: unknown } | undefined)?.status === 'ready') return;
   throw new CommandError(
     `No engine is ready at ${url} (/readyz): start one with holdfast dev --sentinel`,
     EXIT.unavailable,

@@ -21,6 +21,8 @@ export interface LogRoleOptions {
   readonly state: LaneState;
   /** Shown to Kafka. */
   readonly name: string;
+  /** How long Kafka may take to answer. */
+  readonly waitMs?: number;
 }
 
 export interface LogRole {
@@ -38,6 +40,7 @@ export interface LogRole {
 /** A fresh broker takes seconds to answer. */
 const KAFKA_WAIT_MS = 30_000;
 
+/** Rejects when Kafka does not answer (runtime/unreachable.ts), or its topic has another shape. */
 export async function startLogRole(options: LogRoleOptions): Promise<LogRole> {
   return options.config.kafkaBrokers.length > 0 ? startKafkaLog(options) : embeddedLog(options);
 }
@@ -52,14 +55,15 @@ function embeddedLog({ pool, state }: LogRoleOptions): LogRole {
   };
 }
 
-async function startKafkaLog({ config, log, pool, state, name }: LogRoleOptions): Promise<LogRole> {
+async function startKafkaLog(options: LogRoleOptions): Promise<LogRole> {
+  const { config, log, pool, state, name, waitMs = KAFKA_WAIT_MS } = options;
   const kafka = connectKafka({
     brokers: config.kafkaBrokers,
     clientId: name,
     onLog: (level, message, details) => log[level]({ kafka: details }, message),
   });
   const topic = config.logTopic;
-  await ensureTopic(kafka, { topic, partitions: LANES }, KAFKA_WAIT_MS);
+  await ensureTopic(kafka, { topic, partitions: LANES }, waitMs);
   const writer = createKafkaWriter({ kafka, topic });
   return {
     form: 'kafka',

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { packageRoot } from '../../deploy/local/paths.ts';
 import { SchemaError } from '../../persister/migrate.ts';
-import { NoPrimaryError } from '../postgres/primary.ts';
 import { ConfigError } from '../runtime/config.ts';
 import { SettingsError } from '../runtime/finding.ts';
 import { ListenError } from '../runtime/listen-error.ts';
+import { isRefused, isUnreachable, reasonOf } from '../runtime/unreachable.ts';
 import { CommandError, EXIT } from './api.ts';
 import { auditCommand } from './audit.ts';
 import { benchCommand } from './bench.ts';
@@ -91,16 +91,16 @@ function explain(error: unknown): number {
   }
   if (isUnreachable(error)) {
     process.stderr.write(
-      `A store cannot be reached: ${error.message}. Check REDIS_URL, DATABASE_URL and KAFKA_BROKERS.\n`,
+      `A store cannot be reached: ${reasonOf(error)}. Check REDIS_URL, DATABASE_URL and KAFKA_BROKERS.\n`,
     );
     return EXIT.unavailable;
   }
+  if (isRefused(error)) {
+    process.stderr.write(
+      `A store does not let us in: ${error.message}. Correct user, password and database in REDIS_URL or DATABASE_URL.\n`,
+    );
+    return EXIT.usage;
+  }
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   return 1;
-}
-
-function isUnreachable(error: unknown): error is Error {
-  const isRefused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
-  if (isRefused || error instanceof NoPrimaryError) return true;
-  return error instanceof Error && /is not ready after/.test(error.message);
 }

@@ -7,17 +7,27 @@ import { CAUSES } from '../../reconciler/reconcile/causes.ts';
 import { renderHtml } from '../../reconciler/reconcile/html.ts';
 import { UnknownSkus } from '../../reconciler/reconcile/known-skus.ts';
 import { LaneClosed } from '../../reconciler/reconcile/lane-look.ts';
+import type { OutsideLog } from '../../reconciler/reconcile/log-look.ts';
 import { type ReconcileGauges, registerGauges } from '../../reconciler/reconcile/metrics.ts';
 import type { Progress, ReconcileOptions } from '../../reconciler/reconcile/reconcile.ts';
-import { type ReconcileReport, renderReport } from '../../reconciler/reconcile/report.ts';
-import { run, runOnce, type ScheduleDeps } from '../../reconciler/reconcile/schedule.ts';
+import { isLevel, type ReconcileReport, renderReport } from '../../reconciler/reconcile/report.ts';
+import {
+  FULL_EVERY,
+  run,
+  runOnce,
+  type Schedule,
+  type ScheduleDeps,
+} from '../../reconciler/reconcile/schedule.ts';
 import { StoredBehind } from '../../reconciler/reconcile/stored.ts';
+import { readBounds } from '../kafka/bounds.ts';
+import { connectKafka } from '../kafka/connect.ts';
+import { LOG_TOPIC } from '../log/event-log.ts';
 import { createPool } from '../postgres/pool.ts';
 import { connectRedis, whenReady } from '../redis/connect.ts';
 import { LANES } from '../redis/keys.ts';
 import { crashPointFrom } from '../runtime/crash-point.ts';
 import { CommandError } from './api.ts';
-import { findTargets } from './audit.ts';
+import { type AuditTargets, findTargets } from './audit.ts';
 import { createRoleMeter } from './role-metrics.ts';
 
 /** The command's own: a schedule's monitor must tell drift from "could not compare". */
@@ -30,6 +40,9 @@ deadlines; and within PostgreSQL balances, ledger and lines. It prints a plan, a
 Each repair is guarded by what was seen, goes through the lane's log, and is remembered by the ledger with the
 reason "reconcile: <cause>". Running it again changes nothing. What cannot be decided is left alone, and told.
 Each run is kept in the table reconciliations. Without options and variables it looks at the local stack.
+Where Kafka is the log it is asked whether it is still the one that PostgreSQL has read. --since compares what
+PostgreSQL changed since then, so what was edited in Redis alone is not seen, and the report says so; with --every the
+span counts back from each run, and every sixth run (--full-every), the first among them, compares everything.
 
 Causes:
 ${Object.entries(CAUSES)
@@ -38,14 +51,16 @@ ${Object.entries(CAUSES)
 
 Exit codes:
   0  nothing differs; with --apply: nothing is left
-  1  something differs, or is left
-  2  the stores could not be compared (the lane is closed, PostgreSQL is behind, a store is away), or usage
+  1  something differs, or is left, or the log is another one
+  2  not everything could be compared (the lane is closed, PostgreSQL is behind, a store is away), or usage; a Kafka
+     that is away is said, and the rest compared and told
 
 Examples:
   $ holdfast reconcile                          what differs, and what would be done
   $ holdfast reconcile --apply --html drift.html
   $ holdfast reconcile --sku TEA --sku CUP --since 2h --json | jq '.by_cause'
   $ holdfast reconcile --every 10m --apply      stay, and repair every ten minutes
+  $ holdfast reconcile --every 1m --since 10m --full-every 60     what changes each minute, all of it each hour
   $ HOLDFAST_METRICS_PORT=9471 holdfast reconcile --every 10m     the drift gauges at /metrics`;
 
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -58,7 +73,9 @@ interface Options {
   readonly dir?: string;
   readonly apply?: boolean;
   readonly sku?: readonly string[];
-  readonly since?: number;
+  readonly since?: Since;
+  readonly fullEvery?: number;
+  readonly kafkaBrokers?: string;
   readonly json?: boolean;
   readonly html?: string;
   readonly lane: number;
@@ -76,11 +93,17 @@ export function reconcileCommand(): Command {
       readSince,
     )
     .option('--every <interval>', 'run again and again: 30s, 10m, 1h', readDuration)
+    .option(
+      '--full-every <n>',
+      `with --every and --since: each n-th run compares everything (default: ${FULL_EVERY})`,
+      readCount,
+    )
     .option('--json', 'print the report as one JSON object')
     .option('--html <file>', 'write the report as one HTML file too')
     .option('--lane <n>', 'the lane', readLane, 0)
     .option('--redis-url <url>', 'else REDIS_URL')
     .option('--database-url <url>', 'else DATABASE_URL')
+    .option('--kafka-brokers <list>', 'host:port,... where Kafka is the log; else KAFKA_BROKERS')
     .option('--dir <directory>', "else the local stack's data in this directory")
     .addHelpText('after', HELP)
     .action(command);
@@ -106,13 +129,27 @@ export function readDuration(text: string): number {
   return ms;
 }
 
-/** A duration back from now, or a time as ISO 8601 has it; in ms since 1970. */
-export function readSince(text: string): number {
-  if (/^\d+[smhd]$/.test(text)) return Date.now() - readDuration(text);
-  const time = Date.parse(text);
-  if (Number.isNaN(time))
+/** A time, in ms since 1970, and the span back to it where it was given as one. */
+export interface Since {
+  readonly timeMs: number;
+  readonly spanMs?: number;
+}
+
+/** A duration back from now, or a time as ISO 8601 has it. */
+export function readSince(text: string): Since {
+  if (/^\d+[smhd]$/.test(text)) {
+    const spanMs = readDuration(text);
+    return { timeMs: Date.now() - spanMs, spanMs };
+  }
+  const timeMs = Date.parse(text);
+  if (Number.isNaN(timeMs))
     throw new InvalidArgumentError('want 15m, 2h, 3d, or 2026-11-21T18:00:00Z.');
-  return time;
+  return { timeMs };
+}
+
+function readCount(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('want a whole number above 0.');
+  return Number(text);
 }
 
 function readLane(text: string): number {
@@ -124,6 +161,16 @@ function readLane(text: string): number {
 }
 
 async function command(options: Options): Promise<void> {
+  const { every, since, fullEvery } = options;
+  if (every !== undefined && since !== undefined && since.spanMs === undefined) {
+    throw new CommandError(
+      '--every with --since wants a span (--since 2h): each run looks back from its own start',
+      EXIT_NOT_COMPARED,
+    );
+  }
+  if (fullEvery !== undefined && (every === undefined || since === undefined)) {
+    throw new CommandError('--full-every goes with --every and --since', EXIT_NOT_COMPARED);
+  }
   if (options.html !== undefined) requireWritable(options.html);
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -131,12 +178,15 @@ async function command(options: Options): Promise<void> {
   }
   await withDeps(options, stopping.signal, async (deps) => {
     if (options.every === undefined) await once(deps);
-    else await schedule(deps, options.every, stopping.signal);
+    else {
+      const spans = { sinceMs: options.since?.spanMs, fullEvery: options.fullEvery ?? FULL_EVERY };
+      await schedule(deps, { everyMs: options.every, ...spans }, stopping.signal);
+    }
   });
 }
 
 /** The role: it shows its gauges at HOLDFAST_METRICS_PORT, like the others that serve no HTTP. */
-async function schedule(deps: ScheduleDeps, everyMs: number, signal: AbortSignal): Promise<void> {
+async function schedule(deps: ScheduleDeps, when: Schedule, signal: AbortSignal): Promise<void> {
   const meter = createRoleMeter();
   const gauges: ReconcileGauges = registerGauges(meter.metrics.gauge);
   const port = process.env.HOLDFAST_METRICS_PORT;
@@ -156,7 +206,7 @@ async function schedule(deps: ScheduleDeps, everyMs: number, signal: AbortSignal
     },
   };
   try {
-    await run(watched, everyMs, signal);
+    await run(watched, when, signal);
   } finally {
     await served.close();
   }
@@ -164,7 +214,8 @@ async function schedule(deps: ScheduleDeps, everyMs: number, signal: AbortSignal
 
 async function once(deps: ScheduleDeps): Promise<void> {
   const report = await runOnce(deps);
-  if (report.left > 0) process.exitCode = EXIT_DIFFERENT;
+  if (!isLevel(report)) process.exitCode = EXIT_DIFFERENT;
+  else if (report.log.state === 'not_seen') process.exitCode = EXIT_NOT_COMPARED;
 }
 
 function print(report: ReconcileReport, options: Options): void {
@@ -227,7 +278,8 @@ async function withDeps(
   const told: ReconcileOptions = {
     apply: options.apply === true,
     ...(options.sku !== undefined && { skus: options.sku }),
-    ...(options.since !== undefined && { sinceMs: options.since }),
+    // A schedule counts back from each of its runs.
+    ...(options.since !== undefined && !isScheduled && { sinceMs: options.since.timeMs }),
   };
   try {
     await whenReady(redis, CONNECT_TIMEOUT_MS);
@@ -238,6 +290,7 @@ async function withDeps(
       lane: options.lane,
       signal,
       options: told,
+      log: outsideLog(targets, options.lane),
       crash: crashPointFrom(process.env),
       onProgress: progressLine(),
       onReport: (report) => print(report, options),
@@ -251,6 +304,19 @@ async function withDeps(
     redis.disconnect();
     await pool.end();
   }
+}
+
+/** Undefined where the log is the stream in Redis. */
+function outsideLog(
+  { kafkaBrokers: brokers, logTopic: topic = LOG_TOPIC }: AuditTargets,
+  lane: number,
+): OutsideLog | undefined {
+  if (brokers.length === 0) return undefined;
+  const kafka = connectKafka({ brokers, clientId: 'holdfast-reconcile', onLog: () => undefined });
+  return {
+    name: `Kafka topic ${topic} at ${brokers.join(',')}`,
+    bounds: () => readBounds(kafka, topic, lane),
+  };
 }
 
 function explain(error: unknown): unknown {

@@ -1,11 +1,16 @@
 /** `holdfast dev|serve|relay|persist|recover|migrate`: the processes. */
 import { Command, Option } from 'commander';
 import type { LogChoice } from '../../deploy/local/stack.ts';
+import { parseTerm, showTerm } from '../../reconciler/term.ts';
 import { type Config, readConfig } from '../runtime/config.ts';
+import { requireFree } from '../runtime/listen-error.ts';
 import { createLogger } from '../runtime/log.ts';
+import { untilThere, WaitEnded } from '../runtime/unreachable.ts';
+import { CommandError, EXIT } from './api.ts';
 import { requireSettings } from './check-settings.ts';
 import {
   type Role,
+  type RoleOptions,
   runMigrations,
   startAll,
   startPersist,
@@ -22,6 +27,9 @@ REDIS_URL and DATABASE_URL name the stores; KAFKA_BROKERS the log (without it th
 A Redis group is named by its Sentinels: redis+sentinel://host:port,host:port/NAME[?password=...].
 The settings of all servers are checked first (holdfast check); HOLDFAST_SETTINGS_CHECK=warn starts in spite of them.
 Further settings are HOLDFAST_... variables; a wrong one is named with what it may be.`;
+const WAITS = `
+A store that is away is waited for, and said: the engine answers meanwhile with what PostgreSQL knows, once that is
+there. A wrong password, database or schema ends it at once.`;
 const EXIT_CODES = `
 Exit codes: 0 ended by a signal; 1 failed, with the reason on stderr; 2 usage or environment`;
 
@@ -35,7 +43,11 @@ export function roleCommands(): Command[] {
     role('persist', 'the log to PostgreSQL', () => hold('persister', startPersist)),
     role('recover', 'closes, repairs and opens the lane when it needs it', recover)
       .option('--watch', 'stay, and recover whenever it is needed (the default)')
-      .option('--unpark', 'a person has looked: let a parked lane be recovered, and end'),
+      .option('--unpark', 'a person has looked: let a parked lane be recovered, and end')
+      .option(
+        '--above <term>',
+        'with --unpark: this PostgreSQL is the right one; go on above the term that Redis carries',
+      ),
     role('migrate', 'bring the database to this schema', migrateOnce),
   ];
 }
@@ -49,7 +61,7 @@ function role(
     .description(description)
     .addHelpText(
       'after',
-      `${STORES}\n${EXIT_CODES}\n\nExample:\n  $ eval "$(holdfast stack env)" && holdfast ${name}`,
+      `${STORES}\n${name === 'migrate' ? '' : `${WAITS}\n`}${EXIT_CODES}\n\nExample:\n  $ eval "$(holdfast stack env)" && holdfast ${name}`,
     )
     .action(action);
 }
@@ -87,6 +99,8 @@ interface DevOptions extends TopologyOptions {
 }
 
 async function runDev({ port, host, dir, ...wanted }: DevOptions): Promise<void> {
+  // A port that is wrong altogether is told with the rest of the configuration.
+  if (/^\d{1,5}$/.test(port) && Number(port) < 65_536) await requireFree(host, Number(port));
   const stack = await startStackWithProgress({
     ...wanted,
     ...(dir !== undefined && { directory: dir }),
@@ -120,35 +134,82 @@ function configure(
   });
 }
 
+/** Listens as soon as PostgreSQL is there; sells when Redis is. */
 async function serve(options: { port?: string; host?: string }): Promise<void> {
   const config = configure(process.env, options);
+  await requireFree(config.host, config.port);
   const log = createLogger('engine', config.logLevel);
-  await requireSettings(config, log);
-  const serving = await startServe({ config, log });
-  const kind = config.kafkaBrokers.length > 0 ? 'kafka' : 'embedded';
-  process.stdout.write(`${readyLine(serving.url, kind)}\n`);
-  await untilSignal();
-  await serving.close();
+  await untilEnded(async (signal) => {
+    const { unreachable } = await untilThere({ what: 'the stores', log, signal }, () =>
+      requireSettings(config, log, ['postgres']),
+    );
+    const isRedisAway = unreachable.some(({ store }) => store === 'redis');
+    const serving = await startServe({
+      ...{ config, log, signal },
+      ...(isRedisAway && { requireRedis: () => requireSettings(config, log, ['redis']) }),
+    });
+    const kind = config.kafkaBrokers.length > 0 ? 'kafka' : 'embedded';
+    const isWhole = serving.engine.support !== undefined;
+    process.stdout.write(
+      isWhole
+        ? `${readyLine(serving.url, kind)}\n`
+        : `holdfast answers at ${serving.url} and waits for Redis (log: ${kind})\n`,
+    );
+    return { close: () => serving.close(), failed: serving.engine.whole };
+  });
 }
 
-async function hold(
-  name: string,
-  start: (options: { config: Config; log: ReturnType<typeof createLogger> }) => Promise<Role>,
-): Promise<void> {
+async function hold(name: string, start: (options: RoleOptions) => Promise<Role>): Promise<void> {
   const config = configure(process.env, {});
   const log = createLogger(name, config.logLevel);
-  await requireSettings(config, log);
-  const running = await start({ config, log });
-  process.stdout.write(`holdfast ${name} runs\n`);
-  await untilSignal();
-  await running.close();
+  await untilEnded(async (signal) => {
+    await untilThere({ what: 'the stores', log, signal }, () => requireSettings(config, log));
+    const running = await start({ config, log, signal });
+    process.stdout.write(`holdfast ${name} runs\n`);
+    return { close: () => running.close(), failed: Promise.resolve() };
+  });
 }
 
-async function recover(options: { unpark?: string | true }): Promise<void> {
-  if (options.unpark === undefined) return hold('recovery', startRecover);
+interface Held extends Role {
+  /** Rejects when it cannot go on. */
+  readonly failed: Promise<void>;
+}
+
+/** From the start to a signal, which also ends a start that still waits for a store. */
+async function untilEnded(start: (signal: AbortSignal) => Promise<Held>): Promise<void> {
+  const stopping = new AbortController();
+  const signalled = untilSignal().then(() => stopping.abort());
+  let held: Held;
+  try {
+    held = await start(stopping.signal);
+  } catch (error) {
+    // What was being tried ends by its own bound; nothing has begun that must be ended in order.
+    if (error instanceof WaitEnded) process.exit();
+    throw error;
+  }
+  try {
+    await Promise.race([signalled, held.failed.then(() => signalled)]);
+  } finally {
+    await held.close();
+  }
+}
+
+async function recover(options: { unpark?: string | true; above?: string }): Promise<void> {
+  const { unpark, above } = options;
+  if (unpark === undefined && above === undefined) return hold('recovery', startRecover);
+  const term = above === undefined ? undefined : parseTerm(above);
+  if (unpark === undefined || (above !== undefined && term === undefined)) {
+    throw new CommandError('--above <term> goes with --unpark; a term is like 1.6', EXIT.usage);
+  }
   const config = configure(process.env, {});
-  const isDone = await unparkLane({ config, log: createLogger('recovery', config.logLevel) });
-  process.stdout.write(isDone ? 'unparked: recovery will go on\n' : 'the lane is not parked\n');
+  const log = createLogger('recovery', config.logLevel);
+  const plan = await unparkLane({ config, log, above: term });
+  if (plan.kind === 'refuse') throw new CommandError(plan.reason, EXIT.refused);
+  if (plan.kind === 'not_parked') process.stdout.write('the lane is not parked\n');
+  else {
+    const number = plan.above === undefined ? '' : `, numbered above ${showTerm(plan.above)}`;
+    process.stdout.write(`unparked: recovery will go on${number}\n`);
+  }
 }
 
 async function migrateOnce(): Promise<void> {

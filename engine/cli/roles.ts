@@ -9,27 +9,41 @@ import { showProgress } from '../../reconciler/copy-progress.ts';
 import { registerLaneMetrics } from '../../reconciler/lanes/metrics.ts';
 import type { LaneSources } from '../../reconciler/lanes/status.ts';
 import { Registry } from '../../reconciler/registry.ts';
+import { parseTerm } from '../../reconciler/term.ts';
+import { claimNamedBy, planUnpark, type UnparkPlan } from '../../reconciler/unpark.ts';
 import { LaneWatcher, WATCH_LIMITS, type WatchReport } from '../../reconciler/watch.ts';
 import { createEngine, type Engine } from '../engine.ts';
+import { registerReadiness } from '../http/handlers/health.ts';
 import { apiRoutes } from '../http/routes.ts';
 import { type HttpServer, startHttpServer } from '../http/server.ts';
+import { pause } from '../log/pause.ts';
 import { createPool, type Pool } from '../postgres/pool.ts';
 import { connectRedis, whenReady } from '../redis/connect.ts';
 import { quorumOf } from '../redis/durability-support.ts';
 import { laneScripts } from '../redis/lane-scripts.ts';
 import type { LaneState } from '../redis/lane-state.ts';
 import { whyNotPrimary } from '../redis/majority.ts';
+import { openRedisSource } from '../redis/open-source.ts';
 import { countReplicas } from '../redis/replica-count.ts';
+import type { RedisSource } from '../redis/source.ts';
 import type { Config } from '../runtime/config.ts';
 import { crashPointFrom } from '../runtime/crash-point.ts';
 import type { Logger } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
+import { untilThere } from '../runtime/unreachable.ts';
 import { type LogRole, startLogRole } from './log-role.ts';
 import { createRoleMeter, persisterMetrics, relayMetrics } from './role-metrics.ts';
 
 const LANE = 0;
+/** Behind every entry that can be: then `tail` reads none. */
+const NO_ENTRIES = { epoch: Number.MAX_SAFE_INTEGER, seq: 0 };
 const GRACE_MS = 5_000;
-const STORE_WAIT_MS = 10_000;
+/** One look at whether Redis is there; it is tried again until the role is ended. */
+const REDIS_TRY_MS = 2_000;
+/** The same of Kafka. */
+const KAFKA_TRY_MS = 5_000;
+/** How long a start waits for a Redis that is there, before it goes on without it. */
+const WHOLE_MS_MAX = 10_000;
 
 export interface Role {
   close(): Promise<void>;
@@ -38,6 +52,10 @@ export interface Role {
 export interface RoleOptions {
   readonly config: Config;
   readonly log: Logger;
+  /** Ends a start that waits for a store: it then rejects with WaitEnded. */
+  readonly signal?: AbortSignal | undefined;
+  /** Where Redis is: one for a process, so that each Sentinel is asked by it once. */
+  readonly source?: RedisSource | undefined;
 }
 
 /** Brings the database to this release's schema; names the migrations that ran. */
@@ -56,15 +74,23 @@ export interface Serving extends Role {
   readonly http: HttpServer;
 }
 
-/** Engine and HTTP. */
-export async function startServe(
-  options: RoleOptions & { readonly onFenced?: () => void },
-): Promise<Serving> {
-  const { config, log } = options;
+export interface ServeOptions extends RoleOptions {
+  readonly onFenced?: () => void;
+  /** Called when a Redis that was away has answered, before anything is sold there. */
+  readonly requireRedis?: (() => Promise<unknown>) | undefined;
+}
+
+/**
+ * Engine and HTTP. Waits for PostgreSQL; listens without Redis, which `engine.whole` waits for, but
+ * gives one that is there the time to answer, so that who starts it may sell at once.
+ */
+export async function startServe(options: ServeOptions): Promise<Serving> {
+  const { config, log, signal } = options;
   const metrics = createMetrics({ processMetrics: true });
+  await waitForSchema(options, 'holdfast-engine');
   const engine = await createEngine({ ...options, metrics });
   try {
-    await requireSchema(engine.pool);
+    registerReadiness(metrics, engine);
     const http = await startHttpServer({
       routes: apiRoutes(engine, { currency: config.currency }),
       host: config.host,
@@ -76,18 +102,38 @@ export async function startServe(
         onError: (error, requestId) => log.error({ err: error, request_id: requestId }, 'http'),
       },
     });
-    return {
-      url: http.url,
-      engine,
-      http,
-      async close() {
-        await http.close(GRACE_MS);
-        await engine.close();
-      },
+    const close = async (): Promise<void> => {
+      await http.close(GRACE_MS);
+      await engine.close();
     };
+    try {
+      // Where Redis is known to be away there is nothing to wait for.
+      if (options.requireRedis === undefined) await firstOf(engine.whole, WHOLE_MS_MAX, signal);
+    } catch (error) {
+      await http.close(GRACE_MS);
+      throw error;
+    }
+    return { url: http.url, engine, http, close };
   } catch (error) {
     await engine.close();
     throw error;
+  }
+}
+
+/** Until the promise is settled, the time is over, or the signal comes. */
+async function firstOf(done: Promise<void>, ms: number, signal?: AbortSignal): Promise<void> {
+  const waiting = new AbortController();
+  const ends = AbortSignal.any([waiting.signal, ...(signal === undefined ? [] : [signal])]);
+  await Promise.race([done, pause(ms, ends)]).finally(() => waiting.abort());
+}
+
+/** Throws SchemaError when PostgreSQL answers and has another schema; waits while it is away. */
+async function waitForSchema({ config, log, signal }: RoleOptions, name: string): Promise<void> {
+  const pool = poolOf(config, log, name, 1);
+  try {
+    await untilThere({ what: 'PostgreSQL', log, signal }, () => requireSchema(pool));
+  } finally {
+    await pool.end();
   }
 }
 
@@ -100,33 +146,51 @@ interface Stores {
   close(): Promise<void>;
 }
 
+/** Waits for each store that is away. */
 async function connectStores(
-  { config, log }: RoleOptions,
+  options: RoleOptions,
   name: string,
   connections: number,
 ): Promise<Stores> {
-  const onError = (error: Error): void => log.warn({ err: error }, 'redis');
+  const { config, log, signal } = options;
   const redis = connectRedis({
     url: config.redisUrl,
-    localAddress: config.redisLocalAddress,
+    source: sourceOf(options),
     name,
-    onError,
+    onError: (error) => log.warn({ err: error }, 'redis'),
   });
-  await whenReady(redis, STORE_WAIT_MS);
   const pool = poolOf(config, log, name, connections);
-  const state = laneScripts(redis, LANE);
-  const logRole = await startLogRole({ config, log, pool, state, name });
-  return {
-    redis,
-    pool,
-    state,
-    log: logRole,
-    async close() {
-      await logRole.close();
-      redis.disconnect();
-      await pool.end();
-    },
+  const end = async (): Promise<void> => {
+    redis.disconnect();
+    await pool.end();
   };
+  try {
+    await untilThere({ what: 'Redis', log, signal }, () => whenReady(redis, REDIS_TRY_MS));
+    await untilThere({ what: 'PostgreSQL', log, signal }, () => requireSchema(pool));
+    const state = laneScripts(redis, LANE);
+    const logRole = await untilThere({ what: 'Kafka', log, signal }, () =>
+      startLogRole({ config, log, pool, state, name, waitMs: KAFKA_TRY_MS }),
+    );
+    return {
+      redis,
+      pool,
+      state,
+      log: logRole,
+      async close() {
+        await logRole.close();
+        await end();
+      },
+    };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+function sourceOf({ config, source }: RoleOptions): RedisSource {
+  return (
+    source ?? openRedisSource({ url: config.redisUrl, localAddress: config.redisLocalAddress })
+  );
 }
 
 function poolOf(config: Config, log: Logger, applicationName: string, connections: number): Pool {
@@ -196,12 +260,28 @@ export async function startRelay(options: RoleOptions): Promise<Role> {
   );
 }
 
-/** Lets a parked lane be recovered again; false when it is not parked. */
-export async function unparkLane({ config, log }: RoleOptions): Promise<boolean> {
-  const pool = poolOf(config, log, 'holdfast-unpark', 1);
+/** Lets a parked lane be recovered again, above the term that is named; or says why not. */
+export async function unparkLane(
+  options: RoleOptions & { readonly above?: number | undefined },
+): Promise<UnparkPlan> {
+  const { config, log, above } = options;
+  const name = 'holdfast-unpark';
+  const pool = poolOf(config, log, name, 1);
+  const source = sourceOf(options);
+  const redis = connectRedis({ url: config.redisUrl, source, name, onError: () => undefined });
   try {
-    return await new Registry(pool).unpark(LANE);
+    const registry = new Registry(pool);
+    const row = await registry.read(LANE);
+    // A Redis that is away is looked at by the recovery that comes.
+    const seen = await whenReady(redis, REDIS_TRY_MS)
+      .then(() => laneScripts(redis, LANE).tail(NO_ENTRIES, 1))
+      .catch(() => undefined);
+    const named = parseTerm(claimNamedBy(row.outcome) ?? '');
+    const plan = planUnpark({ registry: row, redis: seen, named, above });
+    if (plan.kind !== 'unpark') return plan;
+    return (await registry.unpark(row, plan.above)) ? plan : { kind: 'not_parked' };
   } finally {
+    redis.disconnect();
     await pool.end();
   }
 }
@@ -218,7 +298,12 @@ export async function startRecover(
   const { config, log } = options;
   const stores = await connectStores(options, 'holdfast-recovery', 6);
   const registry = new Registry(stores.pool);
-  const quorum = quorumOf(await countReplicas(config, stores.redis));
+  let quorum = 0;
+  const countQuorum = async (): Promise<number> => {
+    quorum = quorumOf(await countReplicas(config, stores.redis));
+    return quorum;
+  };
+  await countQuorum();
   const watcher = new LaneWatcher({
     lane: LANE,
     state: stores.state,
@@ -228,7 +313,8 @@ export async function startRecover(
     random: randomBytes,
     crashPoint: crashPointFrom(process.env),
     limits: RECOVERY_LIMITS,
-    quorum: () => quorum,
+    // Counted anew by each recovery: replicas come and go while this process lives.
+    quorum: () => countQuorum().catch(() => quorum),
     whyNotHere: () => whyNotPrimary(stores.redis, config),
     onProgress: (progress) => log.info({ progress }, `copy: ${showProgress(progress)}`),
     leader: `${hostname()}:${process.pid}`,
@@ -267,7 +353,8 @@ function laneSources(
 
 /** Everything in one process: `holdfast dev`. Its one /metrics is the engine's. */
 export async function startAll(given: RoleOptions): Promise<Serving> {
-  const options = { ...given, config: { ...given.config, metricsPort: undefined } };
+  const source = sourceOf(given);
+  const options = { ...given, source, config: { ...given.config, metricsPort: undefined } };
   await runMigrations(options);
   const roles: Role[] = [];
   const closeAll = async (): Promise<void> => {

@@ -33,3 +33,10 @@ export function whyNotListening(host: string, port: number): Promise<string> {
     probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve('UNKNOWN')));
   });
 }
+
+/** Throws ListenError when nobody could listen there now: before work is begun that would be in vain. */
+export async function requireFree(host: string, port: number): Promise<void> {
+  if (port === 0) return;
+  const code = await whyNotListening(host, port);
+  if (code !== 'UNKNOWN') throw listenError(host, port, code);
+}

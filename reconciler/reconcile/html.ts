@@ -3,6 +3,7 @@ import { CAUSES } from './causes.ts';
 import {
   describeCompared,
   describeOutcome,
+  nothingDiffers,
   type ReconcileReport,
   type ReportedDifference,
 } from './report.ts';
@@ -20,7 +21,7 @@ export function renderHtml(report: ReconcileReport): string {
   const title = `Reconcile, lane ${report.lane}, ${report.started_at}`;
   const verdict =
     report.difference_count === 0
-      ? '<p class="ok">Nothing differs.</p>'
+      ? `<p class="${report.log.state === 'disagrees' ? 'bad' : 'ok'}">${nothingDiffers(report)}</p>`
       : `<p class="${report.left === 0 ? 'ok' : 'bad'}">${report.difference_count} differences, ${describeOutcome(report)}.</p>`;
   return `<!doctype html>
 <html lang="en">
@@ -34,11 +35,19 @@ export function renderHtml(report: ReconcileReport): string {
 <h1>${inHtml(title)}</h1>
 ${verdict}
 <p>${inHtml(describeCompared(report))}. It took ${(report.duration_ms / 1000).toFixed(1)} s${report.applied ? '' : '; a dry run, nothing was changed'}.</p>
+${unseenList(report)}
 ${causesTable(report)}
 ${differencesTable(report)}
 </body>
 </html>
 `;
+}
+
+function unseenList({ log, unseen }: ReconcileReport): string {
+  return [
+    ...unseen.map((what) => `<p class="bad">Not looked at: ${inHtml(what)}.</p>`),
+    ...(log.state === 'disagrees' ? [`<p class="bad">${inHtml(log.problem)}.</p>`] : []),
+  ].join('\n');
 }
 
 function causesTable(report: ReconcileReport): string {

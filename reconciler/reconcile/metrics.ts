@@ -43,6 +43,18 @@ export function registerGauges(gauge: Metrics['gauge']): ReconcileGauges {
     () => (last?.duration_ms ?? Number.NaN) / MS_PER_S,
   );
   gauge(
+    'holdfast_reconcile_unseen',
+    'Things that the last run did not look at: the log that did not answer, what --since leaves out.',
+    [],
+    () => last?.unseen.length ?? Number.NaN,
+  );
+  gauge(
+    'holdfast_reconcile_log_disagrees',
+    'Whether the last run found another log than the one that PostgreSQL has read.',
+    [],
+    () => (last === undefined ? Number.NaN : Number(last.log.state === 'disagrees')),
+  );
+  gauge(
     'holdfast_reconcile_repairs_total',
     'Repairs since the process started.',
     [],

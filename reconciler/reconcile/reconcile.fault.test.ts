@@ -168,7 +168,7 @@ describe('a schedule', () => {
       },
     };
     const before = await pool.query('SELECT run FROM reconciliations');
-    await runSchedule(deps, 1, stop.signal);
+    await runSchedule(deps, { everyMs: 1 }, stop.signal);
     const after = await pool.query('SELECT failure FROM reconciliations');
     expect(after.rows.length - before.rows.length).toBeGreaterThanOrEqual(3);
     expect(read.get('holdfast_reconcile_failures_total')?.()).toBeGreaterThan(0);

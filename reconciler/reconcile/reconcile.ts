@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { type Place, showPlace } from '../../engine/log/place.ts';
 import type { Pool } from '../../engine/postgres/pool.ts';
+import { readPosition } from '../../engine/postgres/position.ts';
 import { laneScripts } from '../../engine/redis/lane-scripts.ts';
 import { type CrashPoint, noCrashPoint } from '../../engine/runtime/crash-point.ts';
 import { type Applied, applyRepairs } from './apply.ts';
@@ -19,10 +20,11 @@ import { judgeable } from './judgeable.ts';
 import { requireKnown } from './known-skus.ts';
 import { LaneLook } from './lane-look.ts';
 import { compareLedger } from './ledger-pass.ts';
+import { type LogState, lookAtLog, type OutsideLog } from './log-look.ts';
 import { compareRecords } from './record-pass.ts';
 import { REPORTED_MAX, type ReconcileReport, toReported } from './report.ts';
 import { type Run, type Scope, Suspects } from './run-context.ts';
-import { Stored } from './stored.ts';
+import { Stored, StoredBehind } from './stored.ts';
 
 export interface ReconcileDeps {
   readonly redis: Redis;
@@ -34,6 +36,8 @@ export interface ReconcileDeps {
   readonly crash?: CrashPoint;
   /** How long PostgreSQL may stand still behind Redis before the run gives up. */
   readonly standStillMs?: number;
+  /** Undefined: the log is the stream in Redis. */
+  readonly log?: OutsideLog | undefined;
 }
 
 export interface ReconcileOptions {
@@ -60,6 +64,22 @@ export async function reconcile(
   deps: ReconcileDeps,
   options: ReconcileOptions,
 ): Promise<ReconcileReport> {
+  const { offset } = await readPosition(deps.pool, deps.lane ?? 0);
+  const log = await lookAtLog(deps.log, offset);
+  try {
+    return await reconcileBeside(log, deps, options);
+  } catch (error) {
+    if (!(error instanceof StoredBehind) || !('problem' in log)) throw error;
+    // Why PostgreSQL stands still.
+    throw new StoredBehind(`${error.message} ${log.problem}`);
+  }
+}
+
+async function reconcileBeside(
+  log: LogState,
+  deps: ReconcileDeps,
+  options: ReconcileOptions,
+): Promise<ReconcileReport> {
   const startedAt = new Date();
   const began = performance.now();
   const run = await begin(deps, options);
@@ -79,11 +99,23 @@ export async function reconcile(
   const overflow = run.suspects.overflow;
   return {
     ...reportOf(run, options, outcome.applied, outcome.left + overflow),
+    log,
+    unseen: unseenBy(options, log),
     started_at: startedAt.toISOString(),
     duration_ms: Math.round(performance.now() - began),
     from: showPlace(from),
     to: showPlace(run.stored.position),
   };
+}
+
+/** What a run did not look at: a zero says of what it is zero. */
+function unseenBy({ sinceMs }: ReconcileOptions, log: LogState): string[] {
+  return [
+    ...(log.state === 'not_seen' ? [`the log: ${log.problem}`] : []),
+    ...(sinceMs === undefined
+      ? []
+      : ['what was edited in Redis alone: --since begins with what PostgreSQL changed']),
+  ];
 }
 
 async function begin(deps: ReconcileDeps, options: ReconcileOptions): Promise<Run> {
@@ -193,7 +225,7 @@ function reportOf(
   options: ReconcileOptions,
   applied: readonly Applied[],
   left: number,
-): Omit<ReconcileReport, 'started_at' | 'duration_ms' | 'from' | 'to'> {
+): Omit<ReconcileReport, 'started_at' | 'duration_ms' | 'from' | 'to' | 'log' | 'unseen'> {
   const { counts, scope, suspects } = run;
   const byCause: Record<string, number> = {};
   for (const { finding } of applied) {

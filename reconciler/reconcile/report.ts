@@ -2,6 +2,7 @@
 
 import type { Applied, RepairStatus } from './apply.ts';
 import type { Cause } from './causes.ts';
+import type { LogState } from './log-look.ts';
 
 export interface ReportedDifference {
   readonly cause: Cause;
@@ -44,6 +45,15 @@ export interface ReconcileReport {
   readonly gone: number;
   /** Differences that stand after the run; with `repaired` and `gone` all of them. */
   readonly left: number;
+  /** Whether the log is the one that PostgreSQL has read. */
+  readonly log: LogState;
+  /** What this run did not look at, for people; empty: it looked at all. */
+  readonly unseen: readonly string[];
+}
+
+/** Nothing stands that differs. Whether the run has seen all is another question (`log`, `unseen`). */
+export function isLevel({ left, log }: Pick<ReconcileReport, 'left' | 'log'>): boolean {
+  return left === 0 && log.state !== 'disagrees';
 }
 
 export const REPORTED_MAX = 1_000;
@@ -88,7 +98,9 @@ export function renderReport(report: ReconcileReport, table: (rows: string[][]) 
     const them = number(compared.unsettled);
     lines.push(`${them} moved in every look and could not be followed: run again to see them.`);
   }
-  if (total === 0) return `${[...lines, 'Nothing differs.'].join('\n')}\n`;
+  lines.push(...report.unseen.map((what) => `Not looked at: ${what}.`));
+  if (report.log.state === 'disagrees') lines.push(`The log differs: ${report.log.problem}.`);
+  if (total === 0) return `${[...lines, nothingDiffers(report)].join('\n')}\n`;
   const head = [
     'cause',
     'where',
@@ -111,6 +123,12 @@ export function renderReport(report: ReconcileReport, table: (rows: string[][]) 
   if (total > rows.length) lines.push(`... and ${number(total - rows.length)} more`);
   lines.push('', ending(report));
   return `${lines.join('\n')}\n`;
+}
+
+/** Claims agreement of what was looked at, and of nothing else. */
+export function nothingDiffers({ log, unseen }: Pick<ReconcileReport, 'log' | 'unseen'>): string {
+  if (log.state === 'disagrees') return 'Nothing else differs.';
+  return unseen.length === 0 ? 'Nothing differs.' : 'Nothing differs in what was looked at.';
 }
 
 /** What became of all differences. */

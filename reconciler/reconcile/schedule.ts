@@ -36,12 +36,35 @@ export async function runOnce(deps: ScheduleDeps): Promise<ReconcileReport> {
   }
 }
 
+export interface Schedule {
+  readonly everyMs: number;
+  /**
+   * How far back a run that is not complete looks, in ms; undefined: each run is complete. Such a run
+   * costs what PostgreSQL changed; what was edited in Redis alone it does not see.
+   */
+  readonly sinceMs?: number | undefined;
+  /** Every so many runs one is complete: the first, and then each of that number. */
+  readonly fullEvery?: number;
+}
+
+export const FULL_EVERY = 6;
+
 /** Until the signal; resolves when the last run is over. */
-export async function run(deps: ScheduleDeps, everyMs: number, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
+export async function run(
+  deps: ScheduleDeps,
+  { everyMs, sinceMs, fullEvery = FULL_EVERY }: Schedule,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let turn = 0; !signal.aborted; turn += 1) {
     const began = performance.now();
-    // `onFailure` has been told.
-    await runOnce({ ...deps, signal }).catch(() => undefined);
+    const isFull = sinceMs === undefined || turn % fullEvery === 0;
+    const options = isFull ? deps.options : { ...deps.options, sinceMs: Date.now() - sinceMs };
+    // `onFailure` has been told; a complete run that failed is made up for by the next.
+    const isDone = await runOnce({ ...deps, options, signal }).then(
+      () => true,
+      () => false,
+    );
+    if (isFull && !isDone) turn = -1;
     const pauseMs = Math.max(0, everyMs - (performance.now() - began));
     await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
   }
