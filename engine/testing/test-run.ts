@@ -70,14 +70,15 @@ export function serverDirectory(run: TestRun, name: string): string {
 
 /** Synchronous, because it also runs while the process exits. */
 export function clearTestRun(directory: string): void {
-  for (const server of directoriesIn(directory)) {
-    // A server of its own, or a whole stack with one directory for each of its servers.
-    for (const candidate of [server, ...directoriesIn(server)]) {
-      const record = readServerRecord(candidate);
-      if (record !== undefined) signalProcess(record.process, 'SIGKILL');
-    }
-  }
+  for (const server of directoriesIn(directory)) killServersIn(server);
   rmSync(directory, { recursive: true, force: true, maxRetries: REMOVE_RETRIES_MAX });
+}
+
+/** A server of its own, a stack with a directory for each, or a group with one for each node's. */
+function killServersIn(directory: string): void {
+  const record = readServerRecord(directory);
+  if (record !== undefined) signalProcess(record.process, 'SIGKILL');
+  else for (const inner of directoriesIn(directory)) killServersIn(inner);
 }
 
 function directoriesIn(directory: string): string[] {

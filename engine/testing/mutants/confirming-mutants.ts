@@ -54,6 +54,18 @@ export const CONFIRMING_MUTANTS: readonly Mutant[] = [
     tests: ROUNDS,
   },
   {
+    name: 'let-a-replica-leave-at-once',
+    breaks: 'I2: the one that was promoted while the primary hung is not waited for',
+    file: 'engine/redis/needed-replicas.ts',
+    edits: [
+      {
+        find: '    if (now - this.#lowerSinceMs >= LEAVE_MS) {',
+        replace: '    if (now - this.#lowerSinceMs < LEAVE_MS) {',
+      },
+    ],
+    tests: ['engine/redis/needed-replicas.test.ts'],
+  },
+  {
     name: 'answer-a-retry-without-waiting',
     breaks: 'I2: a retry says "committed" of what no replica has',
     file: 'engine/redis/replica-waits.ts',
