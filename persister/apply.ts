@@ -12,6 +12,7 @@ import { from as copyFrom } from 'pg-copy-streams';
 import type { ConsumerPosition } from '../engine/log/event-log.ts';
 import { breathe } from '../engine/log/pause.ts';
 import type { Pool, PoolClient } from '../engine/postgres/pool.ts';
+import { endingStalled } from '../engine/postgres/stalled.ts';
 import { type CrashPoint, noCrashPoint } from '../engine/runtime/crash-point.ts';
 import { CopyWriter } from './copy-writer.ts';
 import { BatchEncoder, type Copy, type EncodedBatch, encodeCells } from './encode-batch.ts';
@@ -160,13 +161,15 @@ export class Applier {
   }
 
   async #movePosition(client: PoolClient, { from, to, timeMs, parked }: Step): Promise<boolean> {
-    const { rowCount } = await client.query(SQL.position, [
+    const values = [
       this.#lane,
       ...[from.term, from.epoch, from.seq, from.nonce, from.offset],
       ...[to.term, to.epoch, to.seq, to.nonce, to.offset],
       timeMs ?? 0,
       parked ?? null,
-    ]);
+    ];
+    const move = () => client.query(SQL.position, values);
+    const { rowCount } = await endingStalled(this.#pool, client, move);
     return rowCount === 1;
   }
 

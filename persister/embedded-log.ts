@@ -7,6 +7,7 @@ import type { ConsumerPosition, FencedLog, LogRecord } from '../engine/log/event
 import { showPlace } from '../engine/log/place.ts';
 import type { Pool } from '../engine/postgres/pool.ts';
 import { readPosition } from '../engine/postgres/position.ts';
+import { endingStalled } from '../engine/postgres/stalled.ts';
 import { type CrashPoint, noCrashPoint } from '../engine/runtime/crash-point.ts';
 import { Applier, type Suspect } from './apply.ts';
 import { foldBatch } from './batch.ts';
@@ -31,10 +32,7 @@ export function createEmbeddedLog(options: EmbeddedLogOptions): FencedLog {
   const { pool, crash = noCrashPoint, onSuspects } = options;
   return {
     async fence(lane: number, term: number): Promise<void> {
-      const { rowCount } = await pool.query(
-        'UPDATE positions SET term = $2 WHERE lane = $1 AND term <= $2',
-        [lane, term],
-      );
+      const rowCount = await raiseTerm(pool, lane, term);
       if (rowCount !== 1) throw new LaneFenced(`lane ${lane} has a higher term than ${term}`);
     },
     async appendTail(lane: number, term: number, entries: readonly Buffer[]): Promise<void> {
@@ -50,6 +48,20 @@ export function createEmbeddedLog(options: EmbeddedLogOptions): FencedLog {
       }
     },
   };
+}
+
+async function raiseTerm(pool: Pool, lane: number, term: number): Promise<number | null> {
+  const client = await pool.connect();
+  let isBroken = true;
+  try {
+    const raise = () =>
+      client.query('UPDATE positions SET term = $2 WHERE lane = $1 AND term <= $2', [lane, term]);
+    const { rowCount } = await endingStalled(pool, client, raise);
+    isBroken = false;
+    return rowCount;
+  } finally {
+    client.release(isBroken);
+  }
 }
 
 async function appendSome(
