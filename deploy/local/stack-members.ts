@@ -4,8 +4,8 @@
  * does not answer, not a log that stands in Redis.
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { STORE_NAMES, type StoreName } from './stack-servers.ts';
+import { join, resolve } from 'node:path';
+import { fromEnvironment, STORE_NAMES, type StoreName, VARIABLES } from './stack-servers.ts';
 
 /** What each store's variable would say; those that the environment named are not in it. */
 type StackMembers = Readonly<Partial<Record<StoreName, string>>>;
@@ -32,4 +32,24 @@ export function readMembers(directory: string): StackMembers {
   } catch {
     return {};
   }
+}
+
+/**
+ * The environment without those variables that name this very stack, as `holdfast stack env` gives
+ * them to a shell: they name its own servers, which are started and looked at, and nobody else's.
+ */
+export function withoutOwn(directory: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const members = readMembers(resolve(directory));
+  const isOwn = (store: StoreName): boolean => {
+    const [named, member] = [fromEnvironment(VARIABLES[store], env), members[store]];
+    return named !== undefined && member !== undefined && serversIn(named) === serversIn(member);
+  };
+  const own = STORE_NAMES.filter(isOwn).map((store) => VARIABLES[store]);
+  return { ...env, ...Object.fromEntries(own.map((variable) => [variable, undefined])) };
+}
+
+/** Apart from the query; the hosts of a pair in any order, as a standby that was promoted leads. */
+function serversIn(url: string): string {
+  const [servers = ''] = url.split('?');
+  return servers.split(/[/@,]/).sort().join(' ');
 }

@@ -84,6 +84,12 @@ export function fromEnvironment(
   return value === '' ? undefined : value;
 }
 
+/** For the stack's own servers, whatever a shell names. */
+export function withoutServers(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { REDIS_URL: _, DATABASE_URL: __, KAFKA_BROKERS: ___, ...rest } = env;
+  return rest;
+}
+
 function singleStore(server: StackServer): Store {
   const { store } = server;
   return {

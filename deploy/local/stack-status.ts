@@ -7,7 +7,7 @@ import { isStandby } from './postgres.ts';
 import { askRole } from './sentinel.ts';
 import { readServerRecord } from './server-process.ts';
 import { presentGroup } from './stack-group.ts';
-import { readMembers } from './stack-members.ts';
+import { readMembers, withoutOwn } from './stack-members.ts';
 import {
   type EnvironmentVariable,
   fromEnvironment,
@@ -42,8 +42,9 @@ export interface StackStop {
 }
 
 export function stackStatus(directory: string, env: NodeJS.ProcessEnv): ServerStatus[] {
-  return storesOf(directory, env).flatMap((store) => {
-    const named = fromEnvironment(store.variable, env);
+  const others = withoutOwn(directory, env);
+  return storesOf(directory, others).flatMap((store) => {
+    const named = fromEnvironment(store.variable, others);
     if (named === undefined) return serversOf(store).map((server) => statusOf(store, server));
     const { name, variable } = store;
     const unknown = { pid: undefined, ownerPid: undefined, directory: resolve(directory, name) };
@@ -64,8 +65,9 @@ export function stackAddresses(
   const isThere = (store: Store) =>
     serversOf(store).some((server) => stateOf(server) !== 'stopped');
   const members = stores.some(isThere) ? readMembers(resolve(directory)) : {};
+  const others = withoutOwn(directory, env);
   const addressOf = (store: Store): string | undefined =>
-    fromEnvironment(store.variable, env) ??
+    fromEnvironment(store.variable, others) ??
     (isThere(store)
       ? store.url((server) => readServerRecord(server.directory)?.port)
       : members[store.name]);

@@ -161,6 +161,30 @@ describe('startStack', () => {
     expect(Object.values(stackAddresses(directory, env))).toEqual(Array(3).fill(undefined));
   });
 
+  it('takes no variable that names itself for the environment: what died is seen and comes back', async () => {
+    const directory = stackDirectory();
+    const stack = await startStack({ directory, log: 'embedded', env });
+    cleanups.push(() => stack.stop());
+    const inShell = {
+      ...env,
+      ...stack.env,
+      DATABASE_URL: `${stack.databaseUrl}?target_session_attrs=read-write`,
+    };
+    expect(stackAddresses(directory, inShell)).toEqual({ KAFKA_BROKERS: undefined, ...stack.env });
+    const states = () => stackStatus(directory, inShell).map(({ state }) => state);
+    expect(states()).toEqual(['running', 'running', 'stopped']);
+    signalProcess(recordOf(directory, 'redis').process, 'SIGKILL');
+    const isGone = () => (isRunning(recordOf(directory, 'redis').process) ? undefined : true);
+    expect(await waitFor(isGone, GONE_TIMEOUT_MS)).toBe(true);
+    expect(states()).toEqual(['stopped', 'running', 'stopped']);
+    const again = await startStack({ directory, log: 'embedded', env: inShell });
+    cleanups.push(() => again.stop());
+    expect(again.servers.map(({ source }) => source)).toEqual(['started', 'reused']);
+    expect(again.env).toEqual(stack.env);
+    await expectAnswers(again);
+    expect(stackAddresses(directory, inShell)).toEqual({ KAFKA_BROKERS: undefined, ...stack.env });
+  });
+
   it('uses the server that the environment names, and does not stop it', async () => {
     const directory = stackDirectory();
     const redis = await startRedis();

@@ -1,7 +1,7 @@
 /**
  * The local stack: Redis, PostgreSQL and Kafka on loopback, with all their data below one
  * directory; on request a Redis group with Sentinels, and a PostgreSQL with a standby. Servers that
- * the environment names are used as they are, never started or stopped.
+ * the environment names are used as they are, never started or stopped, unless they are its own.
  */
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -14,7 +14,7 @@ import type { OnProgress } from './progress.ts';
 import type { RedisGroup } from './redis-group.ts';
 import { readServerRecord } from './server-process.ts';
 import { chooseGroup, type ReplicaCount } from './stack-group.ts';
-import { writeMembers } from './stack-members.ts';
+import { withoutOwn, writeMembers } from './stack-members.ts';
 import {
   type EnvironmentVariable,
   fromEnvironment,
@@ -81,9 +81,10 @@ interface Start extends StoreStart {
 
 /** Starts what is not running yet, the three stores at once; resolves when all are ready. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const directory = resolve(options.directory ?? defaultStackDirectory());
   const start: Start = {
-    directory: resolve(options.directory ?? defaultStackDirectory()),
-    env: options.env ?? process.env,
+    directory,
+    env: withoutOwn(directory, options.env ?? process.env),
     log: options.log ?? 'auto',
     keepRunning: options.keepRunning ?? false,
     self: identifySelf(),

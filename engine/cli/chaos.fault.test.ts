@@ -1,6 +1,7 @@
 /** `holdfast chaos` on a stack of its own: the primary hangs in a sale, and the verdict is printed. */
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type Stack, startStack } from '../../deploy/local/stack.ts';
+import { withoutServers } from '../../deploy/local/stack-servers.ts';
 import { readConfig } from '../runtime/config.ts';
 import { createLogger } from '../runtime/log.ts';
 import { currentTestRun, serverDirectory } from '../testing/test-run.ts';
@@ -11,12 +12,6 @@ import { type Serving, startAll } from './roles.ts';
 const IS_LONG = process.env.HOLDFAST_TEST_LONG === '1';
 const TEST_MS_MAX = 300_000;
 
-/** Whatever servers the environment names, this stack starts its own. */
-function ownEnvironment(): NodeJS.ProcessEnv {
-  const { REDIS_URL: _, DATABASE_URL: __, KAFKA_BROKERS: ___, ...rest } = process.env;
-  return rest;
-}
-
 let directory: string;
 let stack: Stack | undefined;
 let serving: Serving | undefined;
@@ -25,7 +20,8 @@ if (!IS_LONG) console.info('skipped: chaos on a local stack takes a minute; npm 
 beforeAll(async () => {
   if (!IS_LONG) return;
   directory = serverDirectory(currentTestRun(), 'chaos');
-  stack = await startStack({ directory, sentinel: true, log: 'embedded', env: ownEnvironment() });
+  const env = withoutServers(process.env);
+  stack = await startStack({ directory, sentinel: true, log: 'embedded', env });
   const config = readConfig({ ...stack.env, HOLDFAST_PORT: '0', HOLDFAST_LOG_LEVEL: 'silent' });
   serving = await startAll({ config, log: createLogger('test', 'silent') });
 }, TEST_MS_MAX);

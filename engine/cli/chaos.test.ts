@@ -1,8 +1,11 @@
 /** What `holdfast chaos` refuses; that it breaks and judges is tried with a stack (chaos.fault.test.ts). */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { identifySelf } from '../../deploy/local/process-identity.ts';
+import { writeServerRecord } from '../../deploy/local/server-process.ts';
+import { writeMembers } from '../../deploy/local/stack-members.ts';
 import { CommandError, EXIT } from './api.ts';
 import { chaosCommand } from './chaos.ts';
 
@@ -39,4 +42,24 @@ it('says how to start a stack where none with a group runs', async () => {
   const { exitCode, message } = await refusal('--dir', empty);
   expect(exitCode).toBe(EXIT.unavailable);
   expect(message).toContain('holdfast dev --sentinel');
+});
+
+it('says which Redis of the group is missing, and how to bring it back', async () => {
+  const directory = mkdtempSync(join(empty, 'group-'));
+  const members = [1, 2, 3].map((n) => ({
+    data: { host: `127.0.0.${n}`, port: 6379 },
+    sentinel: { host: `127.0.0.${n}`, port: 26379 },
+  }));
+  writeFileSync(join(directory, 'redis-group.json'), JSON.stringify({ members }));
+  writeMembers(directory, { redis: 'redis+sentinel://h/x', postgres: 'postgresql://h/x' });
+  // This test's own process runs: as far as the directory tells, so does what it stands for.
+  for (const name of ['redis-1', 'redis-3']) {
+    mkdirSync(join(directory, name));
+    const record = { process: identifySelf(), owner: null, port: 6379 };
+    writeServerRecord(join(directory, name), record);
+  }
+  const { exitCode, message } = await refusal('--dir', directory);
+  expect(exitCode).toBe(EXIT.unavailable);
+  expect(message).toContain('redis-2 is missing');
+  expect(message).toContain(`holdfast stack up --sentinel --dir ${directory}`);
 });

@@ -1,6 +1,7 @@
 /** `holdfast chaos`: breaks the primary of your own local stack in the middle of a sale, and judges. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { defaultStackDirectory } from '../../deploy/local/paths.ts';
+import { withoutServers } from '../../deploy/local/stack-servers.ts';
 import { stackAddresses, stackStatus } from '../../deploy/local/stack-status.ts';
 import { CHAOS, type ChaosFault, type ChaosReport, runChaos } from '../testing/faults/chaos.ts';
 import { CommandError, DEFAULT_URL, EXIT } from './api.ts';
@@ -23,7 +24,7 @@ Exit codes:
   0  every promise was kept
   1  one was broken: each is printed
   2  the command line is wrong, or the target is not on this machine
-  3  the stack or the engine does not run, or nobody took over
+  3  the stack or the engine does not run, a Redis of the group is missing, or nobody took over
 
 Examples:
   $ holdfast dev --sentinel &
@@ -86,6 +87,7 @@ async function chaos(options: ChaosCommandOptions): Promise<void> {
         sentinel: true,
         log,
         keepRunning: true,
+        env: withoutServers(process.env),
       });
     },
     say,
@@ -130,13 +132,19 @@ function parseUrl(url: string): URL {
 /** The stack's own servers, whatever REDIS_URL and its sisters name. */
 function requireGroup(directory: string) {
   const servers = stackStatus(directory, {});
-  const nodes = servers.filter(
-    ({ name, state }) => name.startsWith('redis-') && state === 'running',
-  );
+  const nodes = servers.filter(({ name }) => name.startsWith('redis-'));
+  const missing = nodes.filter(({ state }) => state !== 'running').map(({ name }) => name);
   const { REDIS_URL, DATABASE_URL, KAFKA_BROKERS } = stackAddresses(directory, {});
-  if (nodes.length < 2 || REDIS_URL === undefined || DATABASE_URL === undefined) {
+  if (nodes.length === 0 || REDIS_URL === undefined || DATABASE_URL === undefined) {
     throw new CommandError(
       `No stack with a Redis group runs in ${directory}: start one with holdfast dev --sentinel`,
+      EXIT.unavailable,
+    );
+  }
+  if (missing.length > 0) {
+    const where = directory === defaultStackDirectory() ? '' : ` --dir ${directory}`;
+    throw new CommandError(
+      `The Redis group is not whole, ${missing.join(' and ')} is missing: bring it back with holdfast stack up --sentinel${where}`,
       EXIT.unavailable,
     );
   }

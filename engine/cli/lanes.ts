@@ -21,7 +21,7 @@ Exit codes:
   0  every lane is open
   1  a lane does not sell: it is not open, or its Redis takes no writes (too few replicas) or does not answer
   2  the command line is wrong, or no servers are named
-  3  every lane is open, but a store or a Sentinel does not answer
+  3  every lane is open, but a store or a Sentinel does not answer, or the database wants holdfast migrate
 
 Examples:
   $ holdfast lanes
@@ -141,7 +141,10 @@ function withReasons(
     ...status,
     ...(isRedisAway && { redis: { problem: away.message } }),
     ...(isRedisAway && status.state === 'unreachable' && { because: away.message }),
-    ...(schema !== undefined && isProblem(status.postgres) && { postgres: { problem: schema } }),
+    ...(schema !== undefined &&
+      isProblem(status.postgres) && {
+        postgres: { problem: schema, answers: true as const },
+      }),
   };
 }
 

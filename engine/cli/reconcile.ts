@@ -34,19 +34,24 @@ import { createRoleMeter } from './role-metrics.ts';
 const EXIT_DIFFERENT = 1;
 const EXIT_NOT_COMPARED = 2;
 
+const CAUSE_WIDTH = Math.max(...Object.keys(CAUSES).map(({ length }) => length));
+/** Of a cell of the table, left and right. */
+const PADDING = 2;
+
 const HELP = `
 Compares Redis with PostgreSQL record by record while the lane sells: cells, reservations, stock operations,
 deadlines; and within PostgreSQL balances, ledger and lines. It prints a plan, and changes nothing without --apply.
 Each repair is guarded by what was seen, goes through the lane's log, and is remembered by the ledger with the
 reason "reconcile: <cause>". Running it again changes nothing. What cannot be decided is left alone, and told.
 Each run is kept in the table reconciliations. Without options and variables it looks at the local stack.
-Where Kafka is the log it is asked whether it is still the one that PostgreSQL has read. --since compares what
-PostgreSQL changed since then, so what was edited in Redis alone is not seen, and the report says so; with --every the
-span counts back from each run, and every sixth run (--full-every), the first among them, compares everything.
+Where Kafka is the log it is asked whether it is still the one that PostgreSQL has read. --since compares
+the rows that PostgreSQL changed since then and still has, so what was edited in Redis alone or deleted in PostgreSQL is
+not seen, and the report says so; with --every the span counts back from each run, and every sixth run (--full-every),
+the first among them, compares everything.
 
 Causes:
 ${Object.entries(CAUSES)
-  .map(([cause, { proof }]) => `  ${cause.padEnd(18)} ${proof}`)
+  .map(([cause, { proof }]) => `  ${cause.padEnd(CAUSE_WIDTH)} ${proof}`)
   .join('\n')}
 
 Exit codes:
@@ -245,13 +250,13 @@ function orRefuse(file: string, write: () => void): void {
   }
 }
 
-function drawTable([head = [], ...rows]: string[][]): string {
+export function drawTable([head = [], ...rows]: string[][]): string {
   // Colours are for people: NO_COLOR and pipes get none.
   const isPlain = process.env.NO_COLOR !== undefined || process.stdout.isTTY !== true;
   const table = new Table({
     head,
     wordWrap: true,
-    colWidths: [18, 30, 24, 24, 24, 34],
+    colWidths: [CAUSE_WIDTH + PADDING, 30, 24, 24, 24, 34],
     ...(isPlain && { style: { head: [], border: [] } }),
   });
   table.push(...rows);

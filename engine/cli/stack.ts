@@ -29,7 +29,8 @@ Exit codes:
   ${EXIT_NOT_RUNNING}  status and env: the stack is not up
   ${EXIT_IN_USE}  down: some servers belong to a live process (holdfast dev), and were left to it
 
-Servers that REDIS_URL, DATABASE_URL and KAFKA_BROKERS name are used, never started or stopped.
+Servers that REDIS_URL, DATABASE_URL and KAFKA_BROKERS name are used, never started or stopped, unless
+they are this stack's own, as stack env names them.
 HOLDFAST_REDIS_SERVER names another Redis binary, such as valkey-server.
 
 With --sentinel a Redis of the group never starts straight as primary: it asks the Sentinels first

@@ -54,7 +54,12 @@ function replicaLine({ address, behind_bytes, in_sync, link, silent_s }: Replica
 }
 
 function postgresLines({ postgres, postgres_lag }: LaneStatus): string[] {
-  if (isProblem(postgres)) return [`  postgres   does not answer: ${postgres.problem}`];
+  if (isProblem(postgres)) {
+    const { answers = false, problem } = postgres;
+    return [
+      `  postgres   ${answers ? 'answers, and cannot be read' : 'does not answer'}: ${problem}`,
+    ];
+  }
   const { epoch, parked, position_term, registry, seq, term } = postgres;
   return [
     `  postgres   ${lagText(postgres_lag)}; at epoch ${epoch}, seq ${seq}, under term ${position_term}`,

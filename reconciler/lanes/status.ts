@@ -31,6 +31,8 @@ export type LaneSituation = (typeof LANE_SITUATIONS)[number];
 
 export interface Problem {
   readonly problem: string;
+  /** It does answer, and is not what this release can read. */
+  readonly answers?: true;
 }
 
 export interface PostgresSide {

@@ -1,6 +1,7 @@
 /** The report as one HTML file that needs nothing else: no script, no font, no link. */
 import { CAUSES } from './causes.ts';
 import {
+  countDifferences,
   describeCompared,
   describeOutcome,
   nothingDiffers,
@@ -22,7 +23,7 @@ export function renderHtml(report: ReconcileReport): string {
   const verdict =
     report.difference_count === 0
       ? `<p class="${report.log.state === 'disagrees' ? 'bad' : 'ok'}">${nothingDiffers(report)}</p>`
-      : `<p class="${report.left === 0 ? 'ok' : 'bad'}">${report.difference_count} differences, ${describeOutcome(report)}.</p>`;
+      : `<p class="${report.left === 0 ? 'ok' : 'bad'}">${countDifferences(report)}, ${describeOutcome(report)}.</p>`;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -65,7 +66,7 @@ function differencesTable(report: ReconcileReport): string {
   const caption =
     shown === report.difference_count
       ? 'All differences'
-      : `The first ${shown} of ${report.difference_count} differences`;
+      : `The first ${shown} of ${countDifferences(report)}`;
   const head = ['Cause', 'Where', 'Redis', 'PostgreSQL', 'Witness', 'Why', 'Action', 'Status'];
   return table(caption, head, report.differences.map(differenceRow));
 }

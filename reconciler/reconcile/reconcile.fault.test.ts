@@ -105,6 +105,7 @@ describe('repairs', () => {
     // Nothing was written since: what Redis alone did is not seen by what PostgreSQL changed.
     const since = await run({ sinceMs: Date.now() + 60_000 });
     expect(since).toMatchObject({ difference_count: 0, compared: { cells: 0 } });
+    expect(since.unseen).toEqual([expect.stringMatching(/Redis alone.*deleted in PostgreSQL/)]);
     await run({ apply: true });
   });
 

@@ -114,7 +114,9 @@ function unseenBy({ sinceMs }: ReconcileOptions, log: LogState): string[] {
     ...(log.state === 'not_seen' ? [`the log: ${log.problem}`] : []),
     ...(sinceMs === undefined
       ? []
-      : ['what was edited in Redis alone: --since begins with what PostgreSQL changed']),
+      : [
+          'what was edited in Redis alone, and what was deleted in PostgreSQL: --since begins with the rows that PostgreSQL changed and still has',
+        ]),
   ];
 }
 

@@ -145,9 +145,15 @@ function doing({ action, status }: ReportedDifference): string {
   return 'nothing: a person decides';
 }
 
+export function countDifferences({
+  difference_count,
+}: Pick<ReconcileReport, 'difference_count'>): string {
+  return `${number(difference_count)} ${difference_count === 1 ? 'difference' : 'differences'}`;
+}
+
 function ending(report: ReconcileReport): string {
   const causes = Object.entries(report.by_cause).map(([cause, count]) => `${count} ${cause}`);
-  const sum = `${number(report.difference_count)} differences: ${causes.join(', ')}.`;
+  const sum = `${countDifferences(report)}: ${causes.join(', ')}.`;
   if (!report.applied) {
     return `${sum} Nothing was changed; --apply repairs what the plan says.`;
   }

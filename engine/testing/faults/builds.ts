@@ -4,7 +4,7 @@ import type { FaultRecord } from './record.ts';
 /** Of lines that were written before lines told. */
 const UNKNOWN = 'unknown';
 
-function commitOf({ commit }: FaultRecord): string {
+export function commitOf({ commit }: FaultRecord): string {
   return commit ?? UNKNOWN;
 }
 

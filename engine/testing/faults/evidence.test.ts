@@ -44,7 +44,31 @@ it('sums and gives percentiles', () => {
   expect(text).toContain('| acknowledged commits lost | 0 |');
   expect(text).toContain('1,049 / 1,098 / 1,099');
   expect(text).toContain('149 / 198 / 199');
+  expect(text).toContain('In ms: p50 / p99 / max.');
   expect(text).not.toContain('## Violations');
+});
+
+it('gives p90 where p99 would be the greatest', () => {
+  const text = page(Array.from({ length: 20 }, (_, n) => run(n)));
+  expect(text).toContain('In ms: p50 / p90 / max.');
+  expect(text).toContain('1,009 / 1,017 / 1,019');
+});
+
+it('judges how soon each fault sold again', () => {
+  const text = page([4_000, 5_000, 6_000].map((ms, n) => run(n, { selling_again_ms: ms })));
+  expect(text).toContain('| selling again | within 5 s |');
+  expect(text).toContain('| 5,000 / 6,000 / 6,000 | 2 of 3 |');
+});
+
+it('judges a run by what was promised when it ran, with a row for each promise', () => {
+  const was = run(1, {
+    survives: 'memory',
+    levels: [{ verb: 'reserve', level: 'memory', acknowledged: 7, lost: 0, promised: true }],
+  });
+  const text = page([run(0), was]);
+  expect(text).toContain('| reserve | `memory` | 2 of 100 | `replicated` and above |');
+  expect(text).toContain('| reserve | `memory` | 0 of 7 | `memory` and above |');
+  expect(text).toContain('`replicated`; 1 run judged by `memory`, as it was then');
 });
 
 it('states what each level lost, and where nothing was promised', () => {
@@ -63,7 +87,7 @@ it('names every broken promise, and what was skipped', () => {
     { kind: 'skipped', fault: 'disk_full', why: 'only root may mount' },
   ]);
   expect(text).toContain('| units oversold | 3 |');
-  expect(text).toContain('| broken promises | 1 in 1 runs, listed below |');
+  expect(text).toContain('| broken promises | 1 in 1 run, listed below |');
   expect(text).toContain('I2, commit x: is gone');
   expect(text).toContain('- `disk_full`: only root may mount');
 });
@@ -100,7 +124,10 @@ it('never puts two builds together without saying so', () => {
   expect(commit).toBe('new');
   expect(taken).toEqual(lines.slice(1));
   const conditions = { kind: 'conditions', at: 'now', words: [] } as const;
-  expect(page([conditions, ...lines])).toContain('results of 2 builds, put together');
+  const together = page([conditions, ...lines]);
+  expect(together).toContain('results of 2 builds, put together');
+  expect(together).toContain('commit old: 1 run; commit new: 1 run.');
+  expect(page([conditions, ...taken])).toContain('The build: commit new: 1 run.');
   expect(page([conditions, ...taken])).not.toContain('builds, put together');
 });
 

@@ -1,9 +1,9 @@
 /** The page reconciler/EVIDENCE.md from the lines of the results: pure, lines in, text out. */
-import { buildsOf } from './builds.ts';
+import { buildsOf, commitOf } from './builds.ts';
 import type { Fault } from './fault.ts';
 import { killsOf, killTable } from './kill-page.ts';
 import { percentile } from './measure.ts';
-import { number, SHOWN_MAX, sum, table, times, within } from './page.ts';
+import { countRuns, number, SHOWN_MAX, sum, table, times, upperPercent, within } from './page.ts';
 import { racesTable } from './race-page.ts';
 import type {
   ConditionsRecord,
@@ -77,8 +77,15 @@ function conditionsOf(records: readonly ConditionsRecord[], all: readonly FaultR
 
 function buildWords(records: readonly FaultRecord[]): string {
   const builds = buildsOf(records);
-  if (builds.length < 2) return '';
-  return `**These are results of ${builds.length} builds, put together** (\`--all-builds\`): ${builds.join(', ')}.`;
+  if (builds.length === 0) return '';
+  const list = builds.map((build) => {
+    const of = records.filter((record) => commitOf(record) === build);
+    const runs = of.filter(({ kind }) => kind === 'run').length;
+    const races = of.some(({ kind }) => kind === 'races') ? ' and races' : '';
+    return `commit ${build}: ${countRuns(runs)}${races}`;
+  });
+  if (builds.length === 1) return `The build: ${list.join('')}.`;
+  return `**These are results of ${builds.length} builds, put together** (\`--all-builds\`): ${list.join('; ')}.`;
 }
 
 function loadWords(records: readonly FaultRecord[]): string {
@@ -112,7 +119,7 @@ function summaryOf(runs: readonly RunRecord[]): string {
 | selling again within ${AGAIN_MS / 1_000} s of the fault | ${within(againOf(runs), AGAIN_MS)} |
 | open again within ${REOPENED_MS / 1_000} s of the promotion | ${within(reopenedOf(runs), REOPENED_MS)} |
 | SIGKILLs to processes of the product | ${number(sum(Object.values(killsOf(runs))))} |
-| broken promises | ${number(violations)}${broken === 0 ? '' : ` in ${broken} runs, listed below`} |`;
+| broken promises | ${number(violations)}${broken === 0 ? '' : ` in ${countRuns(broken)}, listed below`} |`;
 }
 
 function faultTable(faults: readonly Fault[], runs: readonly RunRecord[]): string {
@@ -133,6 +140,9 @@ function faultTable(faults: readonly Fault[], runs: readonly RunRecord[]): strin
 }
 
 function timeTable(faults: readonly Fault[], runs: readonly RunRecord[]): string {
+  const counts = faults.map(({ name }) => runs.filter(({ fault }) => fault === name).length);
+  const upper = upperPercent(Math.min(...counts));
+  const shown = (values: readonly number[]) => times(values, upper);
   const rows = faults.map((fault) => {
     const of = runs.filter((run) => run.fault === fault.name);
     const recoveries = of.flatMap((run) =>
@@ -142,13 +152,13 @@ function timeTable(faults: readonly Fault[], runs: readonly RunRecord[]): string
     );
     return [
       `\`${fault.name}\``,
-      times(present(of.map(({ stopped_ms }) => stopped_ms))),
-      times(againOf(of)),
+      shown(present(of.map(({ stopped_ms }) => stopped_ms))),
+      shown(againOf(of)),
       within(againOf(of), AGAIN_MS),
-      times(reopenedOf(of)),
+      shown(reopenedOf(of)),
       within(reopenedOf(of), REOPENED_MS),
-      times(recoveries),
-      times(of.map(({ converged_ms }) => converged_ms)),
+      shown(recoveries),
+      shown(of.map(({ converged_ms }) => converged_ms)),
     ];
   });
   const head = [
@@ -161,7 +171,7 @@ function timeTable(faults: readonly Fault[], runs: readonly RunRecord[]): string
     'recovery',
     'converged',
   ];
-  return `## Times by fault\n\nIn ms: p50 / p99 / max.\n\n${table(head, rows)}`;
+  return `## Times by fault\n\nIn ms: p50 / p${upper} / max. *Within*: how many of those that have such a time.\n\n${table(head, rows)}`;
 }
 
 function againOf(runs: readonly RunRecord[]): number[] {
@@ -195,31 +205,44 @@ ${table(['level', 'in faults that it promises to survive', 'in faults that it do
 }
 
 function lossTable(faults: readonly Fault[], runs: readonly RunRecord[]): string {
-  const rows = faults.flatMap(({ name, survives }) => {
+  const rows = faults.flatMap(({ name }) => {
     const of = runs.filter((run) => run.fault === name);
     return LEVELS.flatMap((level) => {
       const counts = countsOf(of, (count) => count.level === level && count.lost > 0);
       const verbs = [...new Set(counts.map(({ verb }) => verb))];
-      return verbs.map((verb) => {
-        const all = countsOf(of, (count) => count.level === level && count.verb === verb);
-        const lost = sum(all.map((count) => count.lost));
-        const acknowledged = sum(all.map((count) => count.acknowledged));
-        return [
-          `\`${name}\``,
-          verb,
-          `\`${level}\``,
-          `${number(lost)} of ${number(acknowledged)}`,
-          `\`${survives}\` and above`,
-        ];
-      });
+      return verbs.flatMap((verb) =>
+        [...byPromise(of)].flatMap(([survives, some]) => {
+          const all = countsOf(some, (count) => count.level === level && count.verb === verb);
+          const lost = sum(all.map((count) => count.lost));
+          const acknowledged = sum(all.map((count) => count.acknowledged));
+          if (acknowledged === 0) return [];
+          return [
+            [
+              `\`${name}\``,
+              verb,
+              `\`${level}\``,
+              `${number(lost)} of ${number(acknowledged)}`,
+              `\`${survives}\` and above`,
+            ],
+          ];
+        }),
+      );
     });
   });
   const words =
-    'What was lost, and where: a level below the one that survives a fault promises nothing there, and\nthis is what that costs. A hold that is lost is never worse than one that ran out: its commit is answered `hold_lost`\nor `not_found`, and its units are for sale again.';
+    'What was lost, and where: a level below the one that survives a fault promises nothing there, and\nthis is what that costs. Where the promise changed between builds, each run is judged by the one of its own build and the\nfault has a row for each. A hold that is lost is never worse than one that ran out: its commit is answered `hold_lost`\nor `not_found`, and its units are for sale again.';
   const nothing = 'Nothing that was acknowledged at any level was lost in any run.';
   return `## The losses
 
-${rows.length === 0 ? nothing : `${words}\n\n${table(['fault', 'operation', 'level', 'lost', 'survives'], rows)}`}`;
+${rows.length === 0 ? nothing : `${words}\n\n${table(['fault', 'operation', 'level', 'lost', 'promised when it ran'], rows)}`}`;
+}
+
+/** Runs of one fault by the weakest level that promised to survive it when they ran. */
+function byPromise(runs: readonly RunRecord[]): Map<string, RunRecord[]> {
+  const promises = [...new Set(runs.map(({ survives }) => survives))];
+  return new Map(
+    promises.map((promise) => [promise, runs.filter(({ survives }) => survives === promise)]),
+  );
 }
 
 function soakTable(soaks: readonly SoakRecord[]): string {
@@ -258,7 +281,12 @@ function catalogueOf(faults: readonly Fault[], runs: readonly RunRecord[]): stri
     const seeds = [...new Set(of.map(({ seed }) => seed))].join(', ');
     const logs = [...new Set(of.map(({ log }) => log))].join(', ');
     const why = because === undefined ? '' : `: ${because}`;
-    return [`\`${name}\``, what, `\`${survives}\`${why}`, logs, seeds];
+    const others = [...byPromise(of)].flatMap(([promise, some]) =>
+      promise === survives
+        ? []
+        : [`; ${countRuns(some.length)} judged by \`${promise}\`, as it was then`],
+    );
+    return [`\`${name}\``, what, `\`${survives}\`${why}${others.join('')}`, logs, seeds];
   });
   return `## The catalogue
 

@@ -4,11 +4,20 @@ import { percentile } from './measure.ts';
 /** Of a list of violations; the rest is counted. */
 export const SHOWN_MAX = 5;
 
-export function times(values: readonly number[]): string {
+/** Of fewer values than this p99 is the greatest one. */
+const P99_VALUES_MIN = 100;
+
+/** The percentile between the median and the greatest that so many values can tell. */
+export function upperPercent(count: number): 90 | 99 {
+  return count < P99_VALUES_MIN ? 90 : 99;
+}
+
+/** p50 / the upper percentile / max, in ms. */
+export function times(values: readonly number[], upper: 90 | 99): string {
   const sorted = [...values].sort((a, b) => a - b);
-  const [p50, p99, max] = [percentile(sorted, 0.5), percentile(sorted, 0.99), sorted.at(-1)];
-  if (p50 === undefined || p99 === undefined || max === undefined) return '-';
-  return `${number(p50)} / ${number(p99)} / ${number(max)}`;
+  const shown = [percentile(sorted, 0.5), percentile(sorted, upper / 100), sorted.at(-1)];
+  const known = shown.filter((value) => value !== undefined);
+  return known.length === 0 ? '-' : known.map(number).join(' / ');
 }
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -22,6 +31,10 @@ export function sum(values: readonly number[]): number {
 
 export function number(value: number): string {
   return Math.round(value).toLocaleString('en-US');
+}
+
+export function countRuns(count: number): string {
+  return `${number(count)} ${count === 1 ? 'run' : 'runs'}`;
 }
 
 export function within(values: readonly number[], limitMs: number): string {
