@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createRedisLogSource } from '../engine/log/redis-log.ts';
+import { keepPositions } from '../engine/postgres/testing/kept-row.ts';
 import { KEYS } from '../engine/redis/testing/test-lane.ts';
 import { createPersister } from './persister.ts';
 import { sell, startStack, stockOf, type TestStack } from './testing/stack.ts';
@@ -35,9 +36,7 @@ it('marks and trims what PostgreSQL has committed, and nothing before', async ()
   await stack.receive(stockOf(100));
   await sell(stack, 20);
   const written = await stack.redis.xlen(KEYS.log);
-  const blocker = await pool.connect();
-  await blocker.query('BEGIN');
-  await blocker.query('SELECT FROM positions FOR UPDATE');
+  const letGo = await keepPositions(pool);
 
   const source = createRedisLogSource(stack.state);
   const said: string[] = [];
@@ -69,8 +68,7 @@ it('marks and trims what PostgreSQL has committed, and nothing before', async ()
     expect(said).toEqual([]);
     expect(await stack.redis.xlen(KEYS.log)).toBe(written);
   } finally {
-    await blocker.query('COMMIT');
-    blocker.release();
+    await letGo();
     await applying;
   }
   expect(await applying).toMatchObject({ did: 'applied' });

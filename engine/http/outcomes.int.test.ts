@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OutcomeName } from '../domain/outcome.ts';
 import { OUTCOMES } from '../domain/outcome.ts';
+import { keepPositions } from '../postgres/testing/kept-row.ts';
 import { laneKeys } from '../redis/keys.ts';
 import type { TestAnswer, TestEngine } from '../testing/engine.ts';
 import { startTestEngine } from '../testing/engine.ts';
@@ -317,17 +318,14 @@ describe('a store that cannot decide', () => {
     const slow = await startTestEngine({ settings: { HOLDFAST_DURABILITY_WAIT_MS: '1500' } });
     try {
       await slow.stock({ 'MUG@A': 5 });
-      const client = await slow.serving.engine.pool.connect();
       const buy = () =>
         apiOf(slow).reserve([{ sku_id: 'MUG', quantity: 1 }], {
           ...key('slow'),
           prefer: 'durability=persisted',
         });
-      await client.query('BEGIN');
-      await client.query('SELECT 1 FROM positions FOR UPDATE');
+      const letGo = await keepPositions(slow.serving.engine.pool);
       const unknown = expectOutcome(await buy(), 'durability_unknown');
-      await client.query('ROLLBACK');
-      client.release();
+      await letGo();
       const resolved = await until(buy, isTold);
       const { reservation_id: id, durability } = expectReservation(resolved, 200);
       expect([id, durability]).toEqual([unknown.reservation_id, 'persisted']);

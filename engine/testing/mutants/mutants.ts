@@ -1,11 +1,13 @@
 /** The table of planted bugs; `mutants.test.ts` checks that each fits the sources as they are. */
 import { CONFIRMING_MUTANTS } from './confirming-mutants.ts';
 import { HOST_MUTANTS } from './host-mutants.ts';
+import { LATE_MUTANTS } from './late-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { SCRIPT_MUTANTS } from './script-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   ...SCRIPT_MUTANTS,
+  ...LATE_MUTANTS,
   ...HOST_MUTANTS,
   ...CONFIRMING_MUTANTS,
 ];
