@@ -31,6 +31,7 @@ import type { ReservationDeps } from './reservations/deps.ts';
 import { startForgetting } from './reservations/forget.ts';
 import { resolveLevels } from './reservations/levels.ts';
 import { DEFAULT_RESERVATION_POLICY, type ReservationPolicy } from './reservations/policy.ts';
+import { SoldOutCache } from './reservations/sold-out.ts';
 import { startSweeper } from './reservations/sweeper.ts';
 import { type Config, ConfigError } from './runtime/config.ts';
 import { SettingsError } from './runtime/finding.ts';
@@ -169,6 +170,11 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
       return levels.support;
     },
     ids: new IdMaker(randomBytes),
+    soldOut: new SoldOutCache({
+      ageMsMax: config.soldOutMs,
+      now: () => performance.now(),
+      onAnswer: () => metrics.countSoldOutKnown('reserve'),
+    }),
     archive: createArchive({ pool, lane: LANE, waitMs: levels.policy.archiveWaitMs }),
     async close() {
       closing.abort();

@@ -4,6 +4,7 @@ import type { Lane, Watermarks } from '../redis/lane-port.ts';
 import type { WarehouseDirectory } from '../stock/directory.ts';
 import type { Archive } from './archive.ts';
 import type { ReservationPolicy } from './policy.ts';
+import type { SoldOutCache } from './sold-out.ts';
 
 export interface ReservationDeps {
   readonly lane: Lane;
@@ -12,4 +13,5 @@ export interface ReservationDeps {
   readonly directory: WarehouseDirectory;
   readonly ids: IdMaker;
   readonly policy: ReservationPolicy;
+  readonly soldOut: SoldOutCache;
 }

@@ -9,6 +9,7 @@ import { WAREHOUSE_DEFAULTS } from '../stock/warehouse.ts';
 import type { ReservationAnswer } from './answer.ts';
 import type { ReservationDeps } from './deps.ts';
 import { DEFAULT_RESERVATION_POLICY } from './policy.ts';
+import { SoldOutCache } from './sold-out.ts';
 
 export const NOW_MS = 1_800_000_000_000;
 export const STAMP: LaneStamp = { epoch: 5, seq: 100, timeMs: NOW_MS, offsetMs: 0 };
@@ -69,6 +70,7 @@ export function makeSubject(script: SubjectScript): Subject {
     confirms: 0,
     policy: DEFAULT_RESERVATION_POLICY,
     ids: new IdMaker(randomBytes),
+    soldOut: new SoldOutCache({ ageMsMax: 200, now: () => performance.now() }),
     lane: {
       number: 0,
       nowMs: () => NOW_MS,

@@ -62,6 +62,8 @@ const SETTINGS = z.object({
   HOLDFAST_BATCH_LINES: count(1, 8_000, 4_000),
   /** Admission: beyond this wait a request is refused at once. */
   HOLDFAST_QUEUE_WAIT_MS: count(1, 60_000, 500),
+  /** How long an engine believes Redis that something is sold out; 0: it asks each time. */
+  HOLDFAST_SOLD_OUT_MS: count(0, 200, 200),
   /** Of a unit cost that comes without its currency, ISO 4217. */
   HOLDFAST_CURRENCY: z
     .string()
@@ -110,6 +112,7 @@ export type Config = Readonly<{
   batchOperationsMax: number;
   batchLinesMax: number;
   queueWaitMsMax: number;
+  soldOutMs: number;
   currency: string;
   sweepMs: number;
 }>;
@@ -153,6 +156,7 @@ export function readConfig(env: Environment): Config {
     batchOperationsMax: s.HOLDFAST_BATCH_OPERATIONS,
     batchLinesMax: s.HOLDFAST_BATCH_LINES,
     queueWaitMsMax: s.HOLDFAST_QUEUE_WAIT_MS,
+    soldOutMs: s.HOLDFAST_SOLD_OUT_MS,
     currency: s.HOLDFAST_CURRENCY,
     sweepMs: s.HOLDFAST_SWEEP_MS,
   });

@@ -29,6 +29,8 @@ export interface Metrics {
   readonly onBatch: (script: string, operations: number, durationMs: number) => void;
   /** For LaneHooks.onFenced. */
   readonly onFenced: (reason: string) => void;
+  /** A reserve was answered as sold out without asking Redis. */
+  readonly countSoldOutKnown: (operation: string) => void;
   /** For LaneHooks.onUnreadable; `kind` is cell or record. */
   readonly countUnreadable: (kind: string) => void;
   /** A store failed; `store` is redis, postgres or kafka. */
@@ -99,7 +101,10 @@ function httpMetrics(registry: Registry): Pick<Metrics, 'onRequest' | 'onAbort' 
 
 function laneMetrics(
   registry: Registry,
-): Pick<Metrics, 'onBatch' | 'onFenced' | 'countUnreadable' | 'countStoreError'> {
+): Pick<
+  Metrics,
+  'onBatch' | 'onFenced' | 'countSoldOutKnown' | 'countUnreadable' | 'countStoreError'
+> {
   const sizes = new HotHistogram({
     name: 'holdfast_lane_batch_operations',
     help: 'Operations that went to Redis in one script.',
@@ -120,6 +125,12 @@ function laneMetrics(
     labels: ['reason'],
     registry,
   });
+  const known = new HotCounter({
+    name: 'holdfast_sold_out_known_total',
+    help: 'Answers "sold out" that cost Redis nothing, because it had said so a moment before.',
+    labels: ['operation'],
+    registry,
+  });
   const unreadable = new HotCounter({
     name: 'holdfast_lane_unreadable_total',
     help: 'Times that a cell or record in Redis was met which cannot be read.',
@@ -138,6 +149,7 @@ function laneMetrics(
       durations.observe(script, durationMs / 1_000);
     },
     onFenced: (reason) => fenced.add(reason),
+    countSoldOutKnown: (operation) => known.add(operation),
     countUnreadable: (kind) => unreadable.add(kind),
     countStoreError: (store) => errors.add(store),
   };
