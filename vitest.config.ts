@@ -11,5 +11,7 @@ export default defineConfig({
     maxWorkers: Math.max(3, availableParallelism() - 1),
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // Where all cores are busy a process takes its time to end.
+    teardownTimeout: 60_000,
   },
 });

@@ -7,6 +7,7 @@
  * the piece must be. So every comparison is exact, whatever is sold meanwhile, and on a quiet lane
  * there is nothing to apply. When the log between the two was trimmed meanwhile, it begins again.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { LogSource } from '../../engine/log/event-log.ts';
 import type { Pool } from '../../engine/postgres/pool.ts';
@@ -40,7 +41,10 @@ export interface AuditDeps {
 }
 
 export interface AuditLimits {
-  /** How long PostgreSQL may take to come to where Redis stands; I8 promises 10 s. */
+  /**
+   * How long PostgreSQL may take to come to where Redis stands (I8 promises 10 s), and a closed lane
+   * to be opened.
+   */
   readonly catchUpMs: number;
   readonly differencesMax: number;
   /** Changes of the lane during the audit that it will hold in memory. */
@@ -88,6 +92,7 @@ export async function runAudit(deps: AuditDeps): Promise<AuditReport> {
 
 async function auditOnce(round: Round): Promise<AuditReport> {
   const findings = new Findings(round.limits.differencesMax);
+  await waitForLane(round);
   await waitForPostgres(round, findings);
   const snapshot = await Snapshot.open(round.deps.pool, round.lane);
   try {
@@ -129,6 +134,19 @@ async function auditOnce(round: Round): Promise<AuditReport> {
   }
 }
 
+/**
+ * A lane that recovery has closed is short of what recovery gives back before it opens it. One that
+ * stays closed is judged as it is.
+ */
+async function waitForLane(round: Round): Promise<void> {
+  const until = performance.now() + round.limits.catchUpMs;
+  while (performance.now() < until) {
+    const { meta } = await round.reader.position();
+    if (meta.open || !meta.exists) return;
+    await sleep(POLL_MS);
+  }
+}
+
 /** PostgreSQL shall be at or behind the place where Redis stands now, within a bound. */
 async function waitForPostgres(round: Round, findings: Findings): Promise<void> {
   const { meta } = await round.reader.position();
@@ -147,7 +165,7 @@ async function waitForPostgres(round: Round, findings: Findings): Promise<void> 
       });
       return;
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await sleep(POLL_MS);
   }
 }
 
