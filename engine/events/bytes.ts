@@ -81,6 +81,12 @@ export class ByteWriter {
     this.raw(bytes);
   }
 
+  /** What the other has written, which is empty then. */
+  append(other: ByteWriter): void {
+    this.raw(other.#buffer.subarray(0, other.#at));
+    other.#at = 0;
+  }
+
   /** Writes a 16-bit number over one that was written before, at `at`. */
   patchU16(at: number, value: number): void {
     this.#buffer.writeUInt16BE(value, at);

@@ -29,6 +29,10 @@
  *                        u16 n, u32 deadline_s, u16 cell, u32 units, then in columns
  *                        n x { u16 generation, u24 bucket, u8+ packed id }, n x 8 fingerprint,
  *                        n x u16+ attributes
+ *    12 several runs, their reserves in the order in which they came: u16 n, u16 runs,
+ *                        runs x { u32 deadline_s, u16 cell, u32 units }, then in columns
+ *                        n x { u16 generation, u24 bucket, u8+ packed id }, n x 8 fingerprint,
+ *                        n x u16 run, n x u16+ attributes
  *   moves: u16 n: u16 line, u16 cell, u32 units
  */
 import type { CellField, Sku } from '../domain/ids.ts';
@@ -68,6 +72,7 @@ const TYPES = {
 } as const satisfies Record<Change['type'], number>;
 
 const RUN = 11;
+const RUNS = 12;
 const NO_FINGERPRINT = Buffer.alloc(FINGERPRINT_BYTES);
 
 export function encodeEntry(entry: Entry): Buffer {
@@ -228,18 +233,39 @@ function readChange(reader: ByteReader, changes: Change[]): void {
   if (type === TYPES.product_defined) {
     changes.push({ type: 'product_defined', sku: reader.ascii8() as Sku });
   } else if (type === RUN) {
-    readRun(reader, changes);
+    const count = reader.u16();
+    const run = readTerms(reader);
+    readColumns(reader, count, changes, (ids) => Array.from(ids, () => run));
+  } else if (type === RUNS) {
+    const count = reader.u16();
+    const runs = Array.from({ length: reader.u16() }, () => readTerms(reader));
+    readColumns(reader, count, changes, (ids) =>
+      Array.from(ids, () => runs[reader.u16()] ?? fail('a reserve stands in no run')),
+    );
   } else {
     changes.push(readOne(reader, type));
   }
 }
 
-/** Reserves that differ in id, fingerprint and attributes alone. */
-function readRun(reader: ByteReader, changes: Change[]): void {
-  const count = reader.u16();
+/** What the reserves of a run have in common. */
+type Terms = Pick<Reserved, 'deadlineS' | 'lines'>;
+
+function readTerms(reader: ByteReader): Terms {
   const deadlineS = reader.u32();
   const placement = { cell: reader.u16(), quantity: reader.u32() };
-  const lines = [{ line: 0, requested: placement.quantity, placements: [placement] }];
+  return {
+    deadlineS,
+    lines: [{ line: 0, requested: placement.quantity, placements: [placement] }],
+  };
+}
+
+/** Reserves that differ in id, fingerprint and attributes alone, or in their run besides. */
+function readColumns(
+  reader: ByteReader,
+  count: number,
+  changes: Change[],
+  readRuns: (ids: readonly ChangeBase[]) => readonly Terms[],
+): void {
   const ids = Array.from({ length: count }, () => {
     const generation = reader.u16();
     // Where the record stands in Redis, which a reader of the log need not know.
@@ -247,11 +273,17 @@ function readRun(reader: ByteReader, changes: Change[]): void {
     return { id: unpackId(reader.bytes8()), generation };
   });
   const fingerprints = Array.from(ids, () => readFingerprint(reader));
+  const runs = readRuns(ids);
   ids.forEach(({ id, generation }, i) => {
     const fingerprint = fingerprints[i] ?? NO_FINGERPRINT;
+    const { deadlineS, lines } = runs[i] ?? fail('a reserve without its run');
     const attributes = readText(reader);
     changes.push({ type: 'reserved', id, generation, fingerprint, deadlineS, attributes, lines });
   });
+}
+
+function fail(what: string): never {
+  throw new DecodeError(what);
 }
 
 function readOne(reader: ByteReader, type: number): Change {

@@ -29,7 +29,7 @@ function send(...operations: Operation[]): () => Promise<void> {
     number: HOLD_AGE_MAX_S,
   });
   return async () => {
-    const reply = await scriptRunner(t.redis)('submit', KEYS.meta, [context, payload]);
+    const reply = await scriptRunner(t.redis)('submit', KEYS.meta, [context, ...payload]);
     expect((reply as Buffer)[0], 'fenced').toBe(0);
   };
 }

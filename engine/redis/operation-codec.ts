@@ -22,7 +22,7 @@ import type {
   Unreadable,
 } from './operation.ts';
 import { FRESH_MS_MAX } from './operation.ts';
-import { type Run, Runs, readRun, writeRun } from './run-codec.ts';
+import { type Run, Runs, RunWriter, readRun } from './run-codec.ts';
 import { readableCell, readUnreadable } from './unreadable.ts';
 
 const FRESH = 1;
@@ -57,7 +57,8 @@ export function encodeContext(context: ScriptContext): Buffer {
 
 /** A batch as it is sent, and where its answers belong. */
 export interface EncodedBatch {
-  readonly payload: Buffer;
+  /** The arguments of the script behind the context. */
+  readonly payload: readonly Buffer[];
   readonly runs: readonly Run[];
   /** Indexes of the operations that stand in no run, in the order of their answers. */
   readonly others: readonly number[];
@@ -77,8 +78,9 @@ export interface Sending {
 
 /** Encodes batches; owns its buffers, so one to a lane. */
 export class BatchEncoder {
-  readonly #names = new ByteWriter(1024);
+  readonly #head = new ByteWriter(4_096);
   readonly #body = new ByteWriter(32_768);
+  readonly #runs = new RunWriter();
   readonly #skus = new Map<string, number>();
   readonly #fields = new Map<string, number>();
 
@@ -90,28 +92,25 @@ export class BatchEncoder {
     operations.forEach((operation, index) => {
       if (!runs.add(operation, index)) others.push(index);
     });
-    this.#body.u16(runs.list.length);
-    for (const run of runs.list) {
-      const { sku, field } = run;
-      writeRun(this.#body, run, this.#name(this.#skus, sku), this.#name(this.#fields, field));
-    }
+    const head = this.#head;
+    head.i64(sending.epoch);
+    head.i64(sending.timeMs);
+    head.u32(FRESH_MS_MAX);
+    const columns = this.#runs.write(head, runs);
     this.#body.u16(others.length);
     for (const index of others) {
       const operation = operations[index];
       if (operation) this.#operation(operation, sending);
     }
-    this.#names.i64(sending.epoch);
-    this.#names.i64(sending.timeMs);
-    this.#names.u32(FRESH_MS_MAX);
     this.#writeNames(this.#skus);
     this.#writeNames(this.#fields);
-    const payload = Buffer.concat([this.#names.take(), this.#body.take()]);
-    return { payload, runs: runs.list, others };
+    head.append(this.#body);
+    return { payload: [head.take(), ...columns], runs: runs.list, others };
   }
 
   #writeNames(names: ReadonlyMap<string, number>): void {
-    this.#names.u16(names.size);
-    for (const name of names.keys()) this.#names.ascii8(name);
+    this.#head.u16(names.size);
+    for (const name of names.keys()) this.#head.ascii8(name);
   }
 
   #name(table: Map<string, number>, name: string): number {

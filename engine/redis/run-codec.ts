@@ -1,13 +1,13 @@
 /**
  * Runs of reserves that want the same: so many units of one cell, for as long, each under a fresh
  * id. Nearly every request of a sale has this form, so what they have in common is sent, decided and
- * answered once, and the rest stands in columns that Lua copies whole (lua/includes/runs.lua).
+ * answered once, and the rest stands in columns that Lua takes as they are (lua/includes/runs.lua).
  */
 
 import type { CellField, Sku } from '../domain/ids.ts';
 import { outcomeByCode } from '../domain/outcome.ts';
 import type { HeldRecord } from '../domain/reservation.ts';
-import { addressOf, PACKED_ID_BYTES } from '../domain/reservation-id.ts';
+import { addressOf, DUE_REFS, PACKED_ID_BYTES } from '../domain/reservation-id.ts';
 import type { ByteReader } from '../events/bytes.ts';
 import { ByteWriter, DecodeError } from '../events/bytes.ts';
 import type { LaneStamp, Operation, OperationResult, ReserveOperation } from './operation.ts';
@@ -18,7 +18,6 @@ interface Member {
   /** Index of the operation in its batch. */
   readonly index: number;
   readonly operation: ReserveOperation;
-  readonly bucket: number;
 }
 
 export interface Run {
@@ -26,13 +25,17 @@ export interface Run {
   readonly field: CellField;
   readonly units: number;
   readonly ttlS: number;
-  readonly generation: number;
+  /** Place of the run among those of its batch. */
+  readonly number: number;
   readonly members: Member[];
 }
 
-/** Puts the operations of one batch into runs, in the order in which they came. */
+/** Puts the operations of one batch into runs; everything is in the order in which they came. */
 export class Runs {
   readonly list: Run[] = [];
+  /** The reserves of all runs, and beside each its run. */
+  readonly members: ReserveOperation[] = [];
+  readonly runOf: Run[] = [];
   readonly #byTerms = new Map<string, Run>();
   #last: Run | undefined;
 
@@ -45,27 +48,22 @@ export class Runs {
     if (line === undefined || lines.length > 1) return false;
     if (field === undefined || line.fields.length > 1) return false;
     if (id.length !== PACKED_ID_BYTES || id[0] !== MADE_ID) return false;
-    const { generation, bucket } = addressOf(id);
-    const run = this.#runOf(line.sku, field, line.quantity, ttlS, generation);
-    run.members.push({ index, operation, bucket });
+    const run = this.#runOf(line.sku, field, line.quantity, ttlS);
+    run.members.push({ index, operation });
+    this.members.push(operation);
+    this.runOf.push(run);
     return true;
   }
 
-  #runOf(sku: Sku, field: CellField, units: number, ttlS: number, generation: number): Run {
+  #runOf(sku: Sku, field: CellField, units: number, ttlS: number): Run {
     const last = this.#last;
-    if (
-      last?.sku === sku &&
-      last.field === field &&
-      last.units === units &&
-      last.ttlS === ttlS &&
-      last.generation === generation
-    ) {
+    if (last?.sku === sku && last.field === field && last.units === units && last.ttlS === ttlS) {
       return last;
     }
-    const terms = `${units} ${ttlS} ${generation} ${sku} ${field}`;
+    const terms = `${units} ${ttlS} ${sku} ${field}`;
     let run = this.#byTerms.get(terms);
     if (run === undefined) {
-      run = { sku, field, units, ttlS, generation, members: [] };
+      run = { sku, field, units, ttlS, number: this.list.length, members: [] };
       this.#byTerms.set(terms, run);
       this.list.push(run);
     }
@@ -74,64 +72,77 @@ export class Runs {
   }
 }
 
-/** The run as ARGV[2] of lua/commands/submit.lua has it. */
-export function writeRun(out: ByteWriter, run: Run, sku: number, field: number): void {
-  const { units, ttlS, generation, members } = run;
-  const pieces = bucketPieces(members);
-  const attributes = members.map(({ operation }) => bytesOf(operation.attributes));
-  out.u16(sku);
-  out.u16(field);
+/** Writes the runs as lua/commands/submit.lua has them; owns its buffer, so one to a lane. */
+export class RunWriter {
+  readonly #columns = new ByteWriter(8_192);
+  readonly #references = new ByteWriter(DUE_REFS * (PACKED_ID_BYTES + 6));
+
+  /** The runs go to `out`; gives ARGV[3] and those behind it, none when there is no run. */
+  write(out: ByteWriter, runs: Runs): Buffer[] {
+    out.u16(runs.list.length);
+    if (runs.list.length === 0) return [];
+    for (const run of runs.list) writeRun(out, run);
+    const references = this.#writeReferences(out, runs.members);
+    const columns = this.#columns;
+    for (const { fingerprint } of runs.members) columns.raw(fingerprint);
+    if (runs.list.length > 1) for (const { number } of runs.runOf) columns.u16(number);
+    for (const { attributes } of runs.members) {
+      if (attributes === '') columns.u16(0);
+      else columns.bytes16(Buffer.from(attributes));
+    }
+    return [columns.take(), ...references];
+  }
+
+  /** The references, so many in an argument, and to `out` how many follow one another in a bucket. */
+  #writeReferences(out: ByteWriter, members: readonly ReserveOperation[]): Buffer[] {
+    const references = this.#references;
+    const pieces: Buffer[] = [];
+    out.u16(members.length);
+    const spansAt = out.length;
+    out.u16(0);
+    let spans = 0;
+    let last = { generation: -1, bucket: -1 };
+    let countAt = 0;
+    let count = 0;
+    members.forEach(({ id }, i) => {
+      const address = addressOf(id);
+      const { generation, bucket } = address;
+      const isFull = i > 0 && i % DUE_REFS === 0;
+      if (isFull) pieces.push(references.take());
+      if (isFull || bucket !== last.bucket || generation !== last.generation) {
+        out.u16(generation);
+        out.u24(bucket);
+        countAt = out.length;
+        out.u16(0);
+        last = address;
+        count = 0;
+        spans++;
+      }
+      out.patchU16(countAt, ++count);
+      references.u16(generation);
+      references.u24(bucket);
+      references.bytes8(id);
+    });
+    out.patchU16(spansAt, spans);
+    pieces.push(references.take());
+    return pieces;
+  }
+}
+
+function writeRun(out: ByteWriter, { sku, field, units, ttlS, members }: Run): void {
   out.u32(units);
   out.u32(ttlS);
-  out.u16(generation);
   out.u16(members.length);
-  out.u16(pieces.length);
-  out.u32(attributes.reduce((sum, { length }) => sum + 2 + length, 0));
-  out.bytes8(lineOf(run));
-  for (const { bucket, count } of pieces) {
-    out.u24(bucket);
-    out.u16(count);
-  }
-  for (const { operation, bucket } of members) {
-    out.u16(generation);
-    out.u24(bucket);
-    out.bytes8(operation.id);
-  }
-  for (const { operation } of members) out.raw(operation.fingerprint);
-  for (const bytes of attributes) out.bytes16(bytes);
-}
-
-const NO_BYTES = Buffer.alloc(0);
-
-function bytesOf(attributes: string): Buffer {
-  return attributes === '' ? NO_BYTES : Buffer.from(attributes);
-}
-
-/** The one line of the record, as events/hold-codec.ts has it. */
-function lineOf({ sku, field, units }: Run): Buffer {
-  const line = new ByteWriter(sku.length + field.length + 13);
-  line.u16(0);
-  line.ascii8(sku);
-  line.u32(units);
-  line.u8(1);
-  line.ascii8(field);
-  line.u32(units);
-  return line.take();
-}
-
-/** Members that follow one another in the same bucket, so that Lua looks each bucket up once. */
-function bucketPieces(members: readonly Member[]): { bucket: number; count: number }[] {
-  const pieces: { bucket: number; count: number }[] = [];
-  let piece: { bucket: number; count: number } | undefined;
-  for (const { bucket } of members) {
-    if (piece?.bucket === bucket) {
-      piece.count++;
-    } else {
-      piece = { bucket, count: 1 };
-      pieces.push(piece);
-    }
-  }
-  return pieces;
+  out.ascii8(sku);
+  out.ascii8(field);
+  // The one line of the record, as events/hold-codec.ts has it.
+  out.u8(sku.length + field.length + 13);
+  out.u16(0);
+  out.ascii8(sku);
+  out.u32(units);
+  out.u8(1);
+  out.ascii8(field);
+  out.u32(units);
 }
 
 /** Answers the members of the run, each at its operation's index. */

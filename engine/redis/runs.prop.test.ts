@@ -13,6 +13,7 @@ import { KEYS, open, startTestLane, TERM, type TestLane } from './testing/test-l
 
 const SEED = Number(process.env.HOLDFAST_TEST_SEED ?? Math.trunc(Math.random() * 2 ** 31));
 const RUNS = process.env.HOLDFAST_TEST_LONG === '1' ? 400 : 40;
+const PLENTY = 1_000;
 /** Lane time stands: the clock of Redis is far behind what meta says. */
 const STANDING_MS = 4_000_000_000_250;
 
@@ -129,13 +130,26 @@ it(`decides in runs as alone (seed ${SEED})`, { timeout: 120_000 }, async () => 
           maxLength: 200,
         },
       ),
+      // All of several runs hold, so that the columns go into the entry as they came.
+      fc.array(
+        wish.map((each) => ({ ...each, sku: 'HOT', warehouse: 'A' })),
+        {
+          minLength: 2,
+          maxLength: 200,
+        },
+      ),
     ),
-    fc.integer({ min: 1, max: 150 }),
+    fc.oneof(fc.integer({ min: 1, max: 150 }), fc.constant(PLENTY)),
     async (wishes, units) => {
       round++;
       // Alone, reserves are decided in their order; in runs, run by run. So only what does not
-      // depend on the order may be compared: those who want the same stand together.
-      const sorted = [...wishes].sort((a, b) => (termsOf(a) < termsOf(b) ? -1 : 1));
+      // depend on the order may be compared: those who want the same stand together, unless there is
+      // enough for all.
+      const isEnough =
+        units === PLENTY && wishes.every(({ sku, warehouse }) => sku + warehouse === 'HOTA');
+      const sorted = isEnough
+        ? wishes
+        : [...wishes].sort((a, b) => (termsOf(a) < termsOf(b) ? -1 : 1));
       const [together, apart] = await Promise.all(
         [inRuns, alone].map(async (t) => {
           await begin(t, units, round);

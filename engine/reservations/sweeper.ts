@@ -5,8 +5,11 @@
 import { isRefusal, type Lane } from '../redis/lane-port.ts';
 import { startWorker, type Worker } from '../runtime/worker.ts';
 
-/** References that one script looks at: about a millisecond of Redis, so that nobody waits long. */
-const REFERENCES_MAX = 512;
+/**
+ * References that one script looks at. Redis stands still for so long: 3.5 ms of a busy core, 13 ms
+ * with 512 of them (lua/README.md).
+ */
+const REFERENCES_MAX = 128;
 
 export interface SweeperOptions {
   readonly lane: Lane;

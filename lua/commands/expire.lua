@@ -77,14 +77,25 @@ local function expire_hold(at)
   expired = expired + 1
 end
 
+local function expire_ids(generation, bucket, ids)
+  if #ids > 1 then read_ahead(generation, bucket, ids) end
+  for i = 1, #ids do expire_hold(find_hold(generation, bucket, ids[i])) end
+  refs = refs + #ids
+end
+
+-- References that follow one another mostly lead into one bucket.
 local function expire_element(element)
-  local pos = 1
+  local pos, ids, last_generation, last_bucket = 1, {}, nil, nil
   while pos <= #element do
     local generation, bucket, id
-    generation, bucket, id, pos = struct.unpack('>I2I3Bc0', element, pos)
-    expire_hold(find_hold(generation, bucket, id))
-    refs = refs + 1
+    generation, bucket, id, pos = struct_unpack('>I2I3Bc0', element, pos)
+    if bucket ~= last_bucket or generation ~= last_generation then
+      expire_ids(last_generation, last_bucket, ids)
+      ids, last_generation, last_bucket = {}, generation, bucket
+    end
+    ids[#ids + 1] = id
   end
+  expire_ids(last_generation, last_bucket, ids)
 end
 
 local due_seconds = redis.call('ZRANGEBYSCORE', prefix .. 'deadlines', '-inf', math.floor(now / 1000),

@@ -4,12 +4,11 @@ Decides a batch of operations on one lane, each for itself, all in one entry of 
 KEYS[1]  meta
 ARGV[1]  context: I8 epoch, I8 seq seen, c8 nonce for the entry, I4 greatest age of a hold, s
 ARGV[2]  operations: I8 epoch that is open and I8 lane time at sending, as the engine knows them,
-         u32 ms for which an id that it calls fresh is so; I2 n, n x u8+ SKU; I2 n, n x u8+ field; I2 n runs (includes/runs.lua), each
-           u16 SKU, u16 field, u32 units, u32 ttl s, u16 generation, u16 n reserves, u16 n buckets,
-           u32 bytes of all attributes, u8+ line as records have it, then in columns
-           n x { u24 bucket, u16 reserves }, n x { u16 generation, u24 bucket, u8 17, 17 bytes id },
-           n x c8 fingerprint, n x u16+ attributes
-         and behind them I2 n operations, each
+         u32 ms for which an id that it calls fresh is so; I2 n runs (includes/runs.lua), each
+           u32 units, u32 ttl s, u16 reserves, u8+ SKU, u8+ field, u8+ line as records have it;
+         if there are any: u16 n reserves, u16 n, where their records stand: n x { u16 generation, u24
+         bucket, u16 reserves }, cut where an argument of references ends;
+         and behind them I2 n, n x u8+ SKU; I2 n, n x u8+ field; I2 n operations, each
          u8 kind (1 reserve, 2 commit, 3 release, 4 extend, 5 cancel, 6 ship, 7 inspect), u8 flags,
          u16 generation (0: today's or yesterday's), u24 bucket, u8+ id, then
            reserve  c8 fingerprint, u32 ttl s, u16+ attributes,
@@ -22,6 +21,10 @@ ARGV[2]  operations: I8 epoch that is open and I8 lane time at sending, as the e
                     may be done; adopt: u32+ record;
                     lines: u16 n: u16 SKU, u16 field, u32 units
                     flags: 1 lines, 2 adopt, 4 retake, 8 keyed
+ARGV[3]  columns of the reserves in runs, in the order in which they came: n x c8 fingerprint, when
+         there are several runs n x u16 run, n x u16+ attributes
+ARGV[4]  references to their records, 128 at the most, and further ones in the arguments behind:
+         n x { u16 generation, u24 bucket, u8 17, 17 bytes id }
 Touches  log, deadlines, stock:*, hold:*, cart:*, due:*
 Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset,
          for each run u16 reserves that hold (the first ones) and, unless these are all, u8 outcome
@@ -41,7 +44,7 @@ local operations = ARGV[2]
 -- another answer since. What is only right as long as nobody was told (a fresh id that need not be
 -- looked up; units that are taken again) is done within its time from sending alone. Lane time is one
 -- clock for all who ask, but stands still while the lane is closed: hence the epoch.
-local open_epoch, sent_at, fresh_ms, names_at = struct.unpack('>I8I8I4', operations)
+local open_epoch, sent_at, fresh_ms, runs_at = struct.unpack('>I8I8I4', operations)
 
 local function is_within(ms)
   return open_epoch == epoch and now < sent_at + ms
@@ -56,29 +59,46 @@ local function read_names(pos)
   return names, pos
 end
 
-local skus, fields, pos
-skus, pos = read_names(names_at)
-fields, pos = read_names(pos)
+local skus, fields
 
+-- A function is made anew in each batch, at the price of a reserve: those of a kind that is not among
+-- the operations are not.
+local function make_runs()
 -- @include runs
--- @include reserve
--- @include settle
+  return reserve_runs
+end
 
-local count
-count, pos = struct.unpack('>I2', operations, pos)
-for _ = 1, count do pos = reserve_run(pos) end
+local function make_reserve()
+-- @include reserve
+  return reserve
+end
+
+local function make_settle()
+-- @include settle
+  return settle, extend, inspect
+end
+
+local reserve, settle, extend, inspect
+local count, pos = struct.unpack('>I2', operations, runs_at)
+if count > 0 then pos = make_runs()(pos, count) end
+skus, pos = read_names(pos)
+fields, pos = read_names(pos)
 count, pos = struct.unpack('>I2', operations, pos)
 for _ = 1, count do
   local kind, flags, generation, bucket, id
   kind, flags, generation, bucket, id, pos = struct.unpack('>BBI2I3Bc0', operations, pos)
   if kind == KIND.reserve then
+    reserve = reserve or make_reserve()
     pos = reserve(flags, generation, bucket, id, pos)
-  elseif kind == KIND.extend then
-    pos = extend(generation, bucket, id, pos)
-  elseif kind == KIND.inspect then
-    pos = inspect(generation, bucket, id, pos)
   else
-    pos = settle(kind, flags, generation, bucket, id, pos)
+    if not settle then settle, extend, inspect = make_settle() end
+    if kind == KIND.extend then
+      pos = extend(generation, bucket, id, pos)
+    elseif kind == KIND.inspect then
+      pos = inspect(generation, bucket, id, pos)
+    else
+      pos = settle(kind, flags, generation, bucket, id, pos)
+    end
   end
 end
 

@@ -51,10 +51,10 @@ end
 -- before the numbers are read, because that costs next to nothing and a pcall does not.
 local function decode_cell(stock, field, bytes)
   if #bytes < CELL_BYTES_MIN then return make_unreadable(stock, field) end
-  local head = string.byte(bytes)
-  local format = format_of(head)
+  local head = string_byte(bytes)
+  local format = formats[head] or format_of(head)
   if #bytes ~= lengths[head] then return make_unreadable(stock, field) end
-  local _, a, r, l, v = struct.unpack(format, bytes)
+  local _, a, r, l, v = struct_unpack(format, bytes)
   if wide[head] and not is_countable(a, r, l, v) then return make_unreadable(stock, field) end
   return make_cell(stock, field, a, r, l, v)
 end
@@ -66,10 +66,12 @@ local function width(n)
   return 3
 end
 
+-- A call of a function costs as much as all the comparisons, and most numbers are small.
 local function encode_cell(c)
   local a, r, l, v = c.a, c.r, c.l, c.v
-  local head = width(a) * 64 + width(r) * 16 + width(l) * 4 + width(v)
-  return struct.pack(format_of(head), head, a, r, l, v)
+  local head = (a < 128 and a >= -128 and 0 or width(a) * 64) + (r < 128 and r >= -128 and 0 or width(r) * 16)
+    + (l < 128 and l >= -128 and 0 or width(l) * 4) + (v < 128 and 0 or width(v))
+  return struct_pack(formats[head] or format_of(head), head, a, r, l, v)
 end
 
 local function stock_of(sku)
@@ -91,7 +93,7 @@ end
 local function cell_of(s, field)
   local c = s.cells[field]
   if c == nil then
-    local bytes = redis.pcall('HGET', s.key, field)
+    local bytes = redis_pcall('HGET', s.key, field)
     if bytes then return decode_cell(s, field, bytes) end
     c = false
     s.cells[field] = c
@@ -147,17 +149,16 @@ end
 local function pack_touched(out, n)
   for i = 1, touched_count do
     local c = touched[i]
-    local sku, field = c.stock.sku, c.field
-    c.bytes = encode_cell(c)
-    n = n + 1
-    out[n] = struct.pack('>Bc0Bc0Bc0', #sku, sku, #field, field, #c.bytes, c.bytes)
+    local sku, field, bytes = c.stock.sku, c.field, encode_cell(c)
+    c.bytes = bytes
+    out[n + i] = struct_pack('>Bc0Bc0Bc0', #sku, sku, #field, field, #bytes, bytes)
   end
-  return n
+  return n + touched_count
 end
 
 local function write_cells()
   for i = 1, touched_count do
     local c = touched[i]
-    redis.call('HSET', c.stock.key, c.field, c.bytes)
+    redis_call('HSET', c.stock.key, c.field, c.bytes)
   end
 end

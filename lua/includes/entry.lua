@@ -17,14 +17,14 @@ local function append_entry(kind)
   local out = { struct.pack('>BBI8I8c8I8I8c8I8I2I2', 1, kind, epoch, seq + 1, new_nonce,
     epoch, seq, nonce, now, touched_count, change_count) }
   local n = pack_touched(out, 1)
-  out[n + 1] = table.concat(pieces, '', 1, piece_count)
-  redis.call('XADD', log, meta[3] .. '-' .. string.format('%.0f', seq + 1), 'e', table.concat(out))
+  for i = 1, piece_count do out[n + i] = pieces[i] end
+  redis.call('XADD', log, string.format('%s-%d', meta[3], seq + 1), 'e', table.concat(out))
 end
 
 local function finish_entry()
   seq = seq + 1
-  redis.call('HSET', KEYS[1], 'time', string.format('%.0f', now), 'nonce', new_nonce,
-    'seq', string.format('%.0f', seq))
+  redis.call('HSET', KEYS[1], 'time', string.format('%d', now), 'nonce', new_nonce,
+    'seq', string.format('%d', seq))
 end
 
 -- Reply header: >B 0, I8 epoch, I8 seq, I8 now, i8 offset.

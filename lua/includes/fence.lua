@@ -2,9 +2,14 @@
 -- is the one that recovery opened, at a position that the caller has not seen beyond, with no
 -- script of before left half done.
 --
--- Gives: prefix, log, epoch, seq, nonce (of the last entry), now (lane time, ms), offset, today
+-- Gives: prefix, log, epoch, seq, nonce (of the last entry), now (lane time, ms), offset, today; and
+--        struct_pack, struct_unpack, string_byte, string_sub, redis_call, redis_pcall
 -- Wants: KEYS[1] meta; ARGV[1] the caller's context: >I8 epoch, I8 seq seen, c8 nonce for an entry
 
+-- A local spares the two look-ups by name of each use.
+local struct_pack, struct_unpack = struct.pack, struct.unpack
+local string_byte, string_sub = string.byte, string.sub
+local redis_call, redis_pcall = redis.call, redis.pcall
 local prefix = string.sub(KEYS[1], 1, -5)
 local log = prefix .. 'log'
 local meta = redis.call('HMGET', KEYS[1], 'state', 'replid', 'epoch', 'seq', 'nonce', 'offset', 'time')

@@ -6,9 +6,10 @@
 -- What stands where a record should and is none (somebody wrote over it) is found with its bytes, and
 -- parse_hold() says nil; an operation that would rest on it is refused.
 --
--- Gives: find_hold(generation, bucket, id), parse_hold(bytes), encode_hold(hold), save_hold(at,
---        bytes), new_holds, write_holds(), add_due(second, at), write_due(); and for who has
---        references packed already: due_of(second), add_due_piece(list, piece, count)
+-- Gives: find_hold(generation, bucket, id), read_ahead(generation, bucket, ids), parse_hold(bytes),
+--        encode_hold(hold), save_hold(at, bytes), new_holds, write_holds(), add_due(second, at),
+--        write_due(); and for who has references packed already: due_of(second),
+--        add_due_piece(list, piece, count)
 
 local found, dirty, dirty_count, due = {}, {}, 0, {}
 
@@ -42,6 +43,19 @@ local function find_hold(generation, bucket, id)
     if bytes then at.bytes, at.cart, at.generation = bytes, cart, today - 1 end
   end
   return at
+end
+
+-- Reads records of one bucket at once; those that this cannot give are read when they are looked for.
+local function read_ahead(generation, bucket, ids)
+  if generation == 0 or today - generation > LIMIT.generations_back then return end
+  local all = redis_pcall('HMGET', prefix .. 'hold:' .. generation .. ':' .. bucket, unpack(ids))
+  if all.err then return end
+  for i = 1, #ids do
+    local id, bytes = ids[i], all[i]
+    if not found[id] and (not bytes or (string_byte(bytes) or 0) < LIMIT.cart_head_flag) then
+      found[id] = { id = id, bucket = bucket, generation = generation, bytes = bytes, cart = false }
+    end
+  end
 end
 
 -- Dies where the bytes end early; nil when they are no record of any state, or too many.
@@ -126,7 +140,7 @@ local function group_of(groups, generation, bucket)
   local place = generation * 16777216 + bucket
   local list = groups[place]
   if not list then
-    list = { [0] = 0, at = generation .. ':' .. bucket }
+    list = { [0] = 0, at = string.format('%d:%d', generation, bucket) }
     groups[place] = list
   end
   return list
@@ -190,11 +204,13 @@ local function add_due(second, at)
 end
 
 local function push_due(second, list)
-  local from, refs = 1, 0
+  local key, from, refs = prefix .. 'due:' .. second, 1, 0
   for i = 1, list.n + 1 do
     local count = list.counts[i]
     if not count or refs + count > LIMIT.due_refs then
-      redis.call('RPUSH', prefix .. 'due:' .. second, table.concat(list.pieces, '', from, i - 1))
+      -- To concatenate one piece would make it anew.
+      redis.call('RPUSH', key, from == i - 1 and list.pieces[from]
+        or table.concat(list.pieces, '', from, i - 1))
       from, refs = i, 0
     end
     refs = refs + (count or 0)

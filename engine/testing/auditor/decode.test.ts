@@ -27,7 +27,42 @@ const RESERVED = hex(
   '0001 0004 00000005 01 0000 00000003', // line 4 asked 5, one placement: cell 0, 3 units
 );
 
+/** Two runs of one cell, whose three reserves came as second, first, second. */
+const RUNS = hex(
+  '01 01 0000000100000002 0000000000000003 aabbccddeeff0011',
+  '0000000100000002 0000000000000002 1100ffeeddccbbaa 0000019abcdef012',
+  '0001 0001 03 544541 04 45552d31 06 40 012c 03 00 05',
+  '0c 0003 0002', // several runs: three reserves, two runs
+  '692066c8 0000 00000001', // the first: deadline, cell 0, 1 unit
+  '692066d0 0000 00000004', // the second: 4 units
+  '50f0 000001 01 61', // generation, bucket, packed id: a
+  '50f0 000002 01 62',
+  '50f1 000003 01 63',
+  '00000000000000aa 00000000000000bb 00000000000000cc', // fingerprints
+  '0001 0000 0001', // their runs
+  '0000 0002 7b7d 0000', // attributes: only the second has some
+);
+
 describe('an entry', () => {
+  it('has reserves of several runs, as the layout says and the engine reads it', () => {
+    const reserves = decodeEntry(RUNS).changes;
+    const own = (id: string, generation: number, deadlineS: number, units: number) => ({
+      ...{ type: 'reserved', id, generation, deadlineS, requested: new Map([[0, units]]) },
+      placements: [{ line: 0, cell: 0, units }],
+    });
+    expect(reserves).toMatchObject([
+      { ...own('a', 0x50f0, 0x692066d0, 4), fingerprint: '00000000000000aa', attributes: '' },
+      { ...own('b', 0x50f0, 0x692066c8, 1), fingerprint: '00000000000000bb', attributes: '{}' },
+      { ...own('c', 0x50f1, 0x692066d0, 4), fingerprint: '00000000000000cc', attributes: '' },
+    ]);
+    const again = engineEncodes(engineDecodes(RUNS));
+    expect(decodeEntry(again).changes).toEqual(reserves);
+    const astray = Buffer.from(RUNS);
+    astray.writeUInt16BE(2, RUNS.length - 14);
+    expect(() => decodeEntry(astray)).toThrow('a reserve stands in run 2 of 2');
+    expect(() => engineDecodes(astray)).toThrow('stands in no run');
+  });
+
   it('is read as the layout says', () => {
     expect(decodeEntry(RESERVED)).toEqual({
       kind: 'batch',

@@ -175,25 +175,57 @@ function readCellAfter(cursor: Cursor, what: string): CellAfter {
 
 function readChanges(cursor: Cursor, cellCount: number): Change[] {
   const type = cursor.uint8();
-  return type === 11 ? readRun(cursor, cellCount) : [readChange(type, cursor, cellCount)];
+  if (type === 11) return readRun(cursor, cellCount);
+  if (type === 12) return readRuns(cursor, cellCount);
+  return [readChange(type, cursor, cellCount)];
 }
 
-/** So many reserves of as many units of one cell, in columns. */
+/** What the reserves of a run have in common: so many units of one cell, for as long. */
+interface RunHead {
+  readonly deadlineS: number;
+  readonly cell: number;
+  readonly units: number;
+}
+
+function readRunHead(cursor: Cursor, cellCount: number): RunHead {
+  return {
+    deadlineS: cursor.uint32(),
+    cell: cellIndex(cursor, cellCount),
+    units: cursor.uint32(),
+  };
+}
+
 function readRun(cursor: Cursor, cellCount: number): ReservedChange[] {
   const count = cursor.uint16();
-  const deadlineS = cursor.uint32();
-  const cell = cellIndex(cursor, cellCount);
-  const units = cursor.uint32();
+  const head = readRunHead(cursor, cellCount);
+  return readColumns(cursor, count, () => Array<RunHead>(count).fill(head));
+}
+
+/** Several runs, whose reserves stand in the order in which they came; each names its run. */
+function readRuns(cursor: Cursor, cellCount: number): ReservedChange[] {
+  const count = cursor.uint16();
+  const heads = cursor.list(cursor.uint16(), () => readRunHead(cursor, cellCount));
+  return readColumns(cursor, count, () =>
+    cursor.list(count, () => {
+      const run = cursor.uint16();
+      return heads[run] ?? cursor.fail(`a reserve stands in run ${run} of ${heads.length}`);
+    }),
+  );
+}
+
+/** The columns: names, fingerprints, then the runs where there are several, then attributes. */
+function readColumns(cursor: Cursor, count: number, readHeads: () => RunHead[]): ReservedChange[] {
   const names = cursor.list(count, () => {
     const generation = cursor.uint16();
     cursor.bytes(3);
     return { id: idText(cursor.bytes(cursor.uint8())), generation };
   });
   const fingerprints = cursor.list(count, () => cursor.hex(8));
+  const heads = readHeads();
   const attributes = cursor.list(count, () => cursor.longText());
-  return names.map((of, i) => ({
+  return heads.map(({ deadlineS, cell, units }, i) => ({
     type: 'reserved',
-    ...of,
+    ...(names[i] ?? cursor.fail(`reserve ${i} has no name`)),
     fingerprint: fingerprints[i] ?? '',
     deadlineS,
     attributes: attributes[i] ?? '',

@@ -3,10 +3,12 @@ import { CONFIRMING_MUTANTS } from './confirming-mutants.ts';
 import { HOST_MUTANTS } from './host-mutants.ts';
 import { LATE_MUTANTS } from './late-mutants.ts';
 import type { Mutant } from './mutant.ts';
+import { RUN_MUTANTS } from './run-mutants.ts';
 import { SCRIPT_MUTANTS } from './script-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   ...SCRIPT_MUTANTS,
+  ...RUN_MUTANTS,
   ...LATE_MUTANTS,
   ...HOST_MUTANTS,
   ...CONFIRMING_MUTANTS,
