@@ -31,6 +31,17 @@ describe('ids that the engine makes', () => {
     for (const packed of made) expect(packId(unpackId(packed))).toEqual(packed);
   });
 
+  it('have the text that unpacking gives, whatever time, lane and block come next', () => {
+    const other = new IdMaker(randomBytes);
+    let timeMs = NOW;
+    for (let i = 0; i < 3_000; i += 1) {
+      if (i % 7 === 0) timeMs += i % 3;
+      const { packed, text } = other.makeNamed(timeMs, i % 50 === 0 ? 65_535 : 1);
+      expect(text).toBe(unpackId(packed));
+      expect(readMadeId(packed)).toEqual({ timeMs, lane: i % 50 === 0 ? 65_535 : 1 });
+    }
+  });
+
   it('share a bucket 64 at a time, in the generation of their day', () => {
     const buckets = new Set(made.map((packed) => addressOf(packed).bucket));
     expect(buckets.size).toBeLessThanOrEqual(Math.ceil(1_000 / IDS_PER_BLOCK) + 1);

@@ -108,6 +108,17 @@ function fnv1a(bytes: Buffer): number {
   return hash >>> 0;
 }
 
+export interface NamedId {
+  readonly packed: Buffer;
+  readonly text: ReservationId;
+}
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+);
+const RANDOM_BYTES = 4;
+const COUNT_AT = 12;
+
 /** Makes `hf_` ids, 64 to a block; each process starts at a random block. */
 export class IdMaker {
   readonly #random: (bytes: number) => Buffer;
@@ -115,6 +126,11 @@ export class IdMaker {
   #count = 0;
   #pool: Buffer;
   #poolAt = 0;
+  /** What the ids of one block and millisecond have in common: tag, time, lane, block. */
+  readonly #common = Buffer.alloc(COUNT_AT);
+  #commonText = '';
+  #timeMs = Number.NaN;
+  #lane = Number.NaN;
 
   constructor(random: (bytes: number) => Buffer) {
     this.#random = random;
@@ -124,22 +140,45 @@ export class IdMaker {
 
   /** The packed form; `unpackId` gives the text. */
   make(timeMs: number, lane: number): Buffer {
-    if (this.#count === IDS_PER_BLOCK) {
+    return this.makeNamed(timeMs, lane).packed;
+  }
+
+  /**
+   * Both forms. By hand, byte for byte, because each reserve makes one: a call into Node for the
+   * copy and one for the hex text cost more than all of this.
+   */
+  makeNamed(timeMs: number, lane: number): NamedId {
+    const isBlockFull = this.#count === IDS_PER_BLOCK;
+    if (isBlockFull) {
       this.#count = 0;
       this.#block = (this.#block + 1) & 0xffffff;
     }
+    if (isBlockFull || timeMs !== this.#timeMs || lane !== this.#lane) this.#begin(timeMs, lane);
     if (this.#poolAt === this.#pool.length) {
       this.#pool = this.#random(this.#pool.length);
       this.#poolAt = 0;
     }
     const packed = Buffer.allocUnsafe(PACKED_ID_BYTES);
-    packed[0] = MADE;
-    packed.writeUIntBE(timeMs, 1, 6);
-    packed.writeUInt16BE(lane, 7);
-    packed.writeUIntBE(this.#block, 9, 3);
-    packed[12] = this.#count++;
-    this.#pool.copy(packed, 13, this.#poolAt, this.#poolAt + 4);
-    this.#poolAt += 4;
-    return packed;
+    for (let at = 0; at < COUNT_AT; at += 1) packed[at] = this.#common[at] ?? 0;
+    packed[COUNT_AT] = this.#count;
+    let text = this.#commonText + (HEX[this.#count] ?? '');
+    this.#count += 1;
+    for (let at = 0; at < RANDOM_BYTES; at += 1) {
+      const byte = this.#pool[this.#poolAt + at] ?? 0;
+      packed[COUNT_AT + 1 + at] = byte;
+      text += HEX[byte] ?? '';
+    }
+    this.#poolAt += RANDOM_BYTES;
+    return { packed, text: text as ReservationId };
+  }
+
+  #begin(timeMs: number, lane: number): void {
+    this.#common[0] = MADE;
+    this.#common.writeUIntBE(timeMs, 1, 6);
+    this.#common.writeUInt16BE(lane, 7);
+    this.#common.writeUIntBE(this.#block, 9, 3);
+    this.#commonText = PREFIXES[MADE - 1] + this.#common.toString('hex', 1);
+    this.#timeMs = timeMs;
+    this.#lane = lane;
   }
 }

@@ -9,9 +9,10 @@
 
 import { performance } from 'node:perf_hooks';
 import type { AnswerBody, AnswerHeaders, PreparedAnswer } from './answer.ts';
-import { checkHeaders } from './answer.ts';
+import { AnswerHead, jsonHead, problemHead } from './answer.ts';
 import type { ProblemDetails, ProblemRow } from './problem.ts';
 import { PROBLEM_CONTENT_TYPE, problem, TRANSPORT_PROBLEMS } from './problem.ts';
+import { decodeUtf8 } from './utf8.ts';
 
 /**
  * Answers an exchange, at once or in a later turn. When it throws, or its promise rejects, the
@@ -66,7 +67,9 @@ export abstract class Exchange {
   /** Milliseconds of the monotonic clock when the head had arrived. */
   readonly startedAtMs: number;
   readonly #context: ExchangeContext;
-  #body: Buffer = EMPTY_BODY;
+  /** As it came; undefined where only the text was kept. */
+  #body: Buffer | undefined = EMPTY_BODY;
+  #text: string | undefined;
   #answered = false;
   #aborted = false;
   #abortCallbacks: (() => void)[] | undefined;
@@ -96,7 +99,14 @@ export abstract class Exchange {
 
   /** The whole body, within the route's limit; empty when the route takes none. */
   get body(): Buffer {
+    this.#body ??= Buffer.from(this.#text ?? '');
     return this.#body;
+  }
+
+  /** The body as text; undefined when it is not UTF-8. */
+  get text(): string | undefined {
+    this.#text ??= decodeUtf8(this.body);
+    return this.#text;
   }
 
   /** True once the answer was given, also when it went to nobody. */
@@ -141,28 +151,36 @@ export abstract class Exchange {
 
   /** Answers. `Content-Length`, `Date` and `X-Request-Id` are added here. */
   respond(status: number, headers: AnswerHeaders = NO_HEADERS, body: AnswerBody = ''): void {
-    checkHeaders(headers);
-    if (this.#settle(status)) this.write(status, headers, body);
+    this.respondWith(new AnswerHead(status, headers), body);
+  }
+
+  /** Answers with a head that was made before: for the hot answers. */
+  respondWith(head: AnswerHead, body: AnswerBody): void {
+    if (this.#settle(head.status)) this.write(head, body);
   }
 
   /** Answers with `value` as JSON. */
   respondJson(status: number, value: unknown, headers?: AnswerHeaders): void {
-    const all = headers === undefined ? JSON_HEADERS : { ...JSON_HEADERS, ...headers };
-    this.respond(status, all, JSON.stringify(value));
+    const head =
+      headers === undefined
+        ? jsonHead(status)
+        : new AnswerHead(status, { ...JSON_HEADERS, ...headers });
+    this.respondWith(head, JSON.stringify(value));
   }
 
   /** Answers with bytes that were built once, at start: for the hot answers. */
   respondPrepared(answer: PreparedAnswer): void {
-    if (this.#settle(answer.status)) {
-      this.write(answer.status, answer.headers, answer.bodyFor(this.head.requestId));
-    }
+    this.respondWith(answer.head, answer.bodyFor(this.head.requestId));
   }
 
   /** Answers with an RFC 9457 problem. */
   problem(row: ProblemRow, details: ProblemDetails = {}, headers?: AnswerHeaders): void {
     const body = problem(row, details, this.head.requestId, this.#context.problemBaseUrl);
-    const all = headers === undefined ? PROBLEM_HEADERS : { ...PROBLEM_HEADERS, ...headers };
-    this.respond(row.status, all, JSON.stringify(body));
+    const head =
+      headers === undefined
+        ? problemHead(row.status)
+        : new AnswerHead(row.status, { ...PROBLEM_HEADERS, ...headers });
+    this.respondWith(head, JSON.stringify(body));
   }
 
   /** Reports a failure of ours to `onError` and, where no answer was given yet, answers 500. */
@@ -176,8 +194,14 @@ export abstract class Exchange {
     this.#body = body;
   }
 
+  /** The same, where its bytes are those of `text`, so that they need not be copied. */
+  protected receiveText(text: string): void {
+    this.#body = undefined;
+    this.#text = text;
+  }
+
   /** Hands the answer to the transport. Called once, and never after an abort. */
-  protected abstract write(status: number, headers: AnswerHeaders, body: AnswerBody): void;
+  protected abstract write(head: AnswerHead, body: AnswerBody): void;
 
   /** For the transport: the client is gone. Has no effect once the answer was given. */
   protected abort(): void {

@@ -3,11 +3,11 @@
 // JSON.parse decides what is JSON; the scanner in json-fault.ts only says where it is not, because
 // the engine's own message changes between Node versions and often has no position.
 
-import { isUtf8 } from 'node:buffer';
 import type { Exchange } from './exchange.ts';
 import { findJsonFault, locate } from './json-fault.ts';
 import type { ProblemDetails } from './problem.ts';
 import { TRANSPORT_PROBLEMS } from './problem.ts';
+import { decodeUtf8 } from './utf8.ts';
 
 export type JsonValue =
   | null
@@ -32,7 +32,7 @@ export const JSON_DEPTH_MAX = 16;
  * answered with the 400 that says why. (JSON has no undefined, so the two cannot be confused.)
  */
 export function parseJsonBody(exchange: Exchange): JsonValue | undefined {
-  const outcome = parseJson(exchange.body);
+  const outcome = parseText(exchange.text, JSON_DEPTH_MAX);
   if (outcome.kind === 'value') return outcome.value;
   exchange.problem(TRANSPORT_PROBLEMS[outcome.kind], outcome.details);
   return undefined;
@@ -40,14 +40,13 @@ export function parseJsonBody(exchange: Exchange): JsonValue | undefined {
 
 /** RFC 8259, in UTF-8, without a byte order mark; at most `depthMax` levels; no `__proto__` key. */
 export function parseJson(bytes: Buffer, depthMax: number = JSON_DEPTH_MAX): JsonOutcome {
-  if (bytes.length === 0) {
-    return malformed('The body is empty; send a JSON document.');
-  }
-  const text = bytes.toString('utf8');
-  // Decoding puts U+FFFD for what is not UTF-8; only where one stands is it worth asking.
-  if (text.includes('\ufffd') && !isUtf8(bytes)) {
-    return malformed('The body is not valid UTF-8; send JSON in UTF-8.');
-  }
+  return parseText(decodeUtf8(bytes), depthMax);
+}
+
+/** `text` undefined: it was not UTF-8. */
+function parseText(text: string | undefined, depthMax: number): JsonOutcome {
+  if (text === undefined) return malformed('The body is not valid UTF-8; send JSON in UTF-8.');
+  if (text === '') return malformed('The body is empty; send a JSON document.');
   const tooDeepAt = findDepthOver(text, depthMax);
   if (tooDeepAt !== undefined) {
     return {

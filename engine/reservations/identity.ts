@@ -1,6 +1,6 @@
 /** Under which id a cart is reserved: the client's, the one of its Idempotency-Key, or a new one. */
 import type { IdMaker } from '../domain/reservation-id.ts';
-import { digestId, isWellFormed, packId, readMadeId, unpackId } from '../domain/reservation-id.ts';
+import { digestId, isWellFormed, packId, readMadeId } from '../domain/reservation-id.ts';
 import { LANES } from '../redis/keys.ts';
 import type { IdInput } from './cart.ts';
 import type { ReservationPolicy } from './policy.ts';
@@ -46,8 +46,8 @@ export function identify(
 ): Identity | IdentityRefusal {
   const { idempotencyKey: key, reservationId: given } = claim;
   if (key === undefined && given === undefined) {
-    const packed = ids.make(lane.nowMs(), lane.number);
-    return { kind: 'identified', packed, text: unpackId(packed), fresh: true };
+    const { packed, text } = ids.makeNamed(lane.nowMs(), lane.number);
+    return { kind: 'identified', packed, text, fresh: true };
   }
   if (key !== undefined && !isIdempotencyKey(key)) {
     return refuse('invalid_request', KEY_FAULT, undefined);

@@ -17,21 +17,20 @@ export type InsufficientWriter = (
 const DETAIL = 'Not all of it is there; nothing was reserved. The lines say what was missing.';
 
 export function createInsufficientWriter(problemBaseUrl: string): InsufficientWriter {
-  const prepared = prepareProblem(
-    outcomeProblem('insufficient'),
-    { detail: DETAIL },
-    { problemBaseUrl },
-  );
+  const row = outcomeProblem('insufficient');
+  const [before, rest] = prepareProblem(row, { detail: DETAIL }, { problemBaseUrl }).parts;
+  const between = `${rest.slice(0, -1)},"reservation_id":"`;
   return (requestId, reservationId, lines, shortages) => {
-    const head = prepared.bodyFor(requestId).slice(0, -1);
-    let json = `${head},"reservation_id":"${reservationId}","lines":[`;
-    for (const [index, { line, available }] of shortages.entries()) {
+    let json = `${before}${requestId}${between}${reservationId}","lines":[`;
+    let isFirst = true;
+    for (const { line, available } of shortages) {
       const asked = lines[line];
       if (asked === undefined) throw new Error(`bug: the lane lacks units for line ${line}`);
       const { sku, quantity } = asked;
       json +=
-        `${index === 0 ? '' : ','}{"line":${line},"sku_id":"${sku}","requested":${quantity},` +
+        `${isFirst ? '' : ','}{"line":${line},"sku_id":"${sku}","requested":${quantity},` +
         `"available":${available},"missing":${quantity - available}}`;
+      isFirst = false;
     }
     return `${json}]}`;
   };

@@ -4,10 +4,10 @@ import { OUTCOMES } from '../../domain/outcome.ts';
 import type { Decided, ReservationAnswer } from '../../reservations/answer.ts';
 import type { CartLine } from '../../reservations/cart.ts';
 import type { AnswerHeaders } from '../answer.ts';
+import { AnswerHead, jsonHead, problemHead } from '../answer.ts';
 import type { Exchange } from '../exchange.ts';
 import { appliedPreference } from '../preferences.ts';
 import type { ProblemError } from '../problem.ts';
-import { PROBLEM_CONTENT_TYPE } from '../problem.ts';
 import { PROBLEM_GUIDE } from '../problem-guide.ts';
 import { createInsufficientWriter } from './insufficient-json.ts';
 import { outcomeProblem, retryAfter } from './outcome-problem.ts';
@@ -33,7 +33,6 @@ export interface Presented {
 export type Presenter = (exchange: Exchange, answer: ReservationAnswer, asked: Presented) => void;
 
 const JSON_HEADERS: AnswerHeaders = Object.freeze({ 'content-type': 'application/json' });
-const PROBLEM_HEADERS: AnswerHeaders = Object.freeze({ 'content-type': PROBLEM_CONTENT_TYPE });
 
 export interface PresenterOptions {
   readonly problemBaseUrl: string;
@@ -50,7 +49,7 @@ export function createPresenter(options: PresenterOptions): Presenter {
     if (status < 300 && record !== undefined) {
       const lines = outcome === 'created' && asked.cart?.partial ? asked.cart.lines : undefined;
       const body = write(id, record, stamp, level, lines);
-      exchange.respond(status, successHeaders(answer, asked), body);
+      exchange.respondWith(headOf(answer, asked), body);
     } else if (outcome === 'insufficient' && asked.cart !== undefined) {
       const body = writeInsufficient(
         exchange.requestId,
@@ -58,7 +57,7 @@ export function createPresenter(options: PresenterOptions): Presenter {
         asked.cart.lines,
         answer.shortages ?? [],
       );
-      exchange.respond(status, PROBLEM_HEADERS, body);
+      exchange.respondWith(problemHead(status), body);
     } else {
       presentRejection(exchange, answer, asked, write);
     }
@@ -75,13 +74,15 @@ export function createPresenter(options: PresenterOptions): Presenter {
   };
 }
 
-function successHeaders(answer: Decided, asked: Presented): AnswerHeaders {
-  if (!answer.replayed && !asked.isLevelPreferred) return JSON_HEADERS;
-  return {
+/** Of a success: what it was not asked to say it does not say. */
+function headOf({ outcome, replayed, level }: Decided, asked: Presented): AnswerHead {
+  const { status } = OUTCOMES[outcome];
+  if (!replayed && !asked.isLevelPreferred) return jsonHead(status);
+  return new AnswerHead(status, {
     ...JSON_HEADERS,
-    ...(answer.replayed ? { 'idempotent-replayed': 'true' } : {}),
-    ...(asked.isLevelPreferred ? { 'preference-applied': appliedPreference(answer.level) } : {}),
-  };
+    ...(replayed ? { 'idempotent-replayed': 'true' } : {}),
+    ...(asked.isLevelPreferred ? { 'preference-applied': appliedPreference(level) } : {}),
+  });
 }
 
 /** The lane said no. Where it showed the reservation, the client sees it as it is. */

@@ -23,23 +23,30 @@ export interface Deployment {
   readonly lacks: LevelLacks;
 }
 
-/** The request, or undefined when it was not acceptable and the exchange was answered. */
+/**
+ * The request, or undefined when it was not acceptable and the exchange was answered. `scan` may
+ * know a usual body from its text; what it does not know is parsed and checked.
+ */
 export function readRequest<Body>(
   exchange: Exchange,
   check: BodyCheck<Body>,
   deployment: Deployment,
+  scan?: (text: string) => Body | undefined,
 ): Asked<Body> | undefined {
+  const body = scan?.(exchange.text ?? '') ?? readBody(exchange, check);
+  if (body === undefined) return undefined;
+  const preferred = readLevel(exchange, deployment);
+  if (preferred === undefined) return undefined;
+  return { body, level: preferred.level, idempotencyKey: exchange.header('idempotency-key') };
+}
+
+function readBody<Body>(exchange: Exchange, check: BodyCheck<Body>): Body | undefined {
   const value = parseJsonBody(exchange);
   if (value === undefined) return undefined;
   const checked = check(value);
-  if ('faults' in checked) {
-    answerFaults(exchange, checked.faults);
-    return undefined;
-  }
-  const preferred = readLevel(exchange, deployment);
-  if (preferred === undefined) return undefined;
-  const idempotencyKey = exchange.header('idempotency-key');
-  return { body: checked.body, level: preferred.level, idempotencyKey };
+  if ('body' in checked) return checked.body;
+  answerFaults(exchange, checked.faults);
+  return undefined;
 }
 
 /** The preferred level, or undefined when it cannot be had and the exchange was answered. */

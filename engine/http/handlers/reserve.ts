@@ -1,30 +1,23 @@
 /** `POST /api/v1/inventory/reserve`. */
 import { QUANTITY_MAX } from '../../domain/cell.ts';
-import type { Cart, ItemInput } from '../../reservations/cart.ts';
+import type { Cart } from '../../reservations/cart.ts';
 import { cartAttributes, mergeItems } from '../../reservations/cart.ts';
 import type { ReservationDeps } from '../../reservations/deps.ts';
 import { PUBLIC_CALLER } from '../../reservations/identity.ts';
 import { reserve } from '../../reservations/reserve.ts';
-import type { Handler } from '../exchange.ts';
+import type { Exchange, Handler } from '../exchange.ts';
 import type { JsonValue } from '../json.ts';
-import type { BodyCheck, ReserveBody } from '../schema.ts';
+import type { BodyCheck, TtlBounds } from '../schema.ts';
 import { compileBody, requestSchemas } from '../schema.ts';
 import type { Presenter } from './present.ts';
-import { answerFaults, readRequest } from './request.ts';
-
-/** The two forms of the body as one: an array is a cart without anything said about it. */
-interface ReserveForm {
-  readonly items: readonly ItemInput[];
-  readonly itemsPointer: '' | '/items';
-  readonly about: Omit<ReserveBody, 'items'>;
-}
-
-const NOTHING_SAID = Object.freeze({});
+import { type Asked, answerFaults, type Deployment, readRequest } from './request.ts';
+import { NOTHING_SAID, type ReserveForm } from './reserve-form.ts';
+import { scanReserve } from './reserve-scan.ts';
 
 export function reserveHandler(deps: ReservationDeps, present: Presenter): Handler {
-  const check = checkEither(deps);
+  const read = reserveReader(deps.policy);
   return (exchange) => {
-    const request = readRequest(exchange, check, deps.policy);
+    const request = read(exchange);
     if (request === undefined) return;
     const { items, itemsPointer, about } = request.body;
     const lines = mergeItems(items);
@@ -54,8 +47,18 @@ export function reserveHandler(deps: ReservationDeps, present: Presenter): Handl
   };
 }
 
-function checkEither(deps: ReservationDeps): BodyCheck<ReserveForm> {
-  const schemas = requestSchemas(deps.policy);
+type ReserveReader = (exchange: Exchange) => Asked<ReserveForm> | undefined;
+
+/** The request, or undefined when it was not acceptable and the exchange was answered. */
+export function reserveReader(deployment: Deployment & TtlBounds): ReserveReader {
+  const check = checkReserve(deployment);
+  const scan = (text: string): ReserveForm | undefined => scanReserve(text, deployment);
+  return (exchange) => readRequest(exchange, check, deployment, scan);
+}
+
+/** Either form, by its schema. */
+export function checkReserve(bounds: TtlBounds): BodyCheck<ReserveForm> {
+  const schemas = requestSchemas(bounds);
   const checkItems = compileBody(schemas.reserveItems);
   const checkObject = compileBody(schemas.reserve);
   return (value: JsonValue) => {
