@@ -3,6 +3,7 @@
 
 import type { AnswerHeaders } from './answer.ts';
 import type { RequestHead, RouteShape } from './exchange.ts';
+import { outcomeProblem } from './handlers/outcome-problem.ts';
 import type { HttpLimits } from './port.ts';
 import type { ProblemDetails, ProblemRow, TransportProblemCode } from './problem.ts';
 import { TRANSPORT_PROBLEMS } from './problem.ts';
@@ -42,6 +43,15 @@ export const SHUTTING_DOWN: Refusal = Object.freeze({
   headers: Object.freeze({ 'retry-after': '1' }),
 });
 
+/** For requests beyond the bound. */
+const CROWDED: Refusal = Object.freeze({
+  row: outcomeProblem('overloaded'),
+  details: Object.freeze({
+    detail: 'Too many requests are under way; this one was not read, and nothing was done.',
+  }),
+  headers: Object.freeze({ 'retry-after': '1' }),
+});
+
 /** For requests that do not arrive within their time. */
 export const TOO_SLOW: Refusal = Object.freeze({
   row: TRANSPORT_PROBLEMS.request_timeout,
@@ -74,6 +84,8 @@ export function requestHead(
   nextRequestId: () => string,
 ): RequestHead {
   const route = match.kind === 'route' ? match.route : NO_ROUTE;
+  const headerValues: (string | undefined)[] = [];
+  for (const name of route.headerNames) headerValues.push(read(name) || undefined);
   return {
     method: facts.method,
     path: facts.path,
@@ -81,7 +93,7 @@ export function requestHead(
     requestId: requestIdOf(read('x-request-id'), nextRequestId),
     route,
     params: match.kind === 'route' ? match.params : NO_ROUTE.paramNames,
-    headerValues: route.headerNames.map((name) => read(name) || undefined),
+    headerValues,
   };
 }
 
@@ -104,6 +116,21 @@ export function interceptionOf(
     return refuse('malformed_request', detail);
   }
   return bodyRefusal(match.route, facts);
+}
+
+const API = '/api/';
+
+/**
+ * The refusal of what comes when as many requests as may be are under way; what tells people how the
+ * engine is (`/metrics`, `/readyz`) is never refused.
+ */
+export function crowdedOut(
+  match: RouteMatch,
+  inFlight: number,
+  { requestsMax }: HttpLimits,
+): Refusal | undefined {
+  if (inFlight <= requestsMax) return undefined;
+  return match.kind === 'route' && match.route.pattern.startsWith(API) ? CROWDED : undefined;
 }
 
 /** Whether a body follows the head. */

@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest';
-import { createBatcher } from './batcher.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createBatcher, PATIENCE } from './batcher.ts';
 
-const LIMITS = { itemsMax: 4, weightMax: 100, waitMsMax: 500 };
+const LIMITS = { itemsMax: 4, weightMax: 100, waitMs: 50 };
+const WAIT_MS_MAX = LIMITS.waitMs * PATIENCE;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A batcher whose batches land, and whose room comes and goes, when the test says so. */
@@ -9,6 +10,7 @@ function subject(limits = LIMITS) {
   const state = { room: true, now: 0 };
   const sent: { readonly items: readonly string[]; readonly isConfirmed: boolean }[] = [];
   const landing: (() => void)[] = [];
+  const expired: string[] = [];
   const batcher = createBatcher<string>(
     limits,
     {
@@ -17,18 +19,20 @@ function subject(limits = LIMITS) {
         return new Promise((resolve) => landing.push(resolve));
       },
       hasRoom: () => state.room,
+      expired: (items) => expired.push(...items),
     },
     () => state.now,
   );
+  /** A capital letter is patient. */
   const push = (item: string, isConfirmed = false, weight = 1): boolean => {
     state.now += 1;
-    return batcher.push(item, weight, isConfirmed);
+    return batcher.push(item, weight, { isConfirmed, isPatient: item === item.toUpperCase() });
   };
   const land = async (): Promise<void> => {
     landing.shift()?.();
     await turn();
   };
-  return { batcher, state, sent, push, land };
+  return { batcher, state, sent, expired, push, land };
 }
 
 describe('a batch', () => {
@@ -77,13 +81,99 @@ describe('a batch', () => {
     expect(sent[2]).toEqual({ items: ['A'], isConfirmed: true });
     expect(batcher.queued).toBe(0);
   });
+});
 
-  it('refuses by the oldest of its own queue', () => {
+describe('admission', () => {
+  beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+  afterEach(() => vi.useRealTimers());
+
+  const push40 = (push: (item: string) => boolean, item: string): boolean[] =>
+    Array.from({ length: 40 }, () => push(item));
+
+  /** A full lane: two batches on their way, and one lands each 10 ms with 4 items. */
+  async function fullLane() {
+    const lane = subject();
+    for (const item of 'abcdefghijkl') lane.push(item);
+    await turn();
+    for (const _ of [1, 2]) {
+      for (const item of 'mnop') lane.push(item);
+      lane.state.now += 6;
+      await lane.land();
+    }
+    return lane;
+  }
+
+  it('takes a full batch for 10 ms as long as nobody knows how fast the lane is', () => {
+    const { push } = subject();
+    expect(push40(push, 'a').filter(Boolean)).toHaveLength(21);
+  });
+
+  it('refuses who would wait longer than the bound, and lets the patient in', async () => {
+    const { batcher, push } = await fullLane();
+    // 4 in 10 ms: 50 ms are 20 items, and the 21st would wait longer.
+    expect(push40(push, 'a').filter(Boolean)).toHaveLength(21 - 4);
+    expect(push('B')).toBe(true);
+    expect(push('c')).toBe(false);
+    expect(batcher.queued).toBe(22);
+  });
+
+  it('refuses the patient, too, beyond their own bound', async () => {
+    const { push, batcher } = await fullLane();
+    while (batcher.queued < 1_000 && push('B'));
+    // 4 in 10 ms: 500 ms are 200 items.
+    expect(batcher.queued).toBe(201);
+  });
+
+  it('sends nothing that has waited longer than the bound', async () => {
+    const { state, sent, expired, push, land } = subject();
+    for (const item of 'abcdefgh') push(item);
+    await turn();
+    push('x');
+    state.now += WAIT_MS_MAX - 1;
+    push('y');
+    state.now += 1;
+    await land();
+    expect(sent.map(({ items }) => items.join(''))).toEqual(['abcd', 'efgh', 'y']);
+    expect(expired).toEqual(['x']);
+  });
+
+  it('refuses at once where nothing moves, and opens with the first sign that it does', async () => {
+    const { state, batcher, expired, push, land } = subject();
+    for (const item of 'abcdefgh') push(item);
+    await turn();
+    push('x');
+    state.now += WAIT_MS_MAX + 1;
+    expect(push('Y')).toBe(false);
+    // Nothing lands, so only time ends the wait of who is queued; that is no movement.
+    vi.advanceTimersByTime(WAIT_MS_MAX);
+    expect(expired).toEqual(['x']);
+    expect(batcher.queued).toBe(0);
+    expect(push('Y')).toBe(false);
+    await land();
+    expect(push('Y')).toBe(true);
+  });
+
+  it('judges each of its two queues by itself', () => {
     const { state, push } = subject();
     state.room = false;
     expect(push('A', true)).toBe(true);
-    state.now += LIMITS.waitMsMax;
+    state.now += WAIT_MS_MAX;
     expect(push('B', true)).toBe(false);
     expect(push('c')).toBe(true);
+  });
+
+  it('believes a lane that stood still as fast as before after a few batches', async () => {
+    const { state, batcher, push, land } = await fullLane();
+    push40(push, 'a');
+    state.now += 400;
+    await land();
+    expect(push40(push, 'b')).not.toContain(true);
+    for (let i = 0; i < 30; i++) {
+      for (const item of 'mnopq') push(item);
+      state.now += 5;
+      await land();
+    }
+    push40(push, 'c');
+    expect(batcher.queued).toBeGreaterThan(15);
   });
 });

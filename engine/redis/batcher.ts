@@ -1,5 +1,6 @@
 /**
- * Gathers what waits for one script of a lane and sends it as one batch.
+ * Gathers what waits for one script of a lane and sends it as one batch, and refuses what would wait
+ * too long.
  *
  * There are two queues: of items that are done with the script's reply (`plain`), and of items whose
  * batch must go out on a connection that then waits for replicas or disk (`confirmed`). While such
@@ -9,16 +10,18 @@
  * States: idle (nothing queued, nothing in flight); gathering (queued, a flush stands at the end of
  * this turn of the event loop); flying (1 to IN_FLIGHT_MAX batches sent). Invariants: an item is in
  * one queue or in one batch, never in two places; the batches of a queue are sent in the order of
- * their items; a flush starts by itself when a batch lands or a connection is free, so there is no
- * timer and no wait on an idle lane.
+ * their items; a flush starts by itself when a batch lands or a connection is free, so nothing on
+ * an idle lane waits for a timer; no item is sent that has waited longer than its bound.
+ *
+ * Admission (README.md, "Overload"): what would wait longer than `waitMs`, as fast as its queue
+ * moves, is refused when it comes; a patient item only beyond PATIENCE times that. The same longer
+ * bound holds for a queue that does not move at all, and for what was queued when it stopped.
  */
+import { type BatchLimits as BatchSize, countBoth, WaitingQueue } from './waiting-queue.ts';
 
-export interface BatchLimits {
-  readonly itemsMax: number;
-  /** Sum of the items' weights (lines) in a batch, so that one script stays short. */
-  readonly weightMax: number;
-  /** Admission: an item is refused when the oldest one has waited longer than this. */
-  readonly waitMsMax: number;
+export interface BatchLimits extends BatchSize {
+  /** Admission: an item is refused when it is expected to wait longer than this. */
+  readonly waitMs: number;
 }
 
 export interface BatchSender<T> {
@@ -26,11 +29,19 @@ export interface BatchSender<T> {
   readonly send: (items: readonly T[], isConfirmed: boolean) => Promise<void>;
   /** Whether a batch with confirmed items could go out now. */
   readonly hasRoom: () => boolean;
+  /** They were queued, and will not be sent: they have waited longer than the bound. */
+  readonly expired: (items: readonly T[]) => void;
+}
+
+export interface Manner {
+  readonly isConfirmed: boolean;
+  /** Rather waits than is refused. */
+  readonly isPatient: boolean;
 }
 
 export interface Batcher<T> {
-  /** False: refused, the oldest item of its queue waits longer than the bound. */
-  push(item: T, weight: number, isConfirmed: boolean): boolean;
+  /** False: refused. */
+  push(item: T, weight: number, manner: Manner): boolean;
   /** There is room again for confirmed items. */
   onRoom(): void;
   readonly queued: number;
@@ -38,16 +49,20 @@ export interface Batcher<T> {
 
 /** Two: while Redis works on one batch, the next is on its way. */
 const IN_FLIGHT_MAX = 2;
+/** Times `waitMs`: for items that are worth more, and for stalls, which end. */
+export const PATIENCE = 10;
 
 export function createBatcher<T>(
   limits: BatchLimits,
   sender: BatchSender<T>,
   now: () => number,
 ): Batcher<T> {
-  const plain = new Queue<T>();
-  const confirmed = new Queue<T>();
+  const waitMsMax = limits.waitMs * PATIENCE;
+  const plain = new WaitingQueue<T>();
+  const confirmed = new WaitingQueue<T>();
   let inFlight = 0;
   let isScheduled = false;
+  const { expire, watch } = createExpiry([plain, confirmed], waitMsMax, sender.expired, now);
 
   const launch = (items: readonly T[], isConfirmed: boolean): void => {
     inFlight++;
@@ -56,27 +71,34 @@ export function createBatcher<T>(
 
   const flush = (): void => {
     isScheduled = false;
+    const at = now();
+    expire(at);
     while (inFlight < IN_FLIGHT_MAX) {
-      if (confirmed.length > 0 && sender.hasRoom()) {
+      const hasRoom = sender.hasRoom();
+      plain.couldGo();
+      if (hasRoom) confirmed.couldGo();
+      if (confirmed.length > 0 && hasRoom) {
         const [fromPlain, fromConfirmed] = countBoth(plain, confirmed, limits);
-        const items = [...plain.take(fromPlain), ...confirmed.take(fromConfirmed)];
+        const items = plain.take(fromPlain, at).concat(confirmed.take(fromConfirmed, at));
         launch(items, fromConfirmed > 0);
-      } else if (plain.length > 0) launch(plain.take(plain.countWithin(limits)), false);
+      } else if (plain.length > 0) launch(plain.take(plain.countWithin(limits), at), false);
       else return;
     }
   };
 
   const landed = (): void => {
     inFlight--;
-    if (plain.length + confirmed.length > 0) flush();
+    flush();
   };
 
   return {
-    push(item, weight, isConfirmed) {
+    push(item, weight, { isConfirmed, isPatient }) {
       const queue = isConfirmed ? confirmed : plain;
       const at = now();
-      if (at - queue.arrivalOf(0) > limits.waitMsMax) return false;
+      if (queue.expectedMs(limits) > (isPatient ? waitMsMax : limits.waitMs)) return false;
+      if (queue.stalledMs(at) > waitMsMax) return false;
       queue.push(item, weight, at);
+      watch();
       if (inFlight < IN_FLIGHT_MAX && !isScheduled) {
         isScheduled = true;
         setImmediate(flush);
@@ -84,7 +106,7 @@ export function createBatcher<T>(
       return true;
     },
     onRoom() {
-      if (confirmed.length > 0) flush();
+      flush();
     },
     get queued() {
       return plain.length + confirmed.length;
@@ -92,75 +114,29 @@ export function createBatcher<T>(
   };
 }
 
-/** Items in order of arrival. */
-class Queue<T> {
-  #items: T[] = [];
-  #weights: number[] = [];
-  #arrivals: number[] = [];
-
-  get length(): number {
-    return this.#items.length;
-  }
-
-  push(item: T, weight: number, at: number): void {
-    this.#items.push(item);
-    this.#weights.push(weight);
-    this.#arrivals.push(at);
-  }
-
-  /** When the item came; never, when there is none. */
-  arrivalOf(index: number): number {
-    return this.#arrivals[index] ?? Number.POSITIVE_INFINITY;
-  }
-
-  weightOf(index: number): number | undefined {
-    return this.#weights[index];
-  }
-
-  /** How many of the oldest, at least one, stay within the limits. */
-  countWithin({ itemsMax, weightMax }: BatchLimits): number {
-    let count = 0;
-    let weight = 0;
-    while (count < this.#items.length && count < itemsMax) {
-      weight += this.#weights[count] ?? 0;
-      if (count > 0 && weight > weightMax) break;
-      count++;
+/** Ends the wait of what has waited longer than `waitMsMax`. */
+function createExpiry<T>(
+  queues: readonly WaitingQueue<T>[],
+  waitMsMax: number,
+  expired: (items: readonly T[]) => void,
+  now: () => number,
+): { readonly expire: (at: number) => void; readonly watch: () => void } {
+  let isWatched = false;
+  const expire = (at: number): void => {
+    for (const queue of queues) {
+      const old = queue.dropBefore(at - waitMsMax);
+      if (old.length > 0) expired(old);
     }
-    return count;
-  }
-
-  /** The oldest items. */
-  take(count: number): T[] {
-    if (count === this.#items.length) {
-      const all = this.#items;
-      this.#items = [];
-      this.#weights = [];
-      this.#arrivals = [];
-      return all;
-    }
-    this.#weights.splice(0, count);
-    this.#arrivals.splice(0, count);
-    return this.#items.splice(0, count);
-  }
-}
-
-/** How many of the oldest of both, at least one, stay within the limits. */
-function countBoth<T>(
-  plain: Queue<T>,
-  confirmed: Queue<T>,
-  { itemsMax, weightMax }: BatchLimits,
-): readonly [fromPlain: number, fromConfirmed: number] {
-  let fromPlain = 0;
-  let fromConfirmed = 0;
-  let weight = 0;
-  while (fromPlain + fromConfirmed < itemsMax) {
-    const isPlainNext = plain.arrivalOf(fromPlain) <= confirmed.arrivalOf(fromConfirmed);
-    const next = isPlainNext ? plain.weightOf(fromPlain) : confirmed.weightOf(fromConfirmed);
-    if (next === undefined) break;
-    weight += next;
-    if (fromPlain + fromConfirmed > 0 && weight > weightMax) break;
-    if (isPlainNext) fromPlain++;
-    else fromConfirmed++;
-  }
-  return [fromPlain, fromConfirmed];
+  };
+  /** For what is queued where nothing lands any more: one look in `waitMsMax`, for all of it. */
+  const watch = (): void => {
+    if (isWatched) return;
+    isWatched = true;
+    setTimeout(() => {
+      isWatched = false;
+      expire(now());
+      if (queues.some(({ length }) => length > 0)) watch();
+    }, waitMsMax).unref();
+  };
+  return { expire, watch };
 }

@@ -43,6 +43,8 @@ export interface Reply {
 export interface LaneCalls {
   /** No later than the lane's time, and behind it by the way of one reply; ms. */
   readonly nowMs: () => number;
+  /** Of the newest reply. */
+  readonly seen: () => LaneStamp;
   /** What a batch that is sent now says of its time. */
   readonly sending: () => Sending;
   /** What a script is told of the lane; `number`: an argument of its own. */
@@ -51,7 +53,7 @@ export interface LaneCalls {
   readonly call: (
     name: ScriptName,
     number: number | undefined,
-    payload?: Buffer,
+    payload?: Buffer | readonly Buffer[],
     levels?: ReadonlySet<RedisLevel>,
   ) => Promise<Reply | LaneRefusal>;
   readonly refuseError: (error: Error) => LaneRefusal;
@@ -101,12 +103,13 @@ export function createLaneCalls({ hooks, now, run }: LaneCallsOptions): LaneCall
 
   return {
     nowMs,
+    seen: () => seen,
     sending: () => ({ epoch: seen.epoch, timeMs: nowMs(), atMs: now() }),
     context,
 
     async call(name, number, payload, levels = NO_LEVELS) {
       try {
-        const args = payload === undefined ? [context(number)] : [context(number), payload];
+        const args = [context(number)].concat(payload ?? []);
         const reader = new ByteReader((await run(name, args, levels)) as Buffer);
         const stamp = readStamp(reader);
         if (isFenced(stamp)) {

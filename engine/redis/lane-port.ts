@@ -15,7 +15,13 @@ import type {
  * is the refusal of this one alone, because of a cell or record that it needs; nothing was changed.
  */
 export interface LaneRefusal {
-  readonly outcome: 'fenced' | 'overloaded' | 'undecided' | 'store_unavailable' | 'unreadable';
+  readonly outcome:
+    | 'fenced'
+    | 'overloaded'
+    | 'log_full'
+    | 'undecided'
+    | 'store_unavailable'
+    | 'unreadable';
   /** For people and logs. */
   readonly detail: string;
   readonly retryAfterMs: number;
@@ -51,6 +57,7 @@ export function isRefusal(answer: { readonly outcome: string }): answer is LaneR
 const REFUSALS: ReadonlySet<string> = new Set([
   'fenced',
   'overloaded',
+  'log_full',
   'undecided',
   'store_unavailable',
   'unreadable',

@@ -8,7 +8,7 @@ import type { Redis } from 'ioredis';
 import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
 import { isRedisLevel } from '../domain/durability.ts';
 import { decodeCell } from '../events/cell-codec.ts';
-import { createBatcher } from './batcher.ts';
+import { createBatcher, type Manner } from './batcher.ts';
 import type { ConfirmedWaits, ConfirmingOptions } from './confirmed-scripts.ts';
 import { createConfirmedScripts } from './confirmed-scripts.ts';
 import { laneKeys } from './keys.ts';
@@ -21,7 +21,7 @@ import type {
   StockResult,
 } from './lane-port.ts';
 import { isRefusal } from './lane-port.ts';
-import type { Operation, OperationResult, StockOperation } from './operation.ts';
+import type { LaneStamp, Operation, OperationResult, StockOperation } from './operation.ts';
 import { FRESH_MS_MAX } from './operation.ts';
 import {
   BatchEncoder,
@@ -41,6 +41,7 @@ import { unreadableOf } from './unreadable.ts';
 export interface LaneLimits {
   readonly batchOperationsMax: number;
   readonly batchLinesMax: number;
+  /** Admission: an operation is refused when it would wait longer; see README.md, "Overload". */
   readonly queueWaitMsMax: number;
   readonly holdAgeSMax: number;
 }
@@ -75,6 +76,8 @@ const LATE_RETRY_MS = 1_000;
 
 export interface RunningLane extends Lane, ForgetfulLane {
   readonly queued: () => number;
+  /** Where the lane stood at its newest reply. */
+  readonly seen: () => LaneStamp;
   /** Who waits for replicas or disk; undefined where nobody can. */
   readonly confirmed: ConfirmedWaits | undefined;
   /** Ends these waits and their connections. */
@@ -152,8 +155,13 @@ export function createLane(options: LaneOptions): RunningLane {
   const batchLimits = {
     itemsMax: limits.batchOperationsMax,
     weightMax: limits.batchLinesMax,
-    waitMsMax: limits.queueWaitMsMax,
+    waitMs: limits.queueWaitMsMax,
   };
+  const overloaded = refuse(
+    'overloaded',
+    `More requests wait for the lane than it answers in ${limits.queueWaitMsMax} ms.`,
+    OVERLOADED_RETRY_MS,
+  );
   const batcherOf = (script: 'submit' | 'settle') =>
     createBatcher<Waiting>(
       batchLimits,
@@ -161,6 +169,9 @@ export function createLane(options: LaneOptions): RunningLane {
         send: (items, isConfirmed) =>
           send(script, items, isConfirmed ? levelsOf(items) : NO_LEVELS),
         hasRoom: () => confirmed?.hasRoom() ?? false,
+        expired: (items) => {
+          for (const { done } of items) setImmediate(done, overloaded);
+        },
       },
       now,
     );
@@ -171,16 +182,15 @@ export function createLane(options: LaneOptions): RunningLane {
     const { operation, level, done } = item;
     const batcher = operation.kind === 'reserve' ? reserves : settlements;
     const isConfirmed = confirmed !== undefined && isRedisLevel(level);
-    if (batcher.push(item, weigh(operation), isConfirmed)) return;
-    const detail = `requests wait longer than ${limits.queueWaitMsMax} ms for Redis`;
-    setImmediate(done, refuse('overloaded', detail, OVERLOADED_RETRY_MS));
+    const manner = MANNERS[isConfirmed ? 'confirmed' : 'plain'][operation.kind];
+    if (!batcher.push(item, weigh(operation), manner)) setImmediate(done, overloaded);
   };
 
   return {
     number: options.number,
     nowMs: calls.nowMs,
+    seen: calls.seen,
     queued: () => reserves.queued + settlements.queued,
-
     confirmed,
     close: () => confirmed?.close(),
 
@@ -228,6 +238,25 @@ export function createLane(options: LaneOptions): RunningLane {
   };
 }
 
+/**
+ * Who is refused last: what ends a reservation. A commit that is refused is a sale that was paid for
+ * already, a release gives units back; a look-up or an extension may come again and lose nothing.
+ */
+const mannersOf = (isConfirmed: boolean): Readonly<Record<Operation['kind'], Manner>> => {
+  const patient = { isConfirmed, isPatient: true };
+  const impatient = { isConfirmed, isPatient: false };
+  return {
+    reserve: impatient,
+    extend: impatient,
+    inspect: impatient,
+    commit: patient,
+    release: patient,
+    cancel: patient,
+    ship: patient,
+  };
+};
+const MANNERS = { plain: mannersOf(false), confirmed: mannersOf(true) };
+
 const LATE = 'Redis came to it too late twice; nothing was changed.';
 
 function levelsOf(items: readonly Waiting[]): ReadonlySet<RedisLevel> {
@@ -258,9 +287,10 @@ function give(
 
 /**
  * What an operation may cost its batch, in cells. A line without preference may be split over up to
- * 255 cells; 250 of them stay below the 65,535 that an entry can count.
+ * 255 cells; 250 of them, which is what the greatest HOLDFAST_BATCH_LINES lets into a batch, stay
+ * below the 65,535 that an entry can count.
  */
-const OPEN_LINE_WEIGHT = 16;
+const OPEN_LINE_WEIGHT = 4;
 
 function weigh(operation: Operation): number {
   if (operation.kind !== 'reserve')

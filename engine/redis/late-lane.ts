@@ -25,6 +25,7 @@ export function createLateLane(number: number): LateLane {
   return {
     number,
     nowMs: () => lane?.nowMs() ?? Date.now(),
+    seen: () => lane?.seen() ?? { epoch: 0, seq: 0, timeMs: Date.now(), offsetMs: 0 },
     queued: () => lane?.queued() ?? 0,
     submit(operation, done, level) {
       if (lane === undefined) setImmediate(done, AWAY);

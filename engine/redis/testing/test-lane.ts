@@ -84,7 +84,7 @@ export async function startTestLane(options: TestLaneOptions = {}): Promise<Test
       ...(confirming && { confirming }),
       limits: {
         batchOperationsMax: 512,
-        batchLinesMax: 4_000,
+        batchLinesMax: 1_000,
         queueWaitMsMax: 10_000,
         holdAgeSMax: 7_200,
       },
