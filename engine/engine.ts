@@ -10,6 +10,9 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { LevelLacks } from './domain/durability.ts';
 import { IdMaker } from './domain/reservation-id.ts';
+import { registerBacklog, reportBacklog } from './log/backlog-report.ts';
+import { type BacklogWatch, createBacklogWatch } from './log/backlog-watch.ts';
+import { boundLane } from './log/bounded-lane.ts';
 import { createPool, type Pool } from './postgres/pool.ts';
 import { readRegistryRow } from './postgres/registry-row.ts';
 import { connectRedis, whenReady } from './redis/connect.ts';
@@ -66,6 +69,8 @@ export interface Engine extends ReservationDeps {
   readonly watermarks: RunningWatermarks;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** What `/readyz` looks at besides the stores. */
+  readonly probes: Readonly<Record<'log', () => Promise<string | undefined>>>;
   close(): Promise<void>;
 }
 
@@ -157,14 +162,16 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
   metrics.gauge('holdfast_durability_waits', 'Answers that wait for their level.', [], () =>
     watermarks.waiting(),
   );
+  const backlog = watchBacklog(options, stores);
   const closing = new AbortController();
-  const whole = becomeWhole(options, stores, { lane, levels, signal: closing.signal });
+  const whole = becomeWhole(options, stores, { lane, levels, backlog, signal: closing.signal });
   // Whoever started the engine is told; until then it must not count as unhandled.
   whole.catch(() => undefined);
-  const workers = startWorkers(options, lane, watermarks);
+  const workers = [...startWorkers(options, lane, watermarks), backlog.start()];
   return {
     ...{ config, log, metrics, pool, redis },
     ...{ lane, watermarks, directory, skuClasses, whole },
+    probes: { log: async () => backlog.fault() },
     policy: levels.policy,
     get support() {
       return levels.support;
@@ -189,6 +196,7 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
 interface Becoming {
   readonly lane: LateLane;
   readonly levels: LatePolicy;
+  readonly backlog: BacklogWatch;
   readonly signal: AbortSignal;
 }
 
@@ -196,7 +204,7 @@ interface Becoming {
 async function becomeWhole(
   options: EngineOptions,
   stores: Stores,
-  { lane, levels, signal }: Becoming,
+  { lane, levels, backlog, signal }: Becoming,
 ): Promise<void> {
   const { config, log } = options;
   const { redis } = stores;
@@ -205,11 +213,13 @@ async function becomeWhole(
     const support = await untilThere(waiting, async () => {
       await whenReady(redis, REDIS_TRY_MS);
       await options.requireRedis?.();
+      // Before the first request: the log may be full already.
+      await backlog.look();
       return supportOf(await readNodeFacts(redis), await countReplicas(config, redis));
     });
     levels.know(support);
     log.info({ ...support, levels: levels.policy.levels }, 'durability');
-    lane.attach(laneOf(options, stores, support.replicas));
+    lane.attach(boundLane(laneOf(options, stores, support.replicas), backlog));
   } catch (error) {
     if (!(error instanceof WaitEnded)) throw error;
   }
@@ -244,6 +254,14 @@ function startWorkers(
     }),
     startForgetting({ lane, watermarks, onError }),
   ];
+}
+
+function watchBacklog({ config, log, metrics }: EngineOptions, { redis, onError }: Stores) {
+  const bound = { bytesMax: config.logBytesMax, ageMsMax: config.logAgeMsMax };
+  const hooks = { ...reportBacklog(log, metrics), onError };
+  const backlog = createBacklogWatch({ redis, lane: LANE, bound, hooks });
+  registerBacklog(metrics, backlog);
+  return backlog;
 }
 
 function laneOf(

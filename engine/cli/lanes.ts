@@ -2,17 +2,24 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { requireSchema, SchemaError } from '../../persister/migrate.ts';
 import { laneToJson, renderLane } from '../../reconciler/lanes/render.ts';
-import { isProblem, type LaneStatus, readLaneStatus } from '../../reconciler/lanes/status.ts';
+import {
+  isProblem,
+  type LaneSources,
+  type LaneStatus,
+  readLaneStatus,
+} from '../../reconciler/lanes/status.ts';
 import { Registry } from '../../reconciler/registry.ts';
 import { createPool, type Pool } from '../postgres/pool.ts';
 import { connectRedis, whenReady } from '../redis/connect.ts';
 import { LANES } from '../redis/keys.ts';
+import { readLogBound } from '../runtime/config.ts';
 import { EXIT } from './api.ts';
 import { findTargets } from './audit.ts';
 
 const HELP = `
 Asks Redis, PostgreSQL and the Sentinels once each and shows what they say: whether the lane sells, where it
-stands, how far the log and PostgreSQL are behind it, the replicas, whom the Sentinels take for the primary, and
+stands, how far the log and PostgreSQL are behind it and how near that is to the bound of the log
+(HOLDFAST_LOG_BYTES_MAX, HOLDFAST_LOG_AGE_MAX; at 100 % nothing new is sold), the replicas, whom the Sentinels take for the primary, and
 the last recoveries: when the cause was detected, and when each phase was reached. A store that does not answer
 is named, and the rest is shown. It changes nothing.
 Without options and variables it looks at the local stack that \`holdfast dev\` uses.
@@ -75,7 +82,13 @@ export async function showLanes(
   const numbers = Array.from({ length: LANES }, (_, lane) => lane);
   const wanted = numbers.filter((lane) => options.lane === undefined || lane === options.lane);
   const localAddress = env.HOLDFAST_REDIS_LOCAL_ADDRESS || undefined;
-  const statuses = await readStatuses({ ...targets, localAddress }, wanted, options.recoveries);
+  const bound = readLogBound(env);
+  const logBound = { bytesMax: bound.logBytesMax, ageMsMax: bound.logAgeMsMax };
+  const statuses = await readStatuses(
+    { ...targets, localAddress, logBound },
+    wanted,
+    options.recoveries,
+  );
   const text =
     options.json === true
       ? `${JSON.stringify({ lanes: statuses.map(laneToJson) }, null, 2)}\n`
@@ -83,14 +96,14 @@ export async function showLanes(
   return { text, exitCode: exitCodeOf(statuses) };
 }
 
-interface Targets {
+interface Targets extends Pick<LaneSources, 'logBound'> {
   readonly redisUrl: string;
   readonly databaseUrl: string;
   readonly localAddress: string | undefined;
 }
 
 async function readStatuses(
-  { databaseUrl, localAddress, redisUrl }: Targets,
+  { databaseUrl, localAddress, logBound, redisUrl }: Targets,
   wanted: readonly number[],
   recoveriesMax: number,
 ): Promise<LaneStatus[]> {
@@ -109,7 +122,8 @@ async function readStatuses(
       (error: Error) => error,
     );
     const registry = new Registry(pool);
-    const sources = { redis, redisUrl, redisLocalAddress: localAddress, pool, registry };
+    const redisLocalAddress = localAddress;
+    const sources = { redis, redisUrl, redisLocalAddress, pool, registry, logBound };
     const [schema, ...statuses] = await Promise.all([
       schemaProblem(pool),
       ...wanted.map((lane) => readLaneStatus({ ...sources, lane, recoveriesMax })),

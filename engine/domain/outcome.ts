@@ -18,6 +18,7 @@ interface OutcomeRow {
 
 export const OUTCOMES = {
   // The store or the engine could not decide: nothing was written, or it is not known whether.
+  log_full: row(0, 503, 'The log is full; nothing was changed', true),
   fenced: row(1, 503, 'The lane is closed for recovery; nothing was changed', true),
   overloaded: row(0, 503, 'Too many requests are waiting; nothing was changed', true),
   undecided: row(24, 503, 'Not decided in time; nothing was changed', true),

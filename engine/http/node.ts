@@ -5,13 +5,14 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'nod
 import { createServer, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
 import { listenError } from '../runtime/listen-error.ts';
-import type { AnswerBody, AnswerHeaders } from './answer.ts';
+import type { AnswerBody, AnswerHead } from './answer.ts';
 import { intercept, runHandler } from './dispatch.ts';
 import type { ExchangeContext, RequestHead } from './exchange.ts';
 import { Exchange } from './exchange.ts';
 import type { IntakeFacts, Refusal } from './intake.ts';
 import {
   bodyTooLarge,
+  crowdedOut,
   HEAD_TOO_LARGE,
   hasBody,
   interceptionOf,
@@ -66,7 +67,7 @@ class NodeExchange extends Exchange {
     this.abort();
   }
 
-  protected override write(status: number, headers: AnswerHeaders, body: AnswerBody): void {
+  protected override write({ status, headers }: AnswerHead, body: AnswerBody): void {
     const lines = ['x-request-id', this.requestId];
     for (const name in headers) lines.push(name, headers[name] ?? '');
     if (status !== 204 && status !== 304) {
@@ -104,12 +105,13 @@ class NodeServer implements Listening {
   }
 
   listen(): Promise<void> {
-    const { host, port } = this.#options;
+    const { host, port, sharesPort } = this.#options;
     return new Promise((resolve, reject) => {
       this.#server.once('error', (error: NodeJS.ErrnoException) => {
         reject(listenError(host, port, error.code ?? error.message));
       });
-      this.#server.listen({ host, port, exclusive: true, backlog: LISTEN_BACKLOG }, () => {
+      const how = { host, port, exclusive: !sharesPort, backlog: LISTEN_BACKLOG };
+      this.#server.listen(how, () => {
         const address = this.#server.address();
         this.port = typeof address === 'object' && address !== null ? address.port : port;
         resolve();
@@ -143,7 +145,9 @@ class NodeServer implements Listening {
     const facts = factsOf(req);
     const match = router.match(facts.method, facts.path);
     const exchange = this.#enter(req, res, facts, match);
-    const found = this.#state.closing ? SHUTTING_DOWN : interceptionOf(match, facts, limits);
+    const found = this.#state.closing
+      ? SHUTTING_DOWN
+      : (crowdedOut(match, this.#active.size, limits) ?? interceptionOf(match, facts, limits));
     if (found !== undefined) {
       exchange.closeAfter =
         awaitsContinue || isCostlyToDrain(facts.contentLength, facts.transferEncoding);

@@ -57,6 +57,7 @@ export interface OperationRow {
 
 const STORES: readonly OutcomeName[] = ['fenced', 'overloaded', 'store_unavailable'];
 const DURABLE: readonly OutcomeName[] = [
+  'log_full',
   ...STORES,
   'durability_unknown',
   'invalid_request',
@@ -209,7 +210,7 @@ export const OPERATIONS: readonly OperationRow[] = [
       'Also after its record has left Redis. What is committed is shown once that is sure.',
     prefer: true,
     answers: { 200: 'Reservation' },
-    refusals: [...ON_STOCK, 'not_found'],
+    refusals: [...ON_STOCK.filter((name) => name !== 'log_full'), 'not_found'],
   },
   {
     id: 'getAvailability',

@@ -28,6 +28,21 @@ function expectOutcome(answer: TestAnswer, outcome: OutcomeName): TestAnswer['bo
   return answer.body;
 }
 
+type Buy = (headers?: Readonly<Record<string, string>>) => Promise<TestAnswer>;
+/** Over a deployment of its own, which has enough of one SKU to buy. */
+async function apart(
+  settings: Readonly<Record<string, string>>,
+  use: (own: TestEngine, buy: Buy) => Promise<void>,
+): Promise<void> {
+  const own = await startTestEngine({ settings });
+  try {
+    await own.stock({ 'MUG@A': 1_000 });
+    await use(own, (headers) => apiOf(own).reserve([{ sku_id: 'MUG', quantity: 1 }], headers));
+  } finally {
+    await own.close();
+  }
+}
+
 let engine: TestEngine;
 let api: Api;
 let newSku: Shelf['newSku'];
@@ -315,47 +330,33 @@ describe('a store that cannot decide', () => {
   });
 
   it('durability_unknown: PostgreSQL is held up; the same id resolves it', async () => {
-    const slow = await startTestEngine({ settings: { HOLDFAST_DURABILITY_WAIT_MS: '1500' } });
-    try {
-      await slow.stock({ 'MUG@A': 5 });
-      const buy = () =>
-        apiOf(slow).reserve([{ sku_id: 'MUG', quantity: 1 }], {
-          ...key('slow'),
-          prefer: 'durability=persisted',
-        });
+    await apart({ HOLDFAST_DURABILITY_WAIT_MS: '1500' }, async (slow, buyOne) => {
+      const buy = () => buyOne({ ...key('slow'), prefer: 'durability=persisted' });
       const letGo = await keepPositions(slow.serving.engine.pool);
       const unknown = expectOutcome(await buy(), 'durability_unknown');
       await letGo();
-      const resolved = await until(buy, isTold);
-      const { reservation_id: id, durability } = expectReservation(resolved, 200);
+      const { reservation_id: id, durability } = expectReservation(await until(buy, isTold), 200);
       expect([id, durability]).toEqual([unknown.reservation_id, 'persisted']);
-    } finally {
-      await slow.close();
-    }
+    });
   });
 
   it('fenced: before exists_with_different_payload; the lane opens again by itself', async () => {
     const sku = await newSku();
     const id = await hold(sku);
-    const { redis } = engine;
     // The whole batch is refused by the first script that runs; recovery then opens the lane.
-    await redis.hset(laneKeys(0).meta, 'replid', '0'.repeat(40));
+    await engine.redis.hset(laneKeys(0).meta, 'replid', '0'.repeat(40));
     const body = { items: [{ sku_id: sku, quantity: 2 }], reservation_id: id };
-    const refused = expectOutcome(await api.reserve(body), 'fenced');
-    expect(refused.reservation_id).toBe(id);
-    const after = await until(() => api.reserve(body), isTold);
-    expectOutcome(after, 'exists_with_different_payload');
+    expect(expectOutcome(await api.reserve(body), 'fenced').reservation_id).toBe(id);
+    expectOutcome(await until(() => api.reserve(body), isTold), 'exists_with_different_payload');
   });
 
   it('overloaded: the oldest request in the queue has waited too long', async () => {
-    const busy = await startTestEngine({ settings: { HOLDFAST_QUEUE_WAIT_MS: '1' } });
-    try {
-      await busy.stock({ 'MUG@A': 5 });
+    await apart({ HOLDFAST_QUEUE_WAIT_MS: '1' }, async (busy, buy) => {
       await busy.redis.client('PAUSE', 2_000, 'ALL');
       const asked: Promise<TestAnswer>[] = [];
       let refused: TestAnswer | undefined;
       while (refused === undefined && asked.length < 100) {
-        const buying = apiOf(busy).reserve([{ sku_id: 'MUG', quantity: 1 }]);
+        const buying = buy();
         asked.push(buying);
         void buying.then((answer) => {
           if (answer.status === 503) refused ??= answer;
@@ -366,24 +367,29 @@ describe('a store that cannot decide', () => {
       if (refused === undefined) throw new Error('nothing was refused');
       expect(expectOutcome(refused, 'overloaded').reservation_id).toMatch(/^hf_/);
       await Promise.all(asked);
-    } finally {
-      await busy.close();
-    }
+    });
+  });
+
+  it('log_full: more than the log may hold waits for PostgreSQL; the id resolves it', async () => {
+    await apart({ HOLDFAST_LOG_BYTES_MAX: '4096' }, async (behind, buy) => {
+      const letGo = await keepPositions(behind.serving.engine.pool);
+      let buyer = 0;
+      const buyNext = () => buy(key(`buyer-${++buyer}`));
+      const refused = await until(buyNext, ({ status }) => status !== 201);
+      await letGo();
+      const { reservation_id: id } = expectOutcome(refused, 'log_full');
+      const sold = await until(() => buy(key(`buyer-${buyer}`)), isTold);
+      expect(expectReservation(sold, 201).reservation_id).toBe(id);
+    });
   });
 
   it('store_unavailable: Redis is gone, and the answer names the id that resolves it', async () => {
-    const lost = await startTestEngine();
-    try {
-      await lost.stock({ 'MUG@A': 5 });
+    await apart({}, async (lost, buy) => {
       await lost.server.stop();
-      const answer = await until(
-        () => apiOf(lost).reserve([{ sku_id: 'MUG', quantity: 1 }]),
-        ({ body }) => body.code === 'store_unavailable',
-      );
-      expect(expectOutcome(answer, 'store_unavailable').reservation_id).toMatch(/^hf_/);
-    } finally {
-      await lost.close();
-    }
+      const isLost = ({ body }: TestAnswer): boolean => body.code === 'store_unavailable';
+      const { reservation_id: id } = expectOutcome(await until(buy, isLost), 'store_unavailable');
+      expect(id).toMatch(/^hf_/);
+    });
   });
 });
 

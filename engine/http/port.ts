@@ -17,6 +17,11 @@ export interface HttpLimits {
   readonly requestTimeoutMs: number;
   /** An idle kept-alive connection is closed (node:http only: uWS uses about 10 s). */
   readonly keepAliveTimeoutMs: number;
+  /**
+   * Under way at a time, whatever they wait for: a body, the lane, a durability level. Beyond it the
+   * API answers 503 before it reads a body. Each holds its exchange and its body.
+   */
+  readonly requestsMax: number;
 }
 
 export const DEFAULT_HTTP_LIMITS: HttpLimits = Object.freeze({
@@ -25,6 +30,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = Object.freeze({
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 15_000,
   keepAliveTimeoutMs: 10_000,
+  requestsMax: 20_000,
 });
 
 /** All optional, all called synchronously: they must be cheap and must not throw. */
@@ -43,6 +49,11 @@ export interface HttpServerOptions {
   readonly port: number;
   /** Default 127.0.0.1. */
   readonly host?: string;
+  /**
+   * Other processes listen on this port too (engine/cluster). Default: nobody else may. With
+   * node:http they must be workers of one `node:cluster`.
+   */
+  readonly sharesPort?: boolean;
   /** Forces a transport; absent: uWS where it can be loaded, else node:http. */
   readonly transport?: TransportName | undefined;
   /** Stands before `/problems/<code>` in problem types; default ''. */
@@ -75,6 +86,7 @@ export interface TransportOptions {
   readonly router: Router;
   readonly host: string;
   readonly port: number;
+  readonly sharesPort: boolean;
   readonly limits: HttpLimits;
   readonly context: ExchangeContext;
   readonly nextRequestId: () => string;

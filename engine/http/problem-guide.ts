@@ -7,8 +7,14 @@ export const PROBLEM_GUIDE: Readonly<Record<OutcomeName | TransportProblemCode, 
     'The lane that keeps the stock is being recovered and takes nothing until it is open again, ' +
     'usually within seconds. Nothing was changed. Send the same request after Retry-After.',
   overloaded:
-    'More requests wait for the store than can be served in time, so this one was not queued. ' +
-    'Nothing was changed. Send it again after Retry-After, with the reservation_id of this answer.',
+    'More requests wait for the store than can be served in time, so this one was not sent to it. ' +
+    'Nothing was changed. Send it again after Retry-After, with the reservation_id of this answer ' +
+    'where there is one.',
+  log_full:
+    'PostgreSQL, or the Kafka that leads to it, is so far behind that nothing new is sold: what waits for ' +
+    'it stands in Redis alone, and has a bound. Nothing was changed. Commits and releases of what is ' +
+    'held go on (until twice the bound). Send the same request after Retry-After, with the ' +
+    'reservation_id of this answer.',
   undecided:
     'The hold of this commit is gone, and its units could not be taken again in the time that a ' +
     'commit has for that (2 s from when it was read). Nothing was changed. Send the same commit again.',

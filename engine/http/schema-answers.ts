@@ -217,7 +217,8 @@ export const readinessAnswer = Type.Object(
   {
     status: Type.Enum(['ready', 'degraded', 'not_ready'], {
       description:
-        'ready: all is well. degraded: some calls are 503, others answered. not_ready: all are 503.',
+        'ready: all is well. degraded: some calls are 503, or soon will be, others answered. ' +
+        'not_ready: all are 503.',
     }),
     checks: Type.Object(
       {},

@@ -49,6 +49,7 @@ export async function startHttpServer(
     router: new Router(options.routes),
     host,
     port: options.port,
+    sharesPort: options.sharesPort ?? false,
     limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
     context: contextOf(options),
     nextRequestId: requestIds(),
@@ -110,7 +111,12 @@ function contextOf(options: HttpServerOptions): ExchangeContext {
     onAnswered: (exchange, status) => {
       if (onRequest === undefined) return;
       const durationMs = performance.now() - exchange.startedAtMs;
-      guarded(() => onRequest(exchange.head.route.pattern, status, durationMs));
+      // Not `guarded`, because this one runs at each answer.
+      try {
+        onRequest(exchange.head.route.pattern, status, durationMs);
+      } catch (error) {
+        printHookFault(error);
+      }
     },
     onAborted: (exchange) => guarded(() => onAbort?.(exchange.head.route.pattern)),
   };
@@ -120,8 +126,12 @@ function guarded(hook: () => void): void {
   try {
     hook();
   } catch (error) {
-    printError(error, 'none: a hook failed');
+    printHookFault(error);
   }
+}
+
+function printHookFault(error: unknown): void {
+  printError(error, 'none: a hook failed');
 }
 
 const printError: NonNullable<HttpHooks['onError']> = (error, requestId) => {

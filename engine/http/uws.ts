@@ -5,15 +5,15 @@
 // response must not be touched after an abort, which the exchange's states see to; an answer outside
 // the callbacks is corked, so that it leaves in one packet.
 
-import { STATUS_CODES } from 'node:http';
 import { listenError, whyNotListening } from '../runtime/listen-error.ts';
-import type { AnswerBody, AnswerHeaders } from './answer.ts';
+import type { AnswerBody, AnswerHead } from './answer.ts';
 import { intercept, runHandler } from './dispatch.ts';
 import type { ExchangeContext, RequestHead } from './exchange.ts';
 import { Exchange } from './exchange.ts';
 import type { IntakeFacts } from './intake.ts';
 import {
   bodyTooLarge,
+  crowdedOut,
   hasBody,
   interceptionOf,
   isCostlyToDrain,
@@ -23,6 +23,7 @@ import {
 } from './intake.ts';
 import type { Listening, TransportOptions } from './port.ts';
 import type { CompiledRoute, RouteMatch } from './router.ts';
+import { decodeUtf8 } from './utf8.ts';
 import type { Uws, UwsApp, UwsListenSocket, UwsRequest, UwsResponse } from './uws-load.ts';
 
 /** Listens; rejects with a `listenError`. */
@@ -35,12 +36,11 @@ export async function listenUws(uws: Uws, options: TransportOptions): Promise<Li
   return server;
 }
 
-const STATUS_LINES: ReadonlyMap<number, string> = new Map(
-  Object.entries(STATUS_CODES).map(([status, text]) => [Number(status), `${status} ${text}`]),
-);
-
 /** Uploads that take more than one packet are looked at this often. */
 const UPLOAD_SWEEP_MS = 250;
+
+/** No option: SO_REUSEPORT, by which Linux spreads new connections over all who listen. */
+const SHARED_PORT = 0;
 
 interface ServerState {
   closing: boolean;
@@ -65,6 +65,13 @@ class UwsExchange extends Exchange {
   take(chunk: ArrayBuffer, isLast: boolean, limitBytes: number): boolean {
     this.#bodyBytes += chunk.byteLength;
     if (this.#bodyBytes > limitBytes) return false;
+    if (isLast && this.#chunks === undefined) {
+      const text = decodeUtf8(chunk);
+      if (text !== undefined) {
+        this.receiveText(text);
+        return true;
+      }
+    }
     const copy = Buffer.allocUnsafe(chunk.byteLength);
     copy.set(new Uint8Array(chunk));
     if (this.#chunks === undefined) {
@@ -81,16 +88,15 @@ class UwsExchange extends Exchange {
     this.abort();
   }
 
-  protected override write(status: number, headers: AnswerHeaders, body: AnswerBody): void {
-    if (this.inCallback) this.#send(status, headers, body);
-    else this.#res.cork(() => this.#send(status, headers, body));
+  protected override write(head: AnswerHead, body: AnswerBody): void {
+    if (this.inCallback) this.#send(head, body);
+    else this.#res.cork(() => this.#send(head, body));
   }
 
-  #send(status: number, headers: AnswerHeaders, body: AnswerBody): void {
+  #send({ status, text }: AnswerHead, body: AnswerBody): void {
     const res = this.#res;
-    res.writeStatus(STATUS_LINES.get(status) ?? `${status} Unknown`);
-    res.writeHeader('x-request-id', this.requestId);
-    for (const name in headers) res.writeHeader(name, headers[name] ?? '');
+    // All header lines in one call, because uWS writes what it is given between two line ends.
+    res.writeStatus(text + this.requestId);
     if (status === 204 || status === 304) {
       res.endWithoutBody();
     } else if (this.method === 'HEAD') {
@@ -138,8 +144,9 @@ class UwsServer implements Listening {
   }
 
   listen(): boolean {
-    const { host, port } = this.#options;
-    this.#app.listen(host, port, this.#uws.exclusivePort, (socket) => {
+    const { host, port, sharesPort } = this.#options;
+    const how = sharesPort ? SHARED_PORT : this.#uws.exclusivePort;
+    this.#app.listen(host, port, how, (socket) => {
       this.#socket = socket;
     });
     if (!this.#socket) return false;
@@ -179,9 +186,12 @@ class UwsServer implements Listening {
     const facts = factsOf(req);
     const match = router.match(facts.method, facts.path);
     const exchange = this.#enter(res, req, facts, match);
-    const found = this.#state.closing ? SHUTTING_DOWN : interceptionOf(match, facts, limits);
+    const found = this.#state.closing
+      ? SHUTTING_DOWN
+      : (crowdedOut(match, this.#inFlight, limits) ?? interceptionOf(match, facts, limits));
     if (found !== undefined) {
-      exchange.closeAfter = isCostlyToDrain(facts.contentLength, facts.transferEncoding);
+      const transferEncoding = req.getHeader('transfer-encoding');
+      exchange.closeAfter = isCostlyToDrain(facts.contentLength, transferEncoding);
       intercept(exchange, found);
     } else if (match.kind === 'route') {
       if (hasBody(facts)) this.#upload(res, exchange, match.route);
@@ -232,16 +242,20 @@ class UwsServer implements Listening {
   }
 }
 
+const ZERO = 0x30;
+
+/** Each look-up costs a call into C++, so none is made that cannot change what is decided. */
 function factsOf(req: UwsRequest): IntakeFacts {
   const contentLength = req.getHeader('content-length');
-  const transferEncoding = req.getHeader('transfer-encoding');
+  // Only where no length says that a body comes.
+  const isLengthOpen = contentLength === '' || contentLength.charCodeAt(0) === ZERO;
+  const transferEncoding = isLengthOpen ? req.getHeader('transfer-encoding') : '';
   return {
     method: req.getCaseSensitiveMethod(),
     path: req.getUrl(),
     query: req.getQuery() ?? '',
     contentLength,
     transferEncoding,
-    // Looked at only where there is a body; each look-up costs a call into C++.
     contentType: contentLength || transferEncoding ? req.getHeader('content-type') : '',
   };
 }

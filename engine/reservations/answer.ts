@@ -25,6 +25,7 @@ export interface Undecided {
   readonly outcome:
     | 'fenced'
     | 'overloaded'
+    | 'log_full'
     | 'undecided'
     | 'store_unavailable'
     | 'durability_unknown'

@@ -23,6 +23,18 @@ describe('readConfig', () => {
     expect(config.port).toBe(7070);
   });
 
+  it('takes workers by number, or as many as there are cores', () => {
+    const workers = (setting: string) =>
+      readConfig({ ...STORES, HOLDFAST_WORKERS: setting }).workers;
+    expect([workers(''), workers('3'), workers('64')]).toEqual([1, 3, 64]);
+    expect(workers('auto')).toBeGreaterThanOrEqual(1);
+    for (const wrong of ['0', '65', '2.5', 'many']) {
+      expect(() => workers(wrong)).toThrow(
+        /HOLDFAST_WORKERS: wants auto, or a number from 1 to 64/,
+      );
+    }
+  });
+
   it('takes a PostgreSQL of several hosts, as libpq spells them', () => {
     const url = 'postgresql://me:secret@a:5432,b:5433/holdfast';
     expect(readConfig({ ...STORES, DATABASE_URL: url }).databaseUrl).toBe(url);

@@ -2,6 +2,7 @@
  * All that a deployment may set, read once from the environment, checked as a whole (every problem
  * is reported at once), and frozen. `.env.example` of a deployment is the table below.
  */
+import { availableParallelism } from 'node:os';
 import * as z from 'zod';
 import type { ClassLevels, DurabilityLevel } from '../domain/durability.ts';
 import { DURABILITY_LEVELS } from '../domain/durability.ts';
@@ -10,6 +11,8 @@ import { readDurabilityClasses } from './durability-classes.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
 const level = z.enum(DURABILITY_LEVELS);
+/** More share a Redis than it has work for: one lane's scripts run one after another. */
+const WORKERS_MAX = 64;
 const count = (least: number, most: number, usual: number) =>
   z.coerce.number().int().min(least).max(most).default(usual);
 
@@ -40,6 +43,11 @@ const SETTINGS = z.object({
     .default('hf.log'),
   HOLDFAST_HOST: z.string().min(1).default('127.0.0.1'),
   HOLDFAST_PORT: count(0, 65_535, 7070),
+  /** Processes of `holdfast serve` that share the port; auto: as many as there are cores for them. */
+  HOLDFAST_WORKERS: z
+    .string()
+    .regex(/^(auto|[1-9]|[1-5]\d|6[0-4])$/, 'wants auto, or a number from 1 to 64')
+    .default('1'),
   /** Where relay, persister and recovery answer GET /metrics; nowhere unless it is set. */
   HOLDFAST_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   HOLDFAST_HTTP: z.enum(['uws', 'node']).optional(),
@@ -59,9 +67,16 @@ const SETTINGS = z.object({
   /** How long an answer waits for its durability level before it says that it is unknown. */
   HOLDFAST_DURABILITY_WAIT_MS: count(10, 60_000, 5_000),
   HOLDFAST_BATCH_OPERATIONS: count(1, 2_000, 512),
-  HOLDFAST_BATCH_LINES: count(1, 8_000, 4_000),
-  /** Admission: beyond this wait a request is refused at once. */
-  HOLDFAST_QUEUE_WAIT_MS: count(1, 60_000, 500),
+  /** Of carts of several lines, so that one script takes Redis for some ms at most. */
+  HOLDFAST_BATCH_LINES: count(1, 1_000, 1_000),
+  /** Admission: who would wait longer for the lane is refused at once; commit and release beyond 10x. */
+  HOLDFAST_QUEUE_WAIT_MS: count(1, 60_000, 50),
+  /** Under way over HTTP at a time; beyond it the API answers 503 before it reads the request. */
+  HOLDFAST_REQUESTS_MAX: count(1, 1_000_000, 20_000),
+  /** The log: Redis's memory for what PostgreSQL does not have yet; then nothing new is sold. */
+  HOLDFAST_LOG_BYTES_MAX: count(4_096, 2 ** 40, 536_870_912),
+  /** The log: seconds for which an entry may wait for PostgreSQL; then nothing new is sold. */
+  HOLDFAST_LOG_AGE_MAX: count(1, 604_800, 14_400),
   /** How long an engine believes Redis that something is sold out; 0: it asks each time. */
   HOLDFAST_SOLD_OUT_MS: count(0, 200, 200),
   /** Of a unit cost that comes without its currency, ISO 4217. */
@@ -71,6 +86,8 @@ const SETTINGS = z.object({
     .default('EUR'),
   HOLDFAST_SWEEP_MS: count(10, 60_000, 100),
 });
+
+const LOG_BOUND = SETTINGS.pick({ HOLDFAST_LOG_BYTES_MAX: true, HOLDFAST_LOG_AGE_MAX: true });
 
 const STORES = SETTINGS.pick({
   REDIS_URL: true,
@@ -97,6 +114,7 @@ export type Config = Readonly<{
   logTopic: string;
   host: string;
   port: number;
+  workers: number;
   metricsPort: number | undefined;
   transport: 'uws' | 'node' | undefined;
   logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -112,6 +130,10 @@ export type Config = Readonly<{
   batchOperationsMax: number;
   batchLinesMax: number;
   queueWaitMsMax: number;
+  requestsMax: number;
+  /** What may wait for PostgreSQL (engine/log/backlog.ts). */
+  logBytesMax: number;
+  logAgeMsMax: number;
   soldOutMs: number;
   currency: string;
   sweepMs: number;
@@ -132,6 +154,11 @@ export function readStores(env: Environment): Stores {
   return storesOf(parse(STORES, env));
 }
 
+/** What the log may hold back: for a command that shows how full it is. Throws ConfigError. */
+export function readLogBound(env: Environment): Pick<Config, 'logBytesMax' | 'logAgeMsMax'> {
+  return boundOf(parse(LOG_BOUND, env));
+}
+
 /** Throws ConfigError. */
 export function readConfig(env: Environment): Config {
   const s = parse(SETTINGS, env);
@@ -142,6 +169,7 @@ export function readConfig(env: Environment): Config {
     settingsCheck: s.HOLDFAST_SETTINGS_CHECK,
     host: s.HOLDFAST_HOST,
     port: s.HOLDFAST_PORT,
+    workers: workersOf(s.HOLDFAST_WORKERS),
     metricsPort: s.HOLDFAST_METRICS_PORT,
     transport: s.HOLDFAST_HTTP,
     logLevel: s.HOLDFAST_LOG_LEVEL,
@@ -156,10 +184,20 @@ export function readConfig(env: Environment): Config {
     batchOperationsMax: s.HOLDFAST_BATCH_OPERATIONS,
     batchLinesMax: s.HOLDFAST_BATCH_LINES,
     queueWaitMsMax: s.HOLDFAST_QUEUE_WAIT_MS,
+    requestsMax: s.HOLDFAST_REQUESTS_MAX,
+    ...boundOf(s),
     soldOutMs: s.HOLDFAST_SOLD_OUT_MS,
     currency: s.HOLDFAST_CURRENCY,
     sweepMs: s.HOLDFAST_SWEEP_MS,
   });
+}
+
+function workersOf(setting: string): number {
+  return setting === 'auto' ? Math.min(availableParallelism(), WORKERS_MAX) : Number(setting);
+}
+
+function boundOf(s: z.infer<typeof LOG_BOUND>): Pick<Config, 'logBytesMax' | 'logAgeMsMax'> {
+  return { logBytesMax: s.HOLDFAST_LOG_BYTES_MAX, logAgeMsMax: s.HOLDFAST_LOG_AGE_MAX * 1_000 };
 }
 
 function storesOf(s: z.infer<typeof STORES>): Stores {

@@ -40,3 +40,18 @@ export async function requireFree(host: string, port: number): Promise<void> {
   const code = await whyNotListening(host, port);
   if (code !== 'UNKNOWN') throw listenError(host, port, code);
 }
+
+/** A port that was free when it was looked for; whoever takes it must be ready to find it taken. */
+export function findFree(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      reject(listenError(host, 0, error.code ?? 'UNKNOWN')),
+    );
+    probe.listen({ host, port: 0, exclusive: true }, () => {
+      const address = probe.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      probe.close(() => resolve(port));
+    });
+  });
+}

@@ -1,12 +1,13 @@
 /**
  * What the engine tells Prometheus: RED for each route (requests, errors by status, duration),
  * outcomes of each operation, batches of the lane, and gauges that the capabilities register.
- * The one module that knows prom-client. No module state: one `Metrics` a process, made by the
- * composition root.
+ * With hot-metrics.ts and metrics-sum.ts the one place that knows prom-client. No module state: one
+ * `Metrics` a process, made by the composition root.
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { OutcomeName } from '../domain/outcome.ts';
 import { HotCounter, HotHistogram, OTHER, SERIES_MAX } from './hot-metrics.ts';
+import type { MetricsSnapshot } from './metrics-sum.ts';
 
 /** Wide enough for an answer from memory and for one that waits for PostgreSQL. */
 const DURATION_BOUNDS_S = [
@@ -33,6 +34,10 @@ export interface Metrics {
   readonly countSoldOutKnown: (operation: string) => void;
   /** For LaneHooks.onUnreadable; `kind` is cell or record. */
   readonly countUnreadable: (kind: string) => void;
+  /** The backlog of the log entered a level. */
+  readonly countBacklogLevel: (level: string) => void;
+  /** A request was refused because the log is full. */
+  readonly countLogFull: (request: string) => void;
   /** A store failed; `store` is redis, postgres or kafka. */
   readonly countStoreError: (store: string) => void;
   /**
@@ -47,6 +52,8 @@ export interface Metrics {
   ) => void;
   /** The text format of Prometheus. */
   readonly render: () => Promise<string>;
+  /** The same as data, for a process that adds several up; `counts` leaves gauges out, and unread. */
+  readonly snapshot: (what?: 'all' | 'counts') => Promise<MetricsSnapshot>;
   readonly contentType: string;
 }
 
@@ -57,10 +64,35 @@ export function createMetrics(options: { readonly processMetrics: boolean }): Me
   return {
     ...httpMetrics(registry),
     ...laneMetrics(registry),
+    ...backlogMetrics(registry),
     gauge: (name, help, labels, read) => registerGauge(registry, name, help, labels, read),
     render: () => registry.metrics(),
+    snapshot: (what = 'all') => snapshotOf(registry, what),
     contentType: registry.contentType,
   };
+}
+
+async function snapshotOf(registry: Registry, what: 'all' | 'counts'): Promise<MetricsSnapshot> {
+  const metrics = registry
+    .getMetricsAsArray()
+    .flatMap(({ name }) => registry.getSingleMetric(name) ?? [])
+    .filter((metric) => what === 'all' || !(metric instanceof Gauge));
+  const families = await Promise.all(metrics.map((metric) => metric.get()));
+  return families.map(({ name, help, type, values }) => ({
+    name,
+    help,
+    // prom-client's types say a number, its objects hold the word.
+    type: String(type),
+    values: values.map((each) => ({
+      value: each.value,
+      labels: labelsOf(each.labels),
+      ...('metricName' in each && { metricName: String(each.metricName) }),
+    })),
+  }));
+}
+
+function labelsOf(labels: Readonly<Record<string, string | number | undefined>>) {
+  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]));
 }
 
 function httpMetrics(registry: Registry): Pick<Metrics, 'onRequest' | 'onAbort' | 'countOutcome'> {
@@ -152,6 +184,25 @@ function laneMetrics(
     countSoldOutKnown: (operation) => known.add(operation),
     countUnreadable: (kind) => unreadable.add(kind),
     countStoreError: (store) => errors.add(store),
+  };
+}
+
+function backlogMetrics(registry: Registry): Pick<Metrics, 'countBacklogLevel' | 'countLogFull'> {
+  const levels = new HotCounter({
+    name: 'holdfast_log_backlog_levels_total',
+    help: 'Times that what waits for PostgreSQL entered a level: calm, alarm, full, hard.',
+    labels: ['level'],
+    registry,
+  });
+  const refused = new HotCounter({
+    name: 'holdfast_log_full_total',
+    help: 'Requests that were refused because the log is full.',
+    labels: ['request'],
+    registry,
+  });
+  return {
+    countBacklogLevel: (level) => levels.add(level),
+    countLogFull: (request) => refused.add(request),
   };
 }
 

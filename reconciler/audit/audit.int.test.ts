@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { idBytes } from '../../engine/testing/auditor/decode-record.ts';
 import { Story } from '../../engine/testing/auditor/forge.ts';
 import { forgeCell, forgeRecord } from '../../engine/testing/auditor/forge-bytes.ts';
@@ -64,12 +64,6 @@ async function audit(limits = {}): Promise<AuditReport> {
   return runAudit({ redis: world.redis, pool: world.pool, limits: { ...LIMITS, ...limits } });
 }
 
-/** How often Redis was asked where the lane stands. */
-async function looks(): Promise<number> {
-  const [, calls] = /cmdstat_hmget:calls=(\d+)/.exec(await world.redis.info('commandstats')) ?? [];
-  return Number(calls ?? 0);
-}
-
 function shown(report: AuditReport): string[] {
   return report.differences.map(
     ({ invariant, where, explanation }) => `${invariant} ${where}: ${explanation}`,
@@ -117,24 +111,6 @@ describe('stores that agree', () => {
     const report = await audit();
     expect(shown(report)).toEqual([]);
     expect(report.log).toMatchObject({ from: { epoch: EPOCH, seq: 6 }, complete: false });
-  });
-
-  it('are looked at when recovery has opened the lane again', async () => {
-    const { redis } = world;
-    const { last } = await tellBoth();
-    const log = await redis.dumpBuffer(KEYS.log);
-    const lost = { state: 'closed', epoch: EPOCH, seq: 1 };
-    await redis.multi().del(KEYS.log).hset(KEYS.meta, lost).exec();
-    await redis.config('RESETSTAT');
-    const auditing = audit({ catchUpMs: 10_000 });
-    // One that does not wait has judged by then.
-    await vi.waitFor(async () => expect(await looks()).toBeGreaterThan(8), 30_000);
-    const { epoch, seq } = last;
-    const found = { state: 'open', epoch, seq };
-    await redis.multi().restore(KEYS.log, 0, log).hset(KEYS.meta, found).exec();
-    const report = await auditing;
-    expect(shown(report)).toEqual([]);
-    expect(report.lane_state).toBe('open');
   });
 
   it('agree when Redis goes on behind the position of PostgreSQL', async () => {

@@ -20,6 +20,7 @@ export function renderLane(status: LaneStatus): string {
     ...redisLines(status),
     `  log        ${lagText(status.log_lag)}`,
     ...postgresLines(status),
+    ...backlogLines(status),
     ...sentinelLines(status),
   ];
   if (recoveries_problem !== undefined) {
@@ -66,6 +67,15 @@ function postgresLines({ postgres, postgres_lag }: LaneStatus): string[] {
     `  registry   ${registry}, term ${term}`,
     ...(parked === undefined ? [] : [`  parked     ${parked}`]),
   ];
+}
+
+function backlogLines({ backlog }: LaneStatus): string[] {
+  if (backlog === undefined || backlog.entries === 0) return [];
+  const { age_s, bytes, share } = backlog;
+  const size = `${(bytes / 1_048_576).toFixed(1)} MiB of Redis wait for PostgreSQL, the oldest for ${age_s} s`;
+  if (share === undefined) return [`  backlog    ${size}`];
+  const full = share < 1 ? '' : ', so NOTHING NEW IS SOLD';
+  return [`  backlog    ${size}: ${Math.floor(share * 100)} % of the bound${full}`];
 }
 
 function sentinelLines({ redis, sentinels }: LaneStatus): string[] {

@@ -3,6 +3,8 @@
  * answer is told as a problem, and the rest is told all the same.
  */
 import type { Redis } from 'ioredis';
+import { type BacklogBound, shareOf } from '../../engine/log/backlog.ts';
+import { readBacklog } from '../../engine/log/backlog-look.ts';
 import type { Pool } from '../../engine/postgres/pool.ts';
 import { askSentinels, type SentinelOpinion } from '../../engine/redis/sentinel-opinion.ts';
 import { needsRecovery, RECOVERY_CAUSES } from '../detect.ts';
@@ -48,6 +50,17 @@ export interface PostgresSide {
   readonly parked?: string;
 }
 
+/** What Redis alone has, because PostgreSQL does not have it yet. */
+export interface Backlog {
+  readonly entries: number;
+  /** Of Redis's memory; estimated. */
+  readonly bytes: number;
+  /** How long the oldest waits, in lane time. */
+  readonly age_s: number;
+  /** Of the bound; at 1 nothing new is sold. Missing where no bound is known. */
+  readonly share?: number;
+}
+
 export interface LaneStatus {
   readonly lane: number;
   readonly state: LaneSituation;
@@ -58,6 +71,8 @@ export interface LaneStatus {
   /** How far the log, and PostgreSQL, are behind Redis; missing where it cannot be told. */
   readonly log_lag?: Lag;
   readonly postgres_lag?: Lag;
+  /** Missing while the lane is not open. */
+  readonly backlog?: Backlog;
   /** Empty where no Sentinel is used. */
   readonly sentinels: readonly SentinelOpinion[];
   /** The newest first; empty also when they cannot be read. */
@@ -76,6 +91,8 @@ export interface LaneSources {
   readonly pool: Pool;
   readonly registry: Registry;
   readonly recoveriesMax: number;
+  /** Of the engines: what the backlog is compared with. */
+  readonly logBound?: BacklogBound | undefined;
 }
 
 export async function readLaneStatus(sources: LaneSources): Promise<LaneStatus> {
@@ -87,7 +104,7 @@ export async function readLaneStatus(sources: LaneSources): Promise<LaneStatus> 
     orProblem(() => readRecoveries(pool, lane, recoveriesMax)),
   ]);
   const told = isProblem(row) ? undefined : row;
-  const { log_lag, postgres_lag } = await readLags(sources, redisSide, told);
+  const { backlog, log_lag, postgres_lag } = await readLags(sources, redisSide, told);
   return {
     lane,
     ...situationOf(redisSide, told),
@@ -95,6 +112,7 @@ export async function readLaneStatus(sources: LaneSources): Promise<LaneStatus> 
     postgres: told === undefined ? (row as Problem) : postgresSide(told),
     ...(log_lag && { log_lag }),
     ...(postgres_lag && { postgres_lag }),
+    ...(backlog && { backlog }),
     sentinels,
     ...(isProblem(recoveries)
       ? { recoveries: [], ...(told && { recoveries_problem: recoveries.problem }) }
@@ -157,17 +175,28 @@ function postgresSide(row: RegistryRow): PostgresSide {
 }
 
 async function readLags(
-  { lane, redis }: LaneSources,
+  { lane, logBound, redis }: LaneSources,
   side: RedisSide | Problem,
   row: RegistryRow | undefined,
-): Promise<{ log_lag?: Lag | undefined; postgres_lag?: Lag | undefined }> {
+): Promise<{
+  log_lag?: Lag | undefined;
+  postgres_lag?: Lag | undefined;
+  backlog?: Backlog | undefined;
+}> {
   if (isProblem(side)) return {};
   try {
-    const [log_lag, postgres_lag] = await Promise.all([
+    const [log_lag, postgres_lag, size] = await Promise.all([
       side.logged && lagOf(redis, lane, side.tail, side.logged),
       row && lagOf(redis, lane, side.tail, row.position),
+      readBacklog(redis, lane),
     ]);
-    return { log_lag, postgres_lag };
+    const backlog = size && {
+      entries: size.entries,
+      bytes: Math.round(size.bytes),
+      age_s: Math.round(size.ageMs / 1_000),
+      ...(logBound && { share: shareOf(size, logBound) }),
+    };
+    return { log_lag, postgres_lag, backlog };
   } catch {
     // Redis went away in between, which the next look tells.
     return {};

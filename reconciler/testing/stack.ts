@@ -58,7 +58,7 @@ export function connectLane(redis: Redis): Lane {
     number: LANE,
     limits: {
       batchOperationsMax: 512,
-      batchLinesMax: 4_000,
+      batchLinesMax: 1_000,
       queueWaitMsMax: 10_000,
       holdAgeSMax: 7_200,
     },

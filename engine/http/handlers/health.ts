@@ -28,7 +28,7 @@ const PROBE_TIMEOUT_MS = 1_000;
 
 type Probe = () => Promise<string | undefined>;
 
-/** `ready`: all is well. `degraded`: some calls are 503, others answered. `not_ready`: all are 503. */
+/** `ready`: all is well. `degraded`: some calls are 503, or soon will be, others answered. `not_ready`: all are 503. */
 export type ReadinessStatus = 'ready' | 'degraded' | 'not_ready';
 
 export interface Readiness {

@@ -276,7 +276,7 @@ describe('the service', () => {
     const ready = await engine.call('GET', '/readyz');
     expect([ready.status, ready.body]).toEqual([
       200,
-      { status: 'ready', checks: { redis: 'ok', lane: 'ok', postgres: 'ok' } },
+      { status: 'ready', checks: { redis: 'ok', lane: 'ok', postgres: 'ok', log: 'ok' } },
     ]);
   });
 

@@ -115,7 +115,12 @@ function requestOf(invocation: Invocation): Request {
 export const WAREHOUSE = 'A';
 
 /** Codes of answers that say for certain that nothing was done. */
-const NOTHING_DONE: ReadonlySet<string> = new Set(['fenced', 'overloaded', 'shutting_down']);
+const NOTHING_DONE: ReadonlySet<string> = new Set([
+  'fenced',
+  'overloaded',
+  'log_full',
+  'shutting_down',
+]);
 
 export function resultOf({ status, body }: HttpAnswer): Result {
   const said = parse(body);

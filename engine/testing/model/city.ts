@@ -32,6 +32,7 @@ const END_PERSISTER = `
 const AGAIN: ReadonlySet<string> = new Set([
   'fenced',
   'overloaded',
+  'log_full',
   'undecided',
   'store_unavailable',
 ]);
