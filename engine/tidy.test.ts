@@ -20,6 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   lua: BASE,
   'engine/events': BASE,
   'engine/runtime': BASE,
+  'engine/cluster': LOWER,
   'engine/redis': LOWER,
   'engine/postgres': [...LOWER, 'engine/log'],
   'engine/kafka': LOWER,

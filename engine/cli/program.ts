@@ -1,14 +1,8 @@
 /** The `holdfast` command: what it can do, and how it ends when it cannot. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { packageRoot } from '../../deploy/local/paths.ts';
-import { SchemaError } from '../../persister/migrate.ts';
-import { ConfigError } from '../runtime/config.ts';
-import { SettingsError } from '../runtime/finding.ts';
-import { ListenError } from '../runtime/listen-error.ts';
-import { isRefused, isUnreachable, reasonOf } from '../runtime/unreachable.ts';
-import { CommandError, EXIT } from './api.ts';
 import { auditCommand } from './audit.ts';
 import { benchCommand } from './bench.ts';
 import { chaosCommand } from './chaos.ts';
@@ -22,6 +16,7 @@ import { restoredCommand } from './restored.ts';
 import { roleCommands } from './role-commands.ts';
 import { stackCommand } from './stack.ts';
 import { tryCommands } from './try.ts';
+import { verdictOf } from './verdict.ts';
 
 const HELP = `
 Exit codes: 0 done; 1 refused, or a check found something; 2 usage; 3 something is not running.
@@ -79,28 +74,7 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
 }
 
 function explain(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
-  const isOfEnvironment = error instanceof ConfigError || error instanceof SettingsError;
-  if (error instanceof CommandError || isOfEnvironment) {
-    process.stderr.write(`${error.message}\n`);
-    return error instanceof CommandError ? error.exitCode : EXIT.usage;
-  }
-  if (error instanceof ListenError || error instanceof SchemaError) {
-    process.stderr.write(`${error.message}\n`);
-    return EXIT.refused;
-  }
-  if (isUnreachable(error)) {
-    process.stderr.write(
-      `A store cannot be reached: ${reasonOf(error)}. Check REDIS_URL, DATABASE_URL and KAFKA_BROKERS.\n`,
-    );
-    return EXIT.unavailable;
-  }
-  if (isRefused(error)) {
-    process.stderr.write(
-      `A store does not let us in: ${error.message}. Correct user, password and database in REDIS_URL or DATABASE_URL.\n`,
-    );
-    return EXIT.usage;
-  }
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  return 1;
+  const { message, exitCode } = verdictOf(error);
+  if (message !== undefined) process.stderr.write(`${message}\n`);
+  return exitCode;
 }

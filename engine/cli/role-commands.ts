@@ -2,10 +2,9 @@
 import { Command, Option } from 'commander';
 import type { LogChoice } from '../../deploy/local/stack.ts';
 import { parseTerm, showTerm } from '../../reconciler/term.ts';
-import { type Config, readConfig } from '../runtime/config.ts';
 import { requireFree } from '../runtime/listen-error.ts';
 import { createLogger } from '../runtime/log.ts';
-import { untilThere, WaitEnded } from '../runtime/unreachable.ts';
+import { untilThere } from '../runtime/unreachable.ts';
 import { CommandError, EXIT } from './api.ts';
 import { requireSettings } from './check-settings.ts';
 import {
@@ -16,11 +15,12 @@ import {
   startPersist,
   startRecover,
   startRelay,
-  startServe,
   unparkLane,
 } from './roles.ts';
+import { readyLine, serve } from './serve.ts';
 import { startStackWithProgress } from './stack-progress.ts';
 import { type TopologyOptions, withTopologyOptions } from './topology-options.ts';
+import { configure, untilEnded, untilSignal } from './until-ended.ts';
 
 const STORES = `
 REDIS_URL and DATABASE_URL name the stores; KAFKA_BROKERS the log (without it the log is embedded in Redis).
@@ -30,6 +30,9 @@ Further settings are HOLDFAST_... variables; a wrong one is named with what it m
 const WAITS = `
 A store that is away is waited for, and said: the engine answers meanwhile with what PostgreSQL knows, once that is
 there. A wrong password, database or schema ends it at once.`;
+const WORKERS = `
+With --workers a supervisor keeps that many engines on the port (auto: one for each core) and replaces one that died.
+A signal to it lets all of them drain. /metrics answers for all of them, /readyz for the one that was reached.`;
 const EXIT_CODES = `
 Exit codes: 0 ended by a signal; 1 failed, with the reason on stderr; 2 usage or environment`;
 
@@ -38,7 +41,8 @@ export function roleCommands(): Command[] {
     dev(),
     role('serve', 'the engine: HTTP in, micro-batches to Redis', serve)
       .option('--port <port>', 'overrides HOLDFAST_PORT')
-      .option('--host <host>', 'overrides HOLDFAST_HOST'),
+      .option('--host <host>', 'overrides HOLDFAST_HOST')
+      .option('--workers <number>', 'engines on the port, or auto; overrides HOLDFAST_WORKERS'),
     role('relay', 'the log of the lane to Kafka', () => hold('relay', startRelay)),
     role('persist', 'the log to PostgreSQL', () => hold('persister', startPersist)),
     role('recover', 'closes, repairs and opens the lane when it needs it', recover)
@@ -57,12 +61,12 @@ function role(
   description: string,
   action: (options: Record<string, string>) => Promise<void>,
 ): Command {
+  const more = { migrate: [], serve: [WAITS, WORKERS] }[name] ?? [WAITS];
+  const example = `\nExample:\n  $ eval "$(holdfast stack env)" && holdfast ${name}`;
+  const examples = name === 'serve' ? `${example}\n  $ holdfast serve --workers auto` : example;
   return new Command(name)
     .description(description)
-    .addHelpText(
-      'after',
-      `${STORES}\n${name === 'migrate' ? '' : `${WAITS}\n`}${EXIT_CODES}\n\nExample:\n  $ eval "$(holdfast stack env)" && holdfast ${name}`,
-    )
+    .addHelpText('after', [STORES, ...more, EXIT_CODES, examples].join('\n'))
     .action(action);
 }
 
@@ -118,47 +122,6 @@ async function runDev({ port, host, dir, ...wanted }: DevOptions): Promise<void>
   }
 }
 
-function readyLine(url: string, log: string): string {
-  return `holdfast is ready at ${url} (log: ${log})`;
-}
-
-/** Ports and hosts of the command line stand above the environment. */
-function configure(
-  env: NodeJS.ProcessEnv,
-  options: { readonly port?: string; readonly host?: string },
-): Config {
-  return readConfig({
-    ...env,
-    ...(options.port !== undefined && { HOLDFAST_PORT: options.port }),
-    ...(options.host !== undefined && { HOLDFAST_HOST: options.host }),
-  });
-}
-
-/** Listens as soon as PostgreSQL is there; sells when Redis is. */
-async function serve(options: { port?: string; host?: string }): Promise<void> {
-  const config = configure(process.env, options);
-  await requireFree(config.host, config.port);
-  const log = createLogger('engine', config.logLevel);
-  await untilEnded(async (signal) => {
-    const { unreachable } = await untilThere({ what: 'the stores', log, signal }, () =>
-      requireSettings(config, log, ['postgres']),
-    );
-    const isRedisAway = unreachable.some(({ store }) => store === 'redis');
-    const serving = await startServe({
-      ...{ config, log, signal },
-      ...(isRedisAway && { requireRedis: () => requireSettings(config, log, ['redis']) }),
-    });
-    const kind = config.kafkaBrokers.length > 0 ? 'kafka' : 'embedded';
-    const isWhole = serving.engine.support !== undefined;
-    process.stdout.write(
-      isWhole
-        ? `${readyLine(serving.url, kind)}\n`
-        : `holdfast answers at ${serving.url} and waits for Redis (log: ${kind})\n`,
-    );
-    return { close: () => serving.close(), failed: serving.engine.whole };
-  });
-}
-
 async function hold(name: string, start: (options: RoleOptions) => Promise<Role>): Promise<void> {
   const config = configure(process.env, {});
   const log = createLogger(name, config.logLevel);
@@ -168,30 +131,6 @@ async function hold(name: string, start: (options: RoleOptions) => Promise<Role>
     process.stdout.write(`holdfast ${name} runs\n`);
     return { close: () => running.close(), failed: Promise.resolve() };
   });
-}
-
-interface Held extends Role {
-  /** Rejects when it cannot go on. */
-  readonly failed: Promise<void>;
-}
-
-/** From the start to a signal, which also ends a start that still waits for a store. */
-async function untilEnded(start: (signal: AbortSignal) => Promise<Held>): Promise<void> {
-  const stopping = new AbortController();
-  const signalled = untilSignal().then(() => stopping.abort());
-  let held: Held;
-  try {
-    held = await start(stopping.signal);
-  } catch (error) {
-    // What was being tried ends by its own bound; nothing has begun that must be ended in order.
-    if (error instanceof WaitEnded) process.exit();
-    throw error;
-  }
-  try {
-    await Promise.race([signalled, held.failed.then(() => signalled)]);
-  } finally {
-    await held.close();
-  }
 }
 
 async function recover(options: { unpark?: string | true; above?: string }): Promise<void> {
@@ -216,11 +155,4 @@ async function migrateOnce(): Promise<void> {
   const config = configure(process.env, {});
   const ran = await runMigrations({ config, log: createLogger('migrate', config.logLevel) });
   process.stdout.write(ran.length === 0 ? 'nothing to migrate\n' : `${ran.join('\n')}\n`);
-}
-
-/** A second signal ends the process at once. */
-function untilSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
 }

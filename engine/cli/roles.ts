@@ -12,6 +12,7 @@ import { Registry } from '../../reconciler/registry.ts';
 import { parseTerm } from '../../reconciler/term.ts';
 import { claimNamedBy, planUnpark, type UnparkPlan } from '../../reconciler/unpark.ts';
 import { LaneWatcher, WATCH_LIMITS, type WatchReport } from '../../reconciler/watch.ts';
+import type { ClusterWorker } from '../cluster/worker.ts';
 import { createEngine, type Engine } from '../engine.ts';
 import { registerReadiness } from '../http/handlers/health.ts';
 import { apiRoutes } from '../http/routes.ts';
@@ -78,6 +79,8 @@ export interface ServeOptions extends RoleOptions {
   readonly onFenced?: () => void;
   /** Called when a Redis that was away has answered, before anything is sold there. */
   readonly requireRedis?: (() => Promise<unknown>) | undefined;
+  /** One of several on the port: its /metrics are those of all. */
+  readonly worker?: Pick<ClusterWorker, 'shared'> | undefined;
 }
 
 /**
@@ -85,17 +88,22 @@ export interface ServeOptions extends RoleOptions {
  * gives one that is there the time to answer, so that who starts it may sell at once.
  */
 export async function startServe(options: ServeOptions): Promise<Serving> {
-  const { config, log, signal } = options;
-  const metrics = createMetrics({ processMetrics: true });
+  const { config, log, worker } = options;
+  const own = createMetrics({ processMetrics: true });
+  const metrics = worker === undefined ? own : worker.shared(own);
   await waitForSchema(options, 'holdfast-engine');
   const engine = await createEngine({ ...options, metrics });
   try {
     registerReadiness(metrics, engine);
+    // Others on the port sell meanwhile: it takes no request that it would have to refuse.
+    if (worker !== undefined) await redisThere(options, engine);
     const http = await startHttpServer({
-      routes: apiRoutes(engine, { currency: config.currency }),
+      routes: apiRoutes(engine, { currency: config.currency, probes: engine.probes }),
       host: config.host,
       port: config.port,
+      sharesPort: worker !== undefined,
       transport: config.transport,
+      limits: { requestsMax: config.requestsMax },
       hooks: {
         onRequest: metrics.onRequest,
         onAbort: metrics.onAbort,
@@ -107,8 +115,7 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
       await engine.close();
     };
     try {
-      // Where Redis is known to be away there is nothing to wait for.
-      if (options.requireRedis === undefined) await firstOf(engine.whole, WHOLE_MS_MAX, signal);
+      if (worker === undefined) await redisThere(options, engine);
     } catch (error) {
       await http.close(GRACE_MS);
       throw error;
@@ -118,6 +125,11 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
     await engine.close();
     throw error;
   }
+}
+
+/** Waits for it to answer, but not long, and not where it is known to be away. */
+async function redisThere({ requireRedis, signal }: ServeOptions, engine: Engine): Promise<void> {
+  if (requireRedis === undefined) await firstOf(engine.whole, WHOLE_MS_MAX, signal);
 }
 
 /** Until the promise is settled, the time is over, or the signal comes. */
