@@ -1,147 +1,136 @@
-/** Runs scenarios on servers of its own, and judges what they measured. */
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+/** Runs scenarios on servers of its own, one after another, and judges what they found. */
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startStack } from '../deploy/local/stack.ts';
-import { createPool } from '../engine/postgres/pool.ts';
-import { connectRedis, whenReady } from '../engine/redis/connect.ts';
-import { migrate } from '../persister/migrate.ts';
-import { hotSkuBudgets, laneBudgets } from './budgets.ts';
-import { readEnvironment } from './environment.ts';
-import type { BenchReport } from './report.ts';
-import { type CommitLatencyReport, runCommitLatency } from './scenarios/commit-latency.ts';
-import { runHotSku } from './scenarios/hot-sku.ts';
-import { runLaneScenario } from './scenarios/lane.ts';
-import { type PeersReport, runPeers } from './scenarios/peers.ts';
+import { beginTestRun, clearTestRun, serverDirectory } from '../engine/testing/test-run.ts';
+import { createBench, type OpenBench } from './bench.ts';
+import { type Environment, readEnvironment } from './environment.ts';
+import type { Scenario, ScenarioReport } from './scenario.ts';
 
-export const SCENARIOS = ['lane', 'hot-sku', 'commit-latency', 'peers'] as const;
-export type ScenarioName = (typeof SCENARIOS)[number];
-
-export interface BenchOptions {
-  readonly scenarios: readonly ScenarioName[];
+export interface RunOptions {
+  readonly scenarios: readonly Scenario[];
   /** Short phases: to see that it works, not to compare. */
   readonly quick: boolean;
-  readonly onProgress: (what: string) => void;
+  readonly seed: string;
+  readonly onProgress: OnRunProgress;
+  /** Where the run makes a directory of its own, gone at its end; a temporary one by default. */
+  readonly parent?: string;
 }
 
-const FULL = { reservations: 300_000, commits: 200, rounds: 5, seconds: 10, warmUpSeconds: 5 };
-const QUICK = { reservations: 50_000, commits: 30, rounds: 3, seconds: 3, warmUpSeconds: 2 };
-const CONNECTIONS = 256;
-/** As many callers as a pool of application servers has; more only lengthens the queues of locks. */
-const PEER_CONNECTIONS = 64;
-const PEERS_FULL = {
-  drop: { shoppers: 20_000, units: 1_000 },
-  connections: PEER_CONNECTIONS,
-  seconds: 10,
-  warmUpSeconds: 3,
-};
-const PEERS_QUICK = {
-  drop: { shoppers: 1_000, units: 100 },
-  connections: PEER_CONNECTIONS,
-  seconds: 2,
-  warmUpSeconds: 1,
-};
-/** The design's: p99 at 40,000 a second. */
-const OPEN_RATE = 40_000;
-/** An emptied Redis of some hundred megabytes answers late. */
-const COMMAND_MS_MAX = 60_000;
-const READY_MS_MAX = 10_000;
+export type OnRunProgress = (progress: RunProgress) => void;
 
-export async function runBench(options: BenchOptions): Promise<BenchReport> {
-  const directory = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
-  // The user that PostgreSQL runs as has to pass through.
-  await chmod(directory, 0o711);
-  const { REDIS_URL: _r, DATABASE_URL: _d, KAFKA_BROKERS: _k, ...env } = process.env;
-  options.onProgress('starting Redis and PostgreSQL');
-  // Servers of its own, whatever the environment names: the bench empties them.
-  const stack = await startStack({ directory, env, log: 'embedded' });
-  try {
-    const report = await runOn(stack.redisUrl, stack.databaseUrl, options);
-    const { scenarios } = options;
-    const commit = scenarios.includes('commit-latency')
-      ? await commitLatency(join(directory, 'group'), env, options)
-      : undefined;
-    const peers = scenarios.includes('peers')
-      ? await comparePeers(join(directory, 'peers'), options)
-      : undefined;
-    return {
-      ...report,
-      ...(commit !== undefined && { commit_latency: commit }),
-      ...(peers !== undefined && { peers }),
-      ok: report.ok && peers?.ok !== false,
-    };
-  } finally {
-    await stack.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
+export type RunProgress =
+  | { readonly kind: 'preparing'; readonly what: string }
+  | { readonly kind: 'working'; readonly scenario: string; readonly what: string }
+  | { readonly kind: 'done'; readonly scenario: string; readonly result: ScenarioResult };
+
+export interface BenchReport {
+  /** Changes when an older reader could not read it. */
+  readonly format: typeof REPORT_FORMAT;
+  readonly environment: Environment;
+  readonly quick: boolean;
+  readonly seed: string;
+  readonly scenarios: readonly ScenarioResult[];
+  readonly verdict: Verdict;
 }
 
-/** On servers of its own again: a group, which the other scenarios would only make dearer. */
-async function commitLatency(
-  directory: string,
-  env: NodeJS.ProcessEnv,
-  { quick, onProgress }: BenchOptions,
-): Promise<CommitLatencyReport> {
-  onProgress('starting a Redis group with Sentinels');
-  const stack = await startStack({ directory, env, log: 'embedded', sentinel: true });
-  const stores = { REDIS_URL: stack.redisUrl, DATABASE_URL: stack.databaseUrl, KAFKA_BROKERS: '' };
-  try {
-    return await runCommitLatency(stores, { ...(quick ? QUICK : FULL), onProgress });
-  } finally {
-    await stack.stop();
-  }
+export interface ScenarioResult extends ScenarioReport {
+  /** All of it, servers that it was the first to need included. */
+  readonly took_s: number;
 }
 
-/** On servers that it may kill. */
-async function comparePeers(
-  directory: string,
-  { quick, onProgress }: BenchOptions,
-): Promise<PeersReport> {
-  await mkdir(directory);
-  return await runPeers({ ...(quick ? PEERS_QUICK : PEERS_FULL), directory, onProgress });
-}
+/** The worst of all scenarios: an audit that failed stands above a threshold that was missed. */
+export type Verdict = 'ok' | 'audit_failed' | 'threshold_missed';
 
-async function runOn(
-  redisUrl: string,
-  databaseUrl: string,
-  { scenarios, quick, onProgress }: BenchOptions,
-): Promise<BenchReport> {
-  const redis = connectRedis(
-    { url: redisUrl, name: 'holdfast-bench', onError: () => undefined },
-    { commandTimeout: COMMAND_MS_MAX },
-  );
-  const pool = createPool({
-    url: databaseUrl,
-    applicationName: 'holdfast-bench',
-    connectionsMax: 2,
-    onIdleError: () => undefined,
+export const REPORT_FORMAT = 'holdfast-bench/1';
+
+export async function runBench(options: RunOptions): Promise<BenchReport> {
+  const { quick, seed, scenarios, onProgress } = options;
+  const { directory, clear } = await ownDirectory(options.parent);
+  const bench = await createBench({
+    ...{ directory, quick, seed },
+    onProgress: (what) => onProgress({ kind: 'preparing', what }),
   });
   try {
-    await whenReady(redis, READY_MS_MAX);
-    await migrate(pool);
-    const environment = await readEnvironment(redis, pool);
-    const size = quick ? QUICK : FULL;
-    const lane = scenarios.includes('lane')
-      ? await runLaneScenario(redis, { ...size, onProgress })
-      : undefined;
-    const stores = { REDIS_URL: redisUrl, DATABASE_URL: databaseUrl, KAFKA_BROKERS: '' };
-    const load = { ...size, connections: CONNECTIONS, rate: OPEN_RATE, onProgress };
-    const hotSku = scenarios.includes('hot-sku') ? await runHotSku(redis, stores, load) : undefined;
-    const budgets = [
-      ...(lane === undefined ? [] : laneBudgets(lane)),
-      ...(hotSku === undefined ? [] : hotSkuBudgets(hotSku)),
-    ];
-    const isAudited = hotSku === undefined || hotSku.audit.ok;
+    const environment = await readConditions(bench);
+    const results: ScenarioResult[] = [];
+    for (const scenario of scenarios) {
+      const result = await runOne(bench, scenario, onProgress);
+      onProgress({ kind: 'done', scenario: scenario.name, result });
+      results.push(result);
+    }
     return {
-      environment,
-      quick,
-      ...(lane !== undefined && { lane }),
-      ...(hotSku !== undefined && { hot_sku: hotSku }),
-      budgets,
-      ok: isAudited && budgets.every(({ isThreshold, isMet }) => isMet || !isThreshold),
+      ...{ format: REPORT_FORMAT, environment, quick, seed },
+      scenarios: results,
+      verdict: verdictOf(results),
     };
   } finally {
-    redis.disconnect();
-    await pool.end();
+    await bench.close();
+    await clear();
   }
+}
+
+interface OwnDirectory {
+  readonly directory: string;
+  readonly clear: () => Promise<void>;
+}
+
+async function ownDirectory(parent: string | undefined): Promise<OwnDirectory> {
+  if (parent !== undefined) {
+    const directory = await mkdtemp(join(parent, 'bench-'));
+    return { directory, clear: () => rm(directory, { recursive: true, force: true }) };
+  }
+  // As the tests do it: what a run that was killed has left, the next one ends and deletes.
+  const run = beginTestRun();
+  const clearNow = (): void => clearTestRun(run.directory);
+  process.once('exit', clearNow);
+  return {
+    directory: serverDirectory(run, 'bench'),
+    async clear() {
+      process.off('exit', clearNow);
+      clearNow();
+    },
+  };
+}
+
+async function readConditions(bench: OpenBench): Promise<Environment> {
+  const { redis, pool, close } = await bench.openStores();
+  try {
+    return await readEnvironment(redis, pool, bench.directory);
+  } finally {
+    await close();
+  }
+}
+
+/** One that breaks off has failed; the others run all the same. */
+async function runOne(
+  bench: OpenBench,
+  scenario: Scenario,
+  onProgress: OnRunProgress,
+): Promise<ScenarioResult> {
+  const { name } = scenario;
+  const tell = (what: string): void => onProgress({ kind: 'working', scenario: name, what });
+  const startMs = performance.now();
+  const took = (report: ScenarioReport): ScenarioResult => ({
+    ...report,
+    took_s: Math.round((performance.now() - startMs) / 100) / 10,
+  });
+  tell('starts');
+  try {
+    return took(await bench.during({ onProgress: tell }, (own) => scenario.run(own)));
+  } catch (error) {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return took(brokenOff(name, reason));
+  }
+}
+
+function brokenOff(name: string, reason: string): ScenarioReport {
+  const nothing = { phases: [], facts: [], series: [], budgets: [] };
+  return { name, ...nothing, audit: { ok: false, words: [`it broke off: ${reason}`] } };
+}
+
+export function verdictOf(results: readonly ScenarioReport[]): Verdict {
+  if (results.some(({ audit }) => !audit.ok)) return 'audit_failed';
+  const budgets = results.flatMap((each) => each.budgets);
+  const isMissed = budgets.some(({ isThreshold, isMet }) => isThreshold && !isMet);
+  return isMissed ? 'threshold_missed' : 'ok';
 }

@@ -16,7 +16,7 @@ export interface Scenario {
   readonly about: string;
   /** Part of a run that names no scenario. */
   readonly isUsual: boolean;
-  run(bench: Bench): Promise<ScenarioReport>;
+  readonly run: (bench: Bench) => Promise<ScenarioReport>;
 }
 
 /** What a run gives to each of its scenarios. */
@@ -29,33 +29,54 @@ export interface Bench {
   /** What is done now, a line. */
   readonly onProgress: (what: string) => void;
   /** Redis emptied, a database of its own, and the product's processes on them. */
-  open(options?: WorldOptions): Promise<World>;
+  readonly open: (options?: WorldOptions) => Promise<World>;
+  /** The same stores without any of the product's processes, for who brings his own part of it. */
+  readonly openStores: (options?: StoresOptions) => Promise<Stores>;
 }
 
-export interface WorldOptions {
+export interface StoresOptions {
   /** Default: embedded. */
   readonly log?: 'embedded' | 'kafka';
   /** Default: one Redis. `sentinel`: a primary with two replicas, and Sentinels. */
   readonly topology?: 'one' | 'sentinel';
+}
+
+export interface WorldOptions extends StoresOptions {
   /** Processes that answer HTTP, on one port. Default: 1. */
   readonly workers?: number;
   /** Further settings of the product's processes. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A whole system in processes of its own, ready to sell. */
-export interface World {
-  /** The API, what is still to be persisted, the audit. */
-  readonly shop: Shop;
+/** Empty, the run's own. A run has them once: close them before others are opened. */
+export interface Stores {
   readonly redis: Redis;
+  /** Of a database with this release's schema. */
   readonly pool: Pool;
   /** REDIS_URL, DATABASE_URL, KAFKA_BROKERS and the settings, as the processes have them. */
   readonly env: Readonly<Record<string, string>>;
+  /** CPU of the stores' processes since they started, us by name; NaN where the system does not tell. */
+  readonly readCosts: () => readonly ProcessCost[];
+  readonly close: () => Promise<void>;
+}
+
+/** A whole system in processes of its own, ready to sell. */
+export interface World extends Stores {
+  /** The API, what is still to be persisted, the audit; open already. */
+  readonly shop: Shop;
   /** The persister runs from the beginning; a scenario that measures what is before it stops it. */
-  readonly persister: { stop(): Promise<void>; start(): Promise<void> };
+  readonly persister: { readonly stop: () => Promise<void>; readonly start: () => Promise<void> };
   /** What the load did, and what it cost each process meanwhile. */
-  measure(name: string, load: () => Promise<LoadResult>): Promise<Phase>;
-  close(): Promise<void>;
+  readonly measure: (
+    name: string,
+    load: () => Promise<LoadResult>,
+    options?: MeasureOptions,
+  ) => Promise<Phase>;
+}
+
+export interface MeasureOptions {
+  /** Of an open loop: requests a second that were due. */
+  readonly rate?: number;
 }
 
 export interface Phase {
@@ -64,6 +85,8 @@ export interface Phase {
   readonly rate?: number;
   readonly load: LoadResult;
   readonly processes: readonly ProcessCost[];
+  /** CPU of the thread in which Redis runs commands, during the phase: what a budget of Redis means. */
+  readonly redisThreadUs: number;
   /** Of Redis, the costliest first. */
   readonly commands: readonly CommandCost[];
   /** Operations in a batch. */
@@ -73,7 +96,15 @@ export interface Phase {
 }
 
 export interface ProcessCost {
-  readonly name: 'engine' | 'redis' | 'persister' | 'relay' | 'recovery' | 'postgres' | 'kafka' | 'load';
+  readonly name:
+    | 'engine'
+    | 'redis'
+    | 'persister'
+    | 'relay'
+    | 'recovery'
+    | 'postgres'
+    | 'kafka'
+    | 'load';
   /** During the phase; NaN where the system does not tell. */
   readonly cpuUs: number;
   /** At its end; NaN where the system does not tell. */
@@ -95,6 +126,14 @@ export interface ScenarioReport {
   readonly series: readonly Series[];
   readonly budgets: readonly BudgetRow[];
   readonly audit: AuditReport;
+  /** What fits neither a phase nor a fact, for people to read; `compare` does not look at it. */
+  readonly tables?: readonly ReportTable[];
+}
+
+export interface ReportTable {
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
 }
 
 export interface Fact {

@@ -7,7 +7,6 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import autocannon from 'autocannon';
 
 export interface CheckPlan {
   readonly url: string;
@@ -37,6 +36,8 @@ export async function crossCheck(plan: CheckPlan): Promise<readonly CheckResult[
 
 async function runAutocannon(plan: CheckPlan): Promise<CheckResult> {
   const { url, path, method, body, connections, seconds } = plan;
+  // Here, because every process of ours would load it with the list of commands.
+  const { default: autocannon } = await import('autocannon');
   const result = await autocannon({
     url: url + path,
     method,

@@ -1,7 +1,7 @@
 /** What an engine says of itself at /metrics: CPU, memory, batches, outcomes. */
 
 export interface EngineReading {
-  /** User and system time of the process, us. */
+  /** User and system time, us; of all workers where there are several. */
   readonly cpuUs: number;
   readonly rssBytes: number;
   /** Operations by batch size: cumulative counts by upper bound, as Prometheus has them. */
@@ -30,24 +30,20 @@ interface Sample {
 
 export function parseEngine(text: string): EngineReading {
   const samples = parseSamples(text);
-  const one = (name: string): number => samples.get(name)?.[0]?.value ?? Number.NaN;
   const batch = 'holdfast_lane_batch_operations';
   const total = (name: string): number =>
     (samples.get(name) ?? []).reduce((sum, { value }) => sum + value, 0);
+  // One of each worker.
+  const known = (name: string): number => (samples.has(name) ? total(name) : Number.NaN);
   return {
-    cpuUs: one('process_cpu_seconds_total') * 1e6,
-    rssBytes: one('process_resident_memory_bytes'),
+    cpuUs: known('process_cpu_seconds_total') * 1e6,
+    rssBytes: known('process_resident_memory_bytes'),
     batches: {
       count: total(`${batch}_count`),
       sum: total(`${batch}_sum`),
       buckets: uncumulated(samples.get(`${batch}_bucket`) ?? []),
     },
-    outcomes: new Map(
-      (samples.get('holdfast_outcomes_total') ?? []).map(({ labels, value }) => [
-        `${labels.operation} ${labels.outcome}`,
-        value,
-      ]),
-    ),
+    outcomes: outcomesOf(samples.get('holdfast_outcomes_total') ?? []),
   };
 }
 
@@ -62,6 +58,15 @@ function parseSamples(text: string): Map<string, Sample[]> {
     samples.set(name, list);
   }
   return samples;
+}
+
+function outcomesOf(samples: readonly Sample[]): Map<string, number> {
+  const outcomes = new Map<string, number>();
+  for (const { labels, value } of samples) {
+    const name = `${labels.operation} ${labels.outcome}`;
+    outcomes.set(name, (outcomes.get(name) ?? 0) + value);
+  }
+  return outcomes;
 }
 
 function uncumulated(samples: readonly Sample[]): Histogram['buckets'] {

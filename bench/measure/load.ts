@@ -2,19 +2,19 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../../deploy/local/paths.ts';
-import type { LoadPlan, LoadResult } from './wire-load.ts';
+import { type FlowPlan, type LoadPlan, type LoadResult, loadMsMax } from './wire-load.ts';
 
-/** Beyond what the plan itself takes. */
+/** Beyond what the plan itself takes: to connect, on a busy machine. */
 const GRACE_MS = 60_000;
 
-export function generateLoad(plan: LoadPlan): Promise<LoadResult> {
+export function generateLoad(plan: LoadPlan | FlowPlan): Promise<LoadResult> {
   const main = join(packageRoot(), 'dist/bench/measure/load-process.js');
   const child = spawn(process.execPath, [main, JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const killNow = (): void => void child.kill('SIGKILL');
   process.once('exit', killNow);
-  const timer = setTimeout(killNow, plan.seconds * 1_000 + GRACE_MS);
+  const timer = setTimeout(killNow, loadMsMax(plan) + GRACE_MS);
   let output = '';
   let errors = '';
   child.stdout.on('data', (chunk: Buffer) => {

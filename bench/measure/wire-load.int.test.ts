@@ -1,47 +1,21 @@
 /** The load generator against a server of the test's own. */
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { serveWire, type WireServer, wireAnswer } from './test-server.ts';
 import { answerLength, type LoadPlan, runLoad } from './wire-load.ts';
 
-const servers: Server[] = [];
-const sockets = new Set<Socket>();
+const servers: WireServer[] = [];
 afterEach(async () => {
-  for (const socket of sockets) socket.destroy();
-  for (const server of servers.splice(0)) {
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-  }
+  for (const server of servers.splice(0)) await server.close();
 });
 
-const BODY = '{"a":1}';
-const ANSWER = 'HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nok';
+const ANSWER = wireAnswer(201);
 
-/** Calls `answer` for each request that came whole. */
 async function serve(answer: (socket: Socket, request: string) => void): Promise<LoadPlan> {
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    let begun = '';
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk) => {
-      begun += String(chunk);
-      if (!begun.endsWith(BODY)) return;
-      const request = begun;
-      begun = '';
-      answer(socket, request);
-    });
-  });
+  const server = await serveWire(answer);
   servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return {
-    host: '127.0.0.1',
-    port: address.port,
-    method: 'POST',
-    path: '/x',
-    body: BODY,
-    connections: 4,
-    seconds: 0.3,
-  };
+  const { host, port } = server;
+  return { host, port, method: 'POST', path: '/x', body: '{"a":1}', connections: 4, seconds: 0.3 };
 }
 
 describe('a closed loop', () => {
@@ -57,6 +31,8 @@ describe('a closed loop', () => {
     expect(result.byStatus).toEqual({ 201: requests });
     expect(result.latency.count).toBe(requests);
     expect(result.seconds).toBeGreaterThanOrEqual(0.3);
+    const perSecond = result.byLabel.answer?.perSecond['201'] ?? [];
+    expect(perSecond.reduce((sum, each) => sum + each, 0)).toBe(requests);
   });
 
   it('puts answers together that come in pieces', async () => {
@@ -77,13 +53,34 @@ describe('a closed loop', () => {
     const plan = await serve((socket) => socket.write(ANSWER + ANSWER));
     await expect(runLoad(plan)).rejects.toThrow('more came than one answer');
   });
+
+  it('measures nothing when an answer has no length', async () => {
+    const plan = await serve((socket) => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
+    await expect(runLoad(plan)).rejects.toThrow('no Content-Length');
+  });
+
+  it('keeps the first refusal, to be read', async () => {
+    let requests = 0;
+    const plan = await serve((socket) => socket.write(wireAnswer(409, `refused ${++requests}`)));
+    const { byLabel } = await runLoad({ ...plan, connections: 1 });
+    expect(byLabel.answer?.firstRefusals).toEqual({ 409: 'refused 1' });
+  });
 });
 
 describe('an open loop', () => {
   it('sends at its rate, whatever the answers do', async () => {
     const plan = await serve((socket) => socket.write(ANSWER));
-    const { answers } = await runLoad({ ...plan, rate: 1_000 });
+    const { answers, unsent } = await runLoad({ ...plan, rate: 1_000 });
     expect(answers).toBe(300);
+    expect(unsent).toBe(0);
+  });
+
+  it('sends at rates that no millisecond divides', async () => {
+    const plan = await serve((socket) => socket.write(ANSWER));
+    for (const rate of [7, 333, 1_501, 2_999.5]) {
+      const { answers } = await runLoad({ ...plan, rate });
+      expect(answers).toBe(Math.floor(0.3 * rate));
+    }
   });
 
   it('counts a stall from the times at which requests were due', async () => {
@@ -107,12 +104,60 @@ describe('an open loop', () => {
     expect(latency.p50Ms).toBeGreaterThan(STALL_MS / 8);
     expect(backlogMax).toBeGreaterThan(100);
   });
+
+  it('says what was due and never sent, and counts how long it waited', async () => {
+    const plan = await serve(() => undefined);
+    const limits = { timeoutMs: 1_000, drainMs: 300 };
+    const { answers, timeouts, unsent, latency, byStatus } = await runLoad({
+      ...plan,
+      ...limits,
+      rate: 1_000,
+    });
+    expect(answers).toBe(0);
+    expect(byStatus).toEqual({ timeout: timeouts });
+    expect(timeouts + unsent).toBe(300);
+    expect(latency.count).toBe(300);
+    expect(latency.p50Ms).toBeGreaterThanOrEqual(300);
+  });
+});
+
+describe('a request without an answer', () => {
+  it('counts as a timeout, and its caller goes on over a new connection', async () => {
+    let requests = 0;
+    const plan = await serve((socket) => {
+      requests++;
+      if (requests > 1) socket.write(ANSWER);
+    });
+    const result = await runLoad({ ...plan, connections: 1, timeoutMs: 300, seconds: 2 });
+    // More than one only where this machine was busy for so long.
+    expect(result.timeouts).toBeGreaterThanOrEqual(1);
+    expect(result.byStatus.timeout).toBe(result.timeouts);
+    expect(result.answers).toBeGreaterThan(0);
+    expect(result.latency.maxMs).toBeGreaterThanOrEqual(300);
+    expect(result.latency.count).toBe(result.answers + result.timeouts);
+  });
+
+  it('is not answered by what comes too late', async () => {
+    const silent: Socket[] = [];
+    const plan = await serve((socket) => {
+      if (silent.length === 0) silent.push(socket);
+      else {
+        silent[0]?.write(wireAnswer(500));
+        socket.write(ANSWER);
+      }
+    });
+    const result = await runLoad({ ...plan, connections: 1, timeoutMs: 300, seconds: 2 });
+    expect(Object.keys(result.byStatus).sort()).toEqual(['201', 'timeout']);
+  });
 });
 
 describe('the length of an answer', () => {
   it('is head and body, once the head is there', () => {
     expect(answerLength(Buffer.from('HTTP/1.1 200 OK\r\nContent-Le'))).toBeUndefined();
-    expect(answerLength(Buffer.from(ANSWER))).toBe(ANSWER.length);
+    for (const name of ['Content-Length: ', 'content-length:', 'CONTENT-LENGTH:  ']) {
+      const answer = wireAnswer(200, 'Content-Length: 99').replace('content-length: ', name);
+      expect(answerLength(Buffer.from(answer))).toBe(answer.length);
+    }
   });
 
   it('must be said', () => {

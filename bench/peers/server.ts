@@ -1,13 +1,14 @@
 /** A peer behind the engine's own HTTP server, with its body, its checks and its answers. */
 import type { CellField, Sku } from '../../engine/domain/ids.ts';
 import type { ReservationRecord } from '../../engine/domain/reservation.ts';
+import { AnswerHead, jsonHead, problemHead } from '../../engine/http/answer.ts';
 import type { Exchange, Handler } from '../../engine/http/exchange.ts';
 import { healthHandler } from '../../engine/http/handlers/health.ts';
 import { createInsufficientWriter } from '../../engine/http/handlers/insufficient-json.ts';
 import { outcomeProblem, retryAfter } from '../../engine/http/handlers/outcome-problem.ts';
 import { CHANGE_HEADERS, readRequest } from '../../engine/http/handlers/request.ts';
 import { createReservationWriter } from '../../engine/http/handlers/reservation-json.ts';
-import { PROBLEM_CONTENT_TYPE } from '../../engine/http/problem.ts';
+import { reserveReader } from '../../engine/http/handlers/reserve.ts';
 import type { Route } from '../../engine/http/router.ts';
 import { compileBody, requestSchemas } from '../../engine/http/schema.ts';
 import { forcedTransport, type HttpServer, startHttpServer } from '../../engine/http/server.ts';
@@ -29,9 +30,10 @@ const RETRY_AFTER_MS = 1_000;
 /** In place of the warehouse that no recipe knows. */
 const FIELD = 'A' as CellField;
 const NO_FINGERPRINT = Buffer.alloc(8);
-const JSON_HEADERS = { 'content-type': 'application/json' };
-const REPLAY_HEADERS = { ...JSON_HEADERS, 'idempotent-replayed': 'true' };
-const PROBLEM_HEADERS = { 'content-type': PROBLEM_CONTENT_TYPE };
+const REPLAY_HEAD = new AnswerHead(200, {
+  'content-type': 'application/json',
+  'idempotent-replayed': 'true',
+});
 
 /** On a free port. */
 export async function startPeerServer(peer: Peer): Promise<PeerServer> {
@@ -76,13 +78,13 @@ function peerRoutes(peer: Peer): Route[] {
 }
 
 function reserveHandler(peer: Peer): Handler {
-  const check = compileBody(requestSchemas().reserve);
+  const read = reserveReader(DEFAULT_RESERVATION_POLICY);
   const write = createReservationWriter();
   const writeInsufficient = createInsufficientWriter('');
   return async (exchange) => {
-    const request = readRequest(exchange, check, DEFAULT_RESERVATION_POLICY);
+    const request = read(exchange);
     if (request === undefined) return;
-    const { items, ttl_seconds } = request.body;
+    const { items, about } = request.body;
     const lines = mergeItems(items);
     const [line] = Array.isArray(lines) ? lines : [];
     if (!Array.isArray(lines) || lines.length > 1 || line === undefined) {
@@ -90,17 +92,16 @@ function reserveHandler(peer: Peer): Handler {
       return;
     }
     const { sku, quantity } = line;
-    const ttlS = ttl_seconds ?? DEFAULT_RESERVATION_POLICY.ttlDefaultS;
+    const ttlS = about.ttl_seconds ?? DEFAULT_RESERVATION_POLICY.ttlDefaultS;
     const answer = await peer.reserve({ sku, quantity, ttlS, key: request.idempotencyKey });
     if ('hold' in answer) {
       const { id } = answer.hold;
       const body = write(id, recordOf('held', answer.hold), stamp(), peer.holdDurability);
-      if (answer.outcome === 'created') exchange.respond(201, JSON_HEADERS, body);
-      else exchange.respond(200, REPLAY_HEADERS, body);
+      exchange.respondWith(answer.outcome === 'created' ? jsonHead(201) : REPLAY_HEAD, body);
     } else if (answer.outcome === 'insufficient') {
       const short = [{ line: 0, available: answer.available }];
       const body = writeInsufficient(exchange.requestId, '', [line], short);
-      exchange.respond(409, PROBLEM_HEADERS, body);
+      exchange.respondWith(problemHead(409), body);
     } else {
       sendAway(exchange, answer.detail);
     }
@@ -122,7 +123,7 @@ function commitHandler(peer: Peer): Handler {
     if (answer.outcome === 'committed') {
       const record = recordOf('committed', answer.hold);
       const body = write(id, record, stamp(), peer.commitDurability);
-      exchange.respond(200, answer.isReplay ? REPLAY_HEADERS : JSON_HEADERS, body);
+      exchange.respondWith(answer.isReplay ? REPLAY_HEAD : jsonHead(200), body);
     } else if (answer.outcome === 'overloaded') {
       sendAway(exchange, answer.detail);
     } else {

@@ -1,19 +1,25 @@
 /**
  * What each durability level costs one caller on an idle system: reserves, then commits them one
  * after another over HTTP, each preferring a level; the levels take turns, so that a minute of noise
- * hits all alike. On a Redis group where there is one.
+ * hits all alike. On a Redis group with Sentinels.
  */
-
-import { startAll } from '../../engine/cli/roles.ts';
+import { type Serving, startAll } from '../../engine/cli/roles.ts';
 import { DURABILITY_LEVELS, type DurabilityLevel } from '../../engine/domain/durability.ts';
 import type { FsyncProof } from '../../engine/redis/durability-support.ts';
 import { readConfig } from '../../engine/runtime/config.ts';
 import { createLogger } from '../../engine/runtime/log.ts';
+import { atMost } from '../budgets.ts';
 import { createHttpClient, type HttpClient } from '../load/client.ts';
 import { LatencyBook, type LatencySummary } from '../load/latency.ts';
+import type { AuditReport, Bench, Scenario, ScenarioReport, Stores } from '../scenario.ts';
+import { createShop } from './shop.ts';
 
-export interface CommitLatencyReport {
+interface CommitLatencyReport {
+  /** Measured at each level. */
   readonly commits: number;
+  /** Received, and sold by all commits, those of the warm-up too. */
+  readonly units: number;
+  readonly sold: number;
   readonly replicas: number;
   /** How Redis tells what is on its disk. */
   readonly fsync: FsyncProof;
@@ -29,42 +35,72 @@ export interface CommitLatencyOptions {
   /** Commits at each level in each round. */
   readonly commits: number;
   readonly rounds: number;
-  readonly onProgress: (what: string) => void;
 }
 
+const FULL: CommitLatencyOptions = { commits: 200, rounds: 5 };
+const QUICK: CommitLatencyOptions = { commits: 30, rounds: 2 };
 const SKU = 'LATENCY-1';
 const API = '/api/v1';
+/** The design's, of p99 at `logged`. */
+const LOGGED_MS_MAX = 30;
 
-/** `stores`: REDIS_URL, DATABASE_URL; they are the bench's own. Throws when an answer is a refusal. */
+export const commitLatency: Scenario = {
+  name: 'commit-latency',
+  about: "one caller's commit at each durability level, on a Redis group with Sentinels",
+  isUsual: true,
+  run: (bench) => runCommitLatency(bench, bench.quick ? QUICK : FULL),
+};
+
+/** Throws when an answer is a refusal. */
 export async function runCommitLatency(
-  stores: Readonly<Record<string, string>>,
-  { commits, rounds, onProgress }: CommitLatencyOptions,
-): Promise<CommitLatencyReport> {
+  { openStores, onProgress }: Bench,
+  options: CommitLatencyOptions,
+): Promise<ScenarioReport> {
+  const stores = await openStores({ topology: 'sentinel' });
   const config = readConfig({
-    ...stores,
+    ...stores.env,
     HOLDFAST_PORT: '0',
     HOLDFAST_TTL_MAX: '3600',
     HOLDFAST_SETTINGS_CHECK: 'warn',
   });
+  // In this process: which levels there are is asked of the engine itself.
   const serving = await startAll({ config, log: createLogger('bench', 'silent') });
+  try {
+    const measured = await measureLevels(serving, options, onProgress);
+    onProgress('audit');
+    return toReport(measured, await auditUnits(serving, stores, measured));
+  } finally {
+    await serving.close();
+    await stores.close();
+  }
+}
+
+async function measureLevels(
+  { url, engine }: Serving,
+  { commits, rounds }: CommitLatencyOptions,
+  onProgress: Bench['onProgress'],
+): Promise<CommitLatencyReport> {
   const latencies = new LatencyBook();
-  const { hostname: host, port } = new URL(serving.url);
+  const { hostname: host, port } = new URL(url);
   const client = createHttpClient({ host, port: Number(port), maxConnections: 1, latencies });
   try {
     const ask = askerOf(client);
-    await stockUp(ask, commits * (rounds + 1) * DURABILITY_LEVELS.length);
-    const { lacks } = serving.engine.policy;
+    const units = commits * (rounds + 1) * DURABILITY_LEVELS.length;
+    await stockUp(ask, units);
+    const { lacks } = engine.policy;
     const given = DURABILITY_LEVELS.filter((level) => lacks[level] === undefined);
     // The first round is warm-up.
     for (let round = 0; round <= rounds; round++) {
-      onProgress(`commit-latency: round ${round} of ${rounds}`);
+      onProgress(`round ${round} of ${rounds}`);
       if (round === 1) latencies.reset();
       for (const level of given) await commitEach(ask, level, commits);
     }
     return {
       commits: commits * rounds,
-      replicas: serving.engine.support?.replicas ?? 0,
-      fsync: serving.engine.support?.fsync ?? 'never',
+      units,
+      sold: commits * (rounds + 1) * given.length,
+      replicas: engine.support?.replicas ?? 0,
+      fsync: engine.support?.fsync ?? 'never',
       levels: DURABILITY_LEVELS.map((level) => ({
         level,
         latency: lacks[level] === undefined ? latencies.summary(level) : undefined,
@@ -73,8 +109,64 @@ export async function runCommitLatency(
     };
   } finally {
     client.close();
-    await serving.close();
   }
+}
+
+async function auditUnits(
+  { url }: Serving,
+  { redis, env }: Stores,
+  { units, sold }: CommitLatencyReport,
+): Promise<AuditReport> {
+  const { hostname: host, port } = new URL(url);
+  const shop = createShop({ url, host, port: Number(port) }, redis, env);
+  await shop.whenPersisted();
+  const { available, reserved } = await shop.balances(SKU);
+  const differences = await shop.audit();
+  return {
+    ok: available === units - sold && reserved === 0 && differences.length === 0,
+    words: [
+      `${sold} commits were answered, ${units - available} of ${units} units are gone, ${reserved} are held`,
+      `${differences.length} differences between Redis, log and PostgreSQL`,
+    ],
+  };
+}
+
+function toReport(report: CommitLatencyReport, audit: AuditReport): ScenarioReport {
+  const { commits, replicas, fsync, levels } = report;
+  const given = levels.flatMap(({ level, latency }) =>
+    latency === undefined ? [] : [{ level, latency }],
+  );
+  const logged = given.find(({ level }) => level === 'logged')?.latency;
+  const lower = { unit: 'ms', better: 'lower' } as const;
+  return {
+    name: commitLatency.name,
+    phases: [],
+    facts: given.flatMap(({ level, latency }) => [
+      { what: `commit at ${level}, p50`, value: latency.p50Ms, ...lower },
+      { what: `commit at ${level}, p99`, value: latency.p99Ms, ...lower },
+    ]),
+    series: [],
+    budgets:
+      logged === undefined
+        ? []
+        : [atMost('commit at logged, idle, p99', logged.p99Ms, LOGGED_MS_MAX, 'ms')],
+    audit,
+    tables: [
+      {
+        title: `Commit of one caller on an idle system, ms over HTTP: ${commits} at each level, in turns; Redis with ${replicas} replicas, which tells of its disk by: ${fsync}; the log is embedded`,
+        head: ['level', 'p50', 'p90', 'p99', 'p99.9', 'max'],
+        rows: levels.map(({ level, latency, lack }) =>
+          latency === undefined
+            ? [level, `not given: ${lack ?? ''}`, '', '', '', '']
+            : [level, ...msOf(latency)],
+        ),
+      },
+    ],
+  };
+}
+
+function msOf({ p50Ms, p90Ms, p99Ms, p999Ms, maxMs }: LatencySummary): string[] {
+  return [p50Ms, p90Ms, p99Ms, p999Ms, maxMs].map((ms) => ms.toFixed(2));
 }
 
 type Ask = (

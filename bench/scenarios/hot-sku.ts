@@ -5,154 +5,155 @@
  * reservation costs them; then the persister catches up, which shows its own speed; then all of it
  * runs at once. Every unit that was answered as reserved is looked for in the end.
  */
-import type { Redis } from 'ioredis';
-import { startRoleProcess, startServeProcess } from '../../engine/testing/serve-process.ts';
+import { atLeast, atMost, type BudgetRow } from '../budgets.ts';
 import { type CheckResult, crossCheck } from '../measure/cross-check.ts';
-import {
-  batchesBetween,
-  type EngineReading,
-  type Histogram,
-  outcomesBetween,
-  readEngine,
-} from '../measure/engine-metrics.ts';
+import { outcomesBetween, readEngine } from '../measure/engine-metrics.ts';
 import { generateLoad } from '../measure/load.ts';
-import { readRedis } from '../measure/redis-cpu.ts';
-import type { LoadPlan, LoadResult } from '../measure/wire-load.ts';
-import { profileOf } from './lane.ts';
-import { createShop, type Shop } from './shop.ts';
+import { redisProfile } from '../measure/redis-cpu.ts';
+import type { LoadPlan } from '../measure/wire-load.ts';
+import { cpuUsPerAnswer, perSecond, redisUsPerAnswer, requireStatus } from '../phase.ts';
+import type {
+  AuditReport,
+  Bench,
+  Fact,
+  Phase,
+  ReportTable,
+  Scenario,
+  ScenarioReport,
+  World,
+} from '../scenario.ts';
 
-export interface HotSkuOptions {
+export interface HotSkuSize {
   readonly connections: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
   /** Of the open loop, requests a second; what the closed loop cannot carry is lowered. */
   readonly rate: number;
-  readonly onProgress: (what: string) => void;
 }
 
-export interface Phase {
-  readonly name: string;
-  readonly load: LoadResult;
-  /** us of CPU for an answer of the wanted status. */
-  readonly redisUs: number;
-  readonly engineUs: number;
-  readonly batches: Histogram;
-  readonly engineRssBytes: number;
-  readonly redisRssBytes: number;
-  readonly profile: ReturnType<typeof profileOf>;
-}
-
-export interface HotSkuReport {
-  readonly connections: number;
-  readonly closed: Phase;
-  /** The same from other generators. */
-  readonly checks: readonly CheckResult[];
-  readonly open: Phase & { readonly rate: number };
-  readonly soldOut: Phase;
-  /** A handler that answers at once, on the same server. */
-  readonly empty: Phase;
-  /** The persister on what the phases before have left it. */
-  readonly drain: { readonly events: number; readonly seconds: number };
-  readonly together: Phase & { readonly backlogEvents: number };
-  readonly audit: HotSkuAudit;
-}
-
-export interface HotSkuAudit {
-  readonly received: number;
-  /** Answers that said so, of the generators and of the engine's own count. */
-  readonly answered: number;
-  readonly counted: number;
-  readonly reserved: number;
-  readonly available: number;
-  /** What the independent audit of Redis, log and PostgreSQL found. */
-  readonly differences: readonly unknown[];
-  readonly ok: boolean;
-}
-
+/** The design's rate: p99 at 40,000 a second. */
+const FULL: HotSkuSize = { connections: 256, seconds: 10, warmUpSeconds: 5, rate: 40_000 };
+const QUICK: HotSkuSize = { ...FULL, seconds: 1, warmUpSeconds: 1 };
 /** Open loop at no more than this part of what the closed loop carried: beyond it queues grow. */
 const OPEN_LOAD_MAX = 0.6;
 const UNITS = 500_000_000;
 const HOT = 'HOT';
 const SOLD_OUT = 'GONE';
+/** A reserve over HTTP against a handler of the same server that does nothing. */
+const OF_EMPTY_HANDLER = 4;
+const REJECTIONS_OF_EMPTY_HANDLER = 0.3;
+
+export const hotSku: Scenario = {
+  name: 'hot-sku',
+  about: 'one SKU over HTTP: throughput, latency at a fixed rate, CPU, rejections, the persister',
+  isUsual: true,
+  run: (bench) => runHotSku(bench, bench.quick ? QUICK : FULL),
+};
 
 interface Running {
-  readonly redis: Redis;
-  readonly shop: Shop;
-  readonly options: HotSkuOptions;
+  readonly world: World;
+  readonly size: HotSkuSize;
+  readonly onProgress: Bench['onProgress'];
   /** Answers 201 so far. */
   answered: number;
 }
 
-export async function runHotSku(
-  redis: Redis,
-  env: Readonly<Record<string, string>>,
-  options: HotSkuOptions,
-): Promise<HotSkuReport> {
-  const settings = { ...env, HOLDFAST_LOG_LEVEL: 'warn', HOLDFAST_TTL_DEFAULT: '3600' };
-  let persister = await startRoleProcess('persist', { env: settings });
-  const recovery = await startRoleProcess('recover', { env: settings });
-  const engine = await startServeProcess({ env: settings });
-  try {
-    const shop = createShop(engine, redis, env);
-    await shop.open();
-    await shop.receive({ [HOT]: UNITS, [SOLD_OUT]: 1 });
-    await shop.buy(SOLD_OUT);
-    await shop.whenPersisted();
-    await persister.stop();
-    const running: Running = { redis, shop, options, answered: 0 };
-    const alone = await measureAlone(running);
-    options.onProgress('hot-sku: the persister catches up');
-    const before = await shop.backlog();
-    const startMs = performance.now();
-    persister = await startRoleProcess('persist', { env: settings });
-    await shop.whenPersisted();
-    const drain = { events: before, seconds: (performance.now() - startMs) / 1_000 };
-    options.onProgress('hot-sku: everything at once');
-    const together = await measure(running, 'reserves, persister at work', reservePlan(running));
-    const backlogEvents = await shop.backlog();
-    options.onProgress('hot-sku: audit');
-    const audit = await auditAll(running);
-    return {
-      connections: options.connections,
-      ...alone,
-      drain,
-      together: { ...together, backlogEvents },
-      audit,
-    };
-  } finally {
-    await Promise.all([engine.stop(), persister.stop(), recovery.stop()]);
-  }
+interface Alone {
+  readonly closed: Phase;
+  /** The same from other generators. */
+  readonly checks: readonly CheckResult[];
+  readonly open: Phase;
+  readonly soldOut: Phase;
+  /** A handler that answers at once, on the same server. */
+  readonly empty: Phase;
 }
 
-async function measureAlone(
-  running: Running,
-): Promise<Pick<HotSkuReport, 'closed' | 'checks' | 'open' | 'soldOut' | 'empty'>> {
-  const { options, shop } = running;
-  const { onProgress, warmUpSeconds, connections, seconds } = options;
+/** The persister on what the phases before have left it. */
+interface Drain {
+  readonly events: number;
+  readonly seconds: number;
+}
+
+export async function runHotSku(bench: Bench, size: HotSkuSize): Promise<ScenarioReport> {
+  const { onProgress } = bench;
+  const world = await bench.open();
+  const { shop, persister } = world;
+  await shop.receive({ [HOT]: UNITS, [SOLD_OUT]: 1 });
+  await shop.buy(SOLD_OUT);
+  await shop.whenPersisted();
+  await persister.stop();
+  const running: Running = { world, size, onProgress, answered: 0 };
+  const alone = await measureAlone(running);
+  onProgress('the persister catches up');
+  const drain = await catchUp(world);
+  onProgress('everything at once');
+  const together = await measure(running, 'reserves, persister at work', reservePlan(running));
+  const backlogEvents = await shop.backlog();
+  onProgress('audit');
+  const audit = await auditAll(running);
+  await world.close();
+  const { closed, checks, open, soldOut, empty } = alone;
+  const budgets = budgetsOf(alone, drain, together);
+  return {
+    name: hotSku.name,
+    phases: [closed, open, together, soldOut, empty],
+    facts: [
+      { what: 'persister alone, from the log', value: drain.events / drain.seconds, ...RATE },
+      { what: 'events behind when the last load ended', value: backlogEvents, unit: '' },
+      {
+        what: 'rejections : empty handler',
+        value: perSecond(soldOut) / perSecond(empty),
+        ...RATIO,
+      },
+      ...checks.flatMap(checkFacts),
+    ],
+    series: [],
+    budgets,
+    audit,
+    tables: whereRedisSpends(closed, budgets),
+  };
+}
+
+const RATE = { unit: '/s', better: 'higher' } as const;
+const RATIO = { unit: 'x', better: 'higher' } as const;
+
+function checkFacts({ generator, requestsPerSecond, errors }: CheckResult): Fact[] {
+  const what = `the closed loop from ${generator}`;
+  return [
+    { what, value: requestsPerSecond, ...RATE },
+    ...(errors === 0 ? [] : [{ what: `${what}: errors`, value: errors, unit: '' }]),
+  ];
+}
+
+async function measureAlone(running: Running): Promise<Alone> {
+  const { size, onProgress, world } = running;
+  const { warmUpSeconds, connections, seconds, rate: rateMax } = size;
+  const { shop } = world;
   const plan = reservePlan(running);
-  onProgress('hot-sku: warming up');
+  onProgress('warming up');
   await measure(running, 'warm-up', { ...plan, seconds: warmUpSeconds });
-  onProgress('hot-sku: closed loop');
+  onProgress('closed loop');
   const closed = await measure(running, 'reserves, closed loop', plan);
-  onProgress('hot-sku: the same from other generators');
+  onProgress('the same from other generators');
   const checks = await crossCheck({ ...plan, url: shop.url });
-  const carried = closed.load.answers / closed.load.seconds;
-  const rate = Math.floor(Math.min(options.rate, carried * OPEN_LOAD_MAX) / 1_000) * 1_000;
-  onProgress(`hot-sku: open loop, ${rate} a second`);
+  const rate = openRate(Math.min(rateMax, perSecond(closed) * OPEN_LOAD_MAX));
+  onProgress(`open loop, ${rate} a second`);
   const open = await measure(running, 'reserves, open loop', { ...plan, rate });
-  onProgress('hot-sku: sold out, and a handler that does nothing');
-  const soldOut = await measure(
-    running,
-    'rejections',
-    shop.reservePlan(SOLD_OUT, connections, seconds),
-    409,
-  );
+  onProgress('sold out, and a handler that does nothing');
+  const soldOutPlan = shop.reservePlan(SOLD_OUT, connections, seconds);
+  const soldOut = await measure(running, 'rejections', soldOutPlan, 409);
   const empty = await measure(running, 'empty handler', shop.emptyPlan(connections, seconds), 200);
-  return { closed, checks, open: { ...open, rate }, soldOut, empty };
+  return { closed, checks, open, soldOut, empty };
 }
 
-function reservePlan({ shop, options }: Running): LoadPlan {
-  return shop.reservePlan(HOT, options.connections, options.seconds);
+/** In two digits, so that runs of like machines have the same one. */
+function openRate(most: number): number {
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(most)) - 1);
+  return Math.max(1, Math.floor(most / step) * step);
+}
+
+function reservePlan({ world, size }: Running): LoadPlan {
+  return world.shop.reservePlan(HOT, size.connections, size.seconds);
 }
 
 /** Throws unless every answer has the wanted status. */
@@ -162,45 +163,78 @@ async function measure(
   plan: LoadPlan,
   wanted = 201,
 ): Promise<Phase> {
-  const { redis, shop } = running;
-  const [redisBefore, engineBefore] = [await readRedis(redis), await readEngine(shop.url)];
-  const load = await generateLoad(plan);
-  const [redisAfter, engineAfter] = [await readRedis(redis), await readEngine(shop.url)];
-  const others = Object.entries(load.byStatus).filter(([status]) => Number(status) !== wanted);
-  if (others.length > 0) {
-    throw new Error(`${name}: wanted ${wanted} alone, got ${JSON.stringify(load.byStatus)}`);
-  }
-  if (wanted === 201) running.answered += load.answers;
-  return {
+  const { rate } = plan;
+  const phase = await running.world.measure(
     name,
-    load,
-    redisUs: (redisAfter.cpuUs - redisBefore.cpuUs) / load.answers,
-    engineUs: (engineAfter.cpuUs - engineBefore.cpuUs) / load.answers,
-    batches: batchesBetween(engineBefore.batches, engineAfter.batches),
-    engineRssBytes: engineAfter.rssBytes,
-    redisRssBytes: redisAfter.rssBytes,
-    profile: profileOf(redisBefore, redisAfter, load.answers),
-  };
+    () => generateLoad(plan),
+    rate === undefined ? {} : { rate },
+  );
+  requireStatus(phase, wanted);
+  if (wanted === 201) running.answered += phase.load.answers;
+  return phase;
 }
 
-async function auditAll({ shop, answered }: Running): Promise<HotSkuAudit> {
+async function catchUp({ shop, persister }: World): Promise<Drain> {
+  const events = await shop.backlog();
+  const startMs = performance.now();
+  await persister.start();
   await shop.whenPersisted();
-  const engine: EngineReading = await readEngine(shop.url);
-  const counted =
-    outcomesBetween({ ...engine, outcomes: new Map() }, engine).get('reserve created') ?? 0;
+  return { events, seconds: (performance.now() - startMs) / 1_000 };
+}
+
+async function auditAll({ world: { shop }, answered }: Running): Promise<AuditReport> {
+  await shop.whenPersisted();
+  const engine = await readEngine(shop.url);
+  const created = outcomesBetween({ ...engine, outcomes: new Map() }, engine).get(
+    'reserve created',
+  );
+  // One unit more was counted: the one that sold the other SKU out.
+  const counted = (created ?? 0) - 1;
   const { available, reserved } = await shop.balances(HOT);
   const differences = await shop.audit();
   const isExact = available + reserved === UNITS && available >= 0;
-  // One unit more was counted: the one that sold the other SKU out. What the other generators
-  // bought is not among `answered`, so the engine counts more than our own heard, never less.
-  const isCounted = reserved === counted - 1 && answered <= reserved;
+  // What the other generators bought is not among `answered`, so the engine counts more than our
+  // own heard, never less.
+  const isCounted = reserved === counted && answered <= reserved;
   return {
-    received: UNITS,
-    answered,
-    counted: counted - 1,
-    reserved,
-    available,
-    differences,
     ok: isExact && isCounted && differences.length === 0,
+    words: [
+      `${answered} answers said reserved, the engine counted ${counted}, ${reserved} units are reserved`,
+      `${available + reserved} of ${UNITS} units are there`,
+      `${differences.length} differences between Redis, log and PostgreSQL`,
+    ],
   };
+}
+
+function budgetsOf({ closed, open, soldOut, empty }: Alone, drain: Drain, together: Phase) {
+  const engineUs = cpuUsPerAnswer(closed, 'engine');
+  const ofEmpty = perSecond(soldOut) / perSecond(empty);
+  return [
+    atMost('engine CPU of a reservation over HTTP', engineUs, 11, 'us'),
+    atLeast('reserves over HTTP, persister stopped', perSecond(closed), 60_000, '/s'),
+    atMost(`p99 at ${open.rate}/s, open loop`, open.load.latency.p99Ms, 10, 'ms'),
+    atLeast('persister alone, from the log', drain.events / drain.seconds, 80_000, '/s'),
+    atLeast('reserves over HTTP, persister at work', perSecond(together), 40_000, '/s'),
+    atLeast('rejections : empty handler', ofEmpty, 0.75, 'goal'),
+    atLeast('rejections : empty handler, at the least', ofEmpty, REJECTIONS_OF_EMPTY_HANDLER, 'x'),
+    atMost(
+      'engine CPU, reserve : empty handler',
+      engineUs / cpuUsPerAnswer(empty, 'engine'),
+      OF_EMPTY_HANDLER,
+      'x',
+    ),
+  ];
+}
+
+/** Only where the engine's side cannot be the reason. */
+function whereRedisSpends(closed: Phase, budgets: readonly BudgetRow[]): ReportTable[] {
+  if (budgets.every(({ isMet }) => isMet)) return [];
+  const profile = redisProfile(closed.commands, closed.redisThreadUs, closed.load.answers);
+  return [
+    {
+      title: `Where Redis spends its ${redisUsPerAnswer(closed).toFixed(2)} us a reserve, by the clock (not by CPU)`,
+      head: ['', 'us'],
+      rows: profile.map(({ what, us }) => [what, us.toFixed(2)]),
+    },
+  ];
 }

@@ -6,8 +6,10 @@
  */
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { atMost, type BudgetRow } from '../budgets.ts';
 import { driveLane } from '../measure/lane-driver.ts';
-import { commandsBetween, type RedisReading, readRedis } from '../measure/redis-cpu.ts';
+import { commandsBetween, type ProfileRow, readRedis, redisProfile } from '../measure/redis-cpu.ts';
+import type { ReportTable, Scenario, ScenarioReport } from '../scenario.ts';
 
 export interface LaneCase {
   readonly name: string;
@@ -45,7 +47,7 @@ export interface LaneCost extends Cost {
   /** Memory of a live reservation with its deadline, without the log, bytes. */
   readonly bytes: number;
   /** us a reservation: the script, and of it each command that it called; of the last round. */
-  readonly profile: readonly { readonly what: string; readonly us: number }[];
+  readonly profile: readonly ProfileRow[];
 }
 
 export interface LaneReport {
@@ -62,8 +64,29 @@ export interface LaneOptions {
   readonly onProgress: (what: string) => void;
 }
 
+const FULL = { reservations: 300_000, rounds: 5 };
+/** Enough for batches of 512 to be full, and for a median to have neighbours. */
+const QUICK = { reservations: 20_000, rounds: 3 };
 const PIPELINE = 512;
 const PEER_STOCK = 1_000_000_000;
+/** A reserve in a batch, hold, deadline and log included, against scripts of one request each. */
+const OF_EMPTY_SCRIPT = 3;
+const OF_BARE_COUNTER = 1.5;
+/** 200 SKUs in a batch against one. */
+const OF_ONE_SKU = 3;
+const BYTES_OF_RESERVATION_MAX = 200;
+
+export const lane: Scenario = {
+  name: 'lane',
+  about: 'reserves in batches of 128 and 512 without HTTP: CPU of Redis, beside bare scripts',
+  isUsual: true,
+  async run({ openStores, quick, onProgress }) {
+    const { redis, close } = await openStores();
+    const report = await runLaneScenario(redis, { ...(quick ? QUICK : FULL), onProgress });
+    await close();
+    return toReport(report);
+  },
+};
 
 /** Empties the Redis. Throws when the units reserved are not those accepted. */
 export async function runLaneScenario(redis: Redis, options: LaneOptions): Promise<LaneReport> {
@@ -71,7 +94,7 @@ export async function runLaneScenario(redis: Redis, options: LaneOptions): Promi
   const peers = new Map<PeerName, number[]>();
   // Round by round, so that a minute of noise hits all cases alike.
   for (let round = 1; round <= options.rounds; round++) {
-    options.onProgress(`lane: round ${round} of ${options.rounds}`);
+    options.onProgress(`round ${round} of ${options.rounds}`);
     for (const [each, rounds] of lanes) rounds.push(await measureLane(redis, each, options));
     for (const name of Object.keys(PEERS) as PeerName[]) {
       const rounds = peers.get(name) ?? [];
@@ -96,6 +119,109 @@ export async function runLaneScenario(redis: Redis, options: LaneOptions): Promi
       'EVALSHA of a bare counter': cost(peers.get('EVALSHA of a bare counter') ?? []),
     },
   };
+}
+
+export function laneBudgets({ lanes, peers }: LaneReport): BudgetRow[] {
+  const rows = lanes.map(({ case: { name, budgetUs }, us }) =>
+    atMost(`Redis CPU of a reservation, ${name}`, us, budgetUs, 'us'),
+  );
+  const cost = (batch: number, skus: number): number =>
+    lanes.find((each) => each.case.batch === batch && each.case.skus === skus)?.us ?? Number.NaN;
+  const one = cost(512, 1);
+  const bytes = Math.max(...lanes.map((each) => each.bytes));
+  const ofEmpty = one / peers['EVALSHA that does nothing'].us;
+  const ofCounter = one / peers['EVALSHA of a bare counter'].us;
+  return [
+    ...rows,
+    atMost('memory of a live reservation', bytes, BYTES_OF_RESERVATION_MAX, 'bytes'),
+    atMost('batch 512 : EVALSHA that does nothing, each request', ofEmpty, OF_EMPTY_SCRIPT, 'x'),
+    atMost('batch 512 : EVALSHA of a bare counter, each request', ofCounter, OF_BARE_COUNTER, 'x'),
+    atMost('batch 512, 200 SKUs : 1 SKU', cost(512, 200) / one, OF_ONE_SKU, 'x'),
+  ];
+}
+
+function toReport(report: LaneReport): ScenarioReport {
+  const { lanes, peers, reservations, rounds } = report;
+  const budgets = laneBudgets(report);
+  const lower = { unit: 'us', better: 'lower' } as const;
+  const perBytes = { unit: 'bytes', better: 'lower' } as const;
+  return {
+    name: lane.name,
+    phases: [],
+    facts: [
+      ...lanes.map(({ case: { name }, us }) => ({
+        what: `Redis CPU, ${name}`,
+        value: us,
+        ...lower,
+      })),
+      ...Object.entries(peers).map(([name, { us }]) => ({
+        what: `Redis CPU, ${name}, a request each`,
+        value: us,
+        unit: 'us',
+      })),
+      ...lanes.map(({ case: { name }, bytes }) => ({
+        what: `memory of a live reservation, ${name}`,
+        value: bytes,
+        ...perBytes,
+      })),
+    ],
+    series: [],
+    budgets,
+    // Each case counts in each round, and throws where units are missing or too many.
+    audit: {
+      ok: true,
+      words: [
+        `${lanes.length} cases, ${rounds} rounds: each time all ${reservations} units, and those of the warm-up, were reserved`,
+      ],
+    },
+    tables: [roundsTable(report), ...profileTables(lanes, budgets)],
+  };
+}
+
+function roundsTable({ reservations, rounds, lanes, peers }: LaneReport): ReportTable {
+  const shown = ({ us, rounds: each }: Cost): string[] => [
+    us.toFixed(2),
+    each.map((round) => round.toFixed(2)).join(' '),
+  ];
+  return {
+    title: `Redis CPU (main thread) of an accepted reservation, us: median of ${rounds} rounds of ${reservations}`,
+    head: ['', 'median', 'rounds', 'batch', 'bytes'],
+    rows: [
+      ...lanes.map((each) => [
+        each.case.name,
+        ...shown(each),
+        each.batchMean.toFixed(0),
+        each.bytes.toFixed(0),
+      ]),
+      ...Object.entries(peers).map(([name, cost]) => [
+        `${name}, a request each`,
+        ...shown(cost),
+        '1',
+        '',
+      ]),
+    ],
+  };
+}
+
+/** Where a budget of Redis CPU is missed: where the time goes, a column for each such case. */
+function profileTables(lanes: readonly LaneCost[], budgets: readonly BudgetRow[]): ReportTable[] {
+  const missed = lanes.filter(({ case: { name } }) =>
+    budgets.some(({ what, isMet }) => !isMet && what.includes(name)),
+  );
+  if (missed.length === 0) return [];
+  const whats = new Set(missed.flatMap(({ profile }) => profile.map(({ what }) => what)));
+  return [
+    {
+      title: 'Where Redis spends it, us a reservation by the clock (not by CPU)',
+      head: ['', ...missed.map((each) => each.case.name)],
+      rows: [...whats].map((what) => [
+        what,
+        ...missed.map(
+          ({ profile }) => profile.find((row) => row.what === what)?.us.toFixed(2) ?? '',
+        ),
+      ]),
+    },
+  ];
 }
 
 interface OneRound {
@@ -126,7 +252,7 @@ async function measureLane(
     us: (after.cpuUs - before.cpuUs) / reservations,
     batchMean: (sent.operations - sentBefore.operations) / (sent.batches - sentBefore.batches),
     bytes: await bytesOfReservation(redis, reserved),
-    profile: profileOf(before, after, reservations),
+    profile: redisProfile(commandsBetween(before, after), after.cpuUs - before.cpuUs, reservations),
   };
 }
 
@@ -137,27 +263,6 @@ async function bytesOfReservation(redis: Redis, reservations: number): Promise<n
   await redis.flushall('SYNC');
   const empty = (await readRedis(redis)).usedMemoryBytes;
   return (full - empty) / reservations;
-}
-
-export function profileOf(
-  before: RedisReading,
-  after: RedisReading,
-  reservations: number,
-): LaneCost['profile'] {
-  const commands = commandsBetween(before, after).map(({ name, us }) => ({
-    what: name,
-    us: us / reservations,
-  }));
-  const script = commands.find(({ what }) => what === 'evalsha')?.us ?? 0;
-  const called = commands.filter(({ what }) => what !== 'evalsha');
-  const lua = script - called.reduce((sum, { us }) => sum + us, 0);
-  const cpu = (after.cpuUs - before.cpuUs) / reservations;
-  return [
-    { what: 'Lua itself', us: lua },
-    ...called.filter(({ us }) => us >= 0.01),
-    // The commands are timed by the clock: on a busy machine the script's time exceeds the CPU's.
-    { what: 'reading, replying, append-only file', us: Math.max(0, cpu - script) },
-  ];
 }
 
 async function measurePeer(

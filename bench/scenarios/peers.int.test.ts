@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { currentTestRun, serverDirectory } from '../../engine/testing/test-run.ts';
 import { ENTRANTS } from '../peers/entrants.ts';
 import { HOLDFAST } from '../peers/holdfast.ts';
-import { renderPeers } from '../peers/report.ts';
+import { toReport } from '../peers/report.ts';
 import { runPeers } from './peers.ts';
 
 const TIMEOUT_MS = 400_000;
@@ -39,5 +39,12 @@ it('the engine and a peer, their stores killed, and both audited', {
     expect(Object.keys(closed.load.byStatus)).toEqual(['201']);
     expect(open.load.latency.count).toBe(open.load.answers);
   }
-  expect(renderPeers(report)).toContain(`Audit of ${HOLDFAST}: passed`);
+  const { audit, tables = [], facts } = toReport('peers', report);
+  expect(audit.ok).toBe(true);
+  expect(audit.words.join()).toContain(`${ABSENT} has no result: not here`);
+  expect(tables.map(({ rows }) => rows.map(([name]) => name))).toEqual([
+    [HOLDFAST, PEER],
+    [HOLDFAST, PEER],
+  ]);
+  expect(facts.map(({ what }) => what)).toContain(`ours : ${PEER}`);
 });

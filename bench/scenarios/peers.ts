@@ -9,15 +9,22 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generateLoad } from '../measure/load.ts';
+import { cpuUsOf } from '../measure/process-cost.ts';
 import type { LoadPlan, LoadResult } from '../measure/wire-load.ts';
-import { type Audit, auditSale } from '../peers/audit.ts';
+import { auditSale } from '../peers/audit.ts';
 import type { Contender, Entrant } from '../peers/contender.ts';
 import { type Dropped, type DropSize, runDrop } from '../peers/drop.ts';
 import { ENTRANTS } from '../peers/entrants.ts';
 import { HOLDFAST } from '../peers/holdfast.ts';
 import type { StoreUrls } from '../peers/peer.ts';
-import { cpuUsOf } from '../peers/process-cpu.ts';
+import {
+  type ContenderReport,
+  type PeerPhase,
+  type PeersReport,
+  toReport,
+} from '../peers/report.ts';
 import { type BenchStores, startBenchStores } from '../peers/stores.ts';
+import type { Scenario } from '../scenario.ts';
 
 export interface PeersOptions {
   readonly drop: DropSize;
@@ -31,37 +38,6 @@ export interface PeersOptions {
   readonly entrants?: readonly Entrant[];
 }
 
-export interface PeerPhase {
-  readonly load: LoadResult;
-  /** Reserved, a second. */
-  readonly acceptedPerSecond: number;
-  /** us for an answer that said reserved; NaN where the system does not tell. */
-  readonly serverUs: number;
-  /** Redis, PostgreSQL, and the workers that bring the one to the other, to the end of their work. */
-  readonly storeUs: number;
-}
-
-export interface ContenderReport {
-  readonly name: string;
-  readonly drop: { readonly seconds: number; readonly requests: number };
-  readonly closed: PeerPhase;
-  readonly open: PeerPhase & { readonly rate: number };
-  readonly audit: Audit;
-  /** Between the stores of the contender; of the engine's audit of Redis, log and PostgreSQL. */
-  readonly differences: number;
-}
-
-export interface PeersReport {
-  readonly drop: DropSize;
-  readonly connections: number;
-  readonly seconds: number;
-  readonly contenders: readonly ContenderReport[];
-  /** Who has no result, and why: what it needs is not here, or it could not carry the load. */
-  readonly absent: readonly { readonly name: string; readonly reason: string }[];
-  /** Of the engine's own audit. */
-  readonly ok: boolean;
-}
-
 /** Open loop at this part of what the closed loop carried. */
 const OPEN_LOAD = 0.6;
 const DROP_SKU = 'DROP';
@@ -72,17 +48,44 @@ const MEASURED_TTL_S = 3_600;
 /** Its jobs run once a second, on a machine that may be busy. */
 const EXPIRED_MS_MAX = 60_000;
 const POLL_MS = 100;
+/** As many callers as a pool of application servers has; more only lengthens the queues of locks. */
+const CONNECTIONS = 64;
+const FULL = {
+  drop: { shoppers: 20_000, units: 1_000 },
+  connections: CONNECTIONS,
+  seconds: 10,
+  warmUpSeconds: 3,
+};
+const QUICK = {
+  drop: { shoppers: 1_000, units: 100 },
+  connections: CONNECTIONS,
+  seconds: 2,
+  warmUpSeconds: 1,
+};
+
+export const peers: Scenario = {
+  name: 'peers',
+  about: 'what one would otherwise pick, behind the same server, under the same load and audit',
+  // It fetches Medusa's packages.
+  isUsual: false,
+  async run({ quick, directory, onProgress }) {
+    return toReport(
+      peers.name,
+      await runPeers({ ...(quick ? QUICK : FULL), directory, onProgress }),
+    );
+  },
+};
 
 export async function runPeers(options: PeersOptions): Promise<PeersReport> {
   const { drop, connections, seconds, onProgress } = options;
-  onProgress('peers: starting Redis and PostgreSQL');
+  onProgress('starting Redis and PostgreSQL');
   const stores = await startBenchStores(options.directory);
   const contenders: ContenderReport[] = [];
   const absent: PeersReport['absent'][number][] = [];
   try {
     for (const entrant of options.entrants ?? ENTRANTS) {
       try {
-        onProgress(`peers: ${entrant.name}: what it needs`);
+        onProgress(`${entrant.name}: what it needs`);
         await entrant.prepare();
         contenders.push(await runContender(entrant, stores, options));
       } catch (error) {
@@ -110,20 +113,20 @@ async function runContender(
   const { name } = entrant;
   const { drop, onProgress } = options;
   const urls = await stores.renew();
-  onProgress(`peers: ${name}: the drop`);
+  onProgress(`${name}: the drop`);
   const contender = await entrant.start(urls, { [DROP_SKU]: drop.units, [PLENTY_SKU]: PLENTY });
   let dropped: Dropped;
   let phases: Measured;
   try {
     dropped = await runDrop(contender.url, DROP_SKU, drop);
-    onProgress(`peers: ${name}: closed loop, open loop`);
+    onProgress(`${name}: closed loop, open loop`);
     phases = await measureBoth(contender, stores, options);
     await whenExpired(contender);
     await contender.settle();
   } finally {
     await contender.stop();
   }
-  onProgress(`peers: ${name}: its stores are killed, and the audit`);
+  onProgress(`${name}: its stores are killed, and the audit`);
   await stores.crash();
   const { audit, differences } = await auditContender(entrant, urls, dropped, phases, drop.units);
   const { requests } = dropped.tally;

@@ -1,41 +1,29 @@
 /** The scenarios run, in small, and their audits see every unit. What they measure means nothing here. */
-import type { Redis } from 'ioredis';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createPool } from '../../engine/postgres/pool.ts';
-import { connectRedis, whenReady } from '../../engine/redis/connect.ts';
-import {
-  startRedis,
-  type TestDatabase,
-  type TestRedis,
-  testDatabase,
-} from '../../engine/testing/servers.ts';
-import { migrate } from '../../persister/migrate.ts';
-import { hotSkuBudgets, laneBudgets } from '../budgets.ts';
-import { readEnvironment } from '../environment.ts';
-import { renderReport } from '../report.ts';
+import { currentTestRun, serverDirectory } from '../../engine/testing/test-run.ts';
+import { createBench, type OpenBench } from '../bench.ts';
+import { cpuUsPerAnswer } from '../phase.ts';
+import type { Phase } from '../scenario.ts';
+import { runCommitLatency } from './commit-latency.ts';
 import { runHotSku } from './hot-sku.ts';
-import { LANE_CASES, runLaneScenario } from './lane.ts';
+import { LANE_CASES, laneBudgets, runLaneScenario } from './lane.ts';
 
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 300_000;
 const SILENT = { onProgress: () => undefined };
 
-let server: TestRedis;
-let database: TestDatabase;
-let redis: Redis;
+let bench: OpenBench;
 
 beforeAll(async () => {
-  [server, database] = await Promise.all([startRedis(), testDatabase()]);
-  redis = connectRedis({ url: server.url, name: 'test', onError: () => undefined });
-  await whenReady(redis, 5_000);
+  const directory = join(serverDirectory(currentTestRun(), 'bench'), 'run');
+  bench = await createBench({ directory, quick: true, seed: 'test', ...SILENT });
 });
-afterAll(async () => {
-  redis.disconnect();
-  await server.stop();
-  await database.drop();
-});
+afterAll(() => bench.close());
 
 it('the lane, in every case, and the scripts beside it', { timeout: TIMEOUT_MS }, async () => {
+  const { redis, close } = await bench.openStores();
   const report = await runLaneScenario(redis, { reservations: 2_000, rounds: 1, ...SILENT });
+  await close();
   expect(report.lanes.map((each) => each.case)).toEqual(LANE_CASES);
   for (const { us, batchMean, bytes, profile, case: each } of report.lanes) {
     expect(us).toBeGreaterThan(0);
@@ -48,31 +36,36 @@ it('the lane, in every case, and the scripts beside it', { timeout: TIMEOUT_MS }
 });
 
 it('the hot SKU over HTTP, to its audit', { timeout: TIMEOUT_MS }, async () => {
-  const pool = createPool({
-    url: database.url,
-    applicationName: 'test',
-    connectionsMax: 2,
-    onIdleError: () => undefined,
-  });
-  try {
-    await migrate(pool);
-    const stores = { REDIS_URL: server.url, DATABASE_URL: database.url, KAFKA_BROKERS: '' };
-    const size = { connections: 16, seconds: 1, warmUpSeconds: 0.2, rate: 1_000 };
-    const report = await runHotSku(redis, stores, { ...size, ...SILENT });
-    const { audit, closed, open, soldOut, drain } = report;
-    expect(audit).toMatchObject({ ok: true, differences: [] });
-    expect(audit.reserved).toBeGreaterThan(closed.load.answers);
-    expect(closed.load.byStatus).toEqual({ 201: closed.load.answers });
-    expect(soldOut.load.byStatus).toEqual({ 409: soldOut.load.answers });
-    expect(open.load.latency.count).toBe(open.load.answers);
-    expect(drain.events).toBeGreaterThan(closed.load.answers);
-    expect(closed.batches.sum).toBe(closed.load.answers);
-    const environment = await readEnvironment(redis, pool);
-    const budgets = hotSkuBudgets(report);
-    const text = renderReport({ environment, quick: true, hot_sku: report, budgets, ok: true });
-    expect(text).toMatch(/^Conditions\n/);
-    expect(text).toContain('Audit: passed');
-  } finally {
-    await pool.end();
-  }
+  const size = { connections: 16, seconds: 1, warmUpSeconds: 0.2, rate: 1_000 };
+  const report = await bench.during({}, (own) => runHotSku(own, size));
+  expect(report.audit).toMatchObject({ ok: true });
+  const phase = (name: string): Phase => {
+    const found = report.phases.find((each) => each.name === name);
+    if (found === undefined) throw new Error(`there is no phase ${name}`);
+    return found;
+  };
+  const closed = phase('reserves, closed loop');
+  const open = phase('reserves, open loop');
+  const soldOut = phase('rejections');
+  expect(closed.load.byStatus).toEqual({ 201: closed.load.answers });
+  expect(soldOut.load.byStatus).toEqual({ 409: soldOut.load.answers });
+  expect(open.load.latency.count).toBe(open.load.answers);
+  expect(open.rate).toBeLessThanOrEqual(1_000);
+  expect(closed.batches.sum).toBe(closed.load.answers);
+  expect(closed.outcomes).toMatchObject({ 'reserve created': closed.load.answers });
+  expect(closed.commands.map(({ name }) => name)).toContain('evalsha');
+  expect(closed.processes.map(({ name }) => name).sort()).toEqual(
+    ['engine', 'load', 'postgres', 'recovery', 'redis'].sort(),
+  );
+  expect(phase('reserves, persister at work').processes.map(({ name }) => name)).toContain(
+    'persister',
+  );
+  expect(cpuUsPerAnswer(closed, 'engine')).toBeGreaterThan(0);
+  expect(closed.redisThreadUs).toBeGreaterThan(0);
+});
+
+it('commits at every level, on a group, to their audit', { timeout: TIMEOUT_MS }, async () => {
+  const report = await bench.during({}, (own) => runCommitLatency(own, { commits: 3, rounds: 1 }));
+  expect(report.audit).toMatchObject({ ok: true });
+  expect(report.facts.map(({ what }) => what)).toContain('commit at logged, p99');
 });

@@ -1,12 +1,12 @@
 /** The shop that a scenario sells from: its API, its position, its audit. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { type AuditTargets, auditTargets } from '../../engine/cli/audit.ts';
 import { decodeEntry } from '../../engine/events/entry-codec.ts';
 import { createPool, type Pool } from '../../engine/postgres/pool.ts';
 import { readPosition } from '../../engine/postgres/position.ts';
 import { laneKeys } from '../../engine/redis/keys.ts';
 import type { ServeProcess } from '../../engine/testing/serve-process.ts';
-import { runAudit } from '../../reconciler/audit/audit.ts';
 import type { LoadPlan } from '../measure/wire-load.ts';
 
 export interface Shop {
@@ -33,7 +33,7 @@ const PERSISTED_MS_MAX = 300_000;
 const POLL_MS = 20;
 
 export function createShop(
-  engine: ServeProcess,
+  engine: Pick<ServeProcess, 'host' | 'port' | 'url'>,
   redis: Redis,
   env: Readonly<Record<string, string>>,
 ): Shop {
@@ -107,8 +107,17 @@ export function createShop(
       withPool(databaseUrl, (pool) =>
         until('PostgreSQL has all', PERSISTED_MS_MAX, () => isPersisted(pool)),
       ),
-    audit: () =>
-      withPool(databaseUrl, async (pool) => (await runAudit({ redis, pool })).differences),
+    audit: async () => (await auditTargets(targetsOf(env))).differences,
+  };
+}
+
+function targetsOf(env: Readonly<Record<string, string>>): AuditTargets {
+  const { REDIS_URL: redisUrl = '', DATABASE_URL: databaseUrl = '', KAFKA_BROKERS = '' } = env;
+  const { HOLDFAST_LOG_TOPIC: logTopic } = env;
+  return {
+    ...{ redisUrl, databaseUrl },
+    kafkaBrokers: KAFKA_BROKERS === '' ? [] : KAFKA_BROKERS.split(','),
+    ...(logTopic !== undefined && { logTopic }),
   };
 }
 

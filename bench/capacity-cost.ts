@@ -1,0 +1,52 @@
+/** The costs that a capacity plan starts from, out of a run's report. Pure. */
+import { type MeasuredCost, PROCESSES, type ProcessName } from './capacity.ts';
+import { cpuUsPerAnswer } from './phase.ts';
+import type { BenchReport, ScenarioResult } from './run.ts';
+
+/** The report lacks a scenario or a number of it; the message says which. */
+export class CapacityError extends Error {
+  override readonly name = 'CapacityError';
+}
+
+export const CAPACITY_SCENARIOS = ['full-pipeline', 'memory', 'availability-reads'] as const;
+
+const READS_PHASE = 'reads alone';
+/** A reserve and its answer with their heads, and what TCP and IP add to each of their packets. */
+const REQUEST_BYTES = 900;
+
+/** Throws CapacityError. The log is Kafka: that is what a plan of several nodes is for. */
+export function costOf(report: BenchReport): MeasuredCost {
+  const [pipeline, memory, reads] = CAPACITY_SCENARIOS.map((name) => find(report, name));
+  const event = (name: ProcessName): number => fact(pipeline, `kafka: CPU of ${name} an event`);
+  const alone = reads?.phases.find(({ name }) => name === READS_PHASE);
+  if (alone === undefined) throw new CapacityError(`the run has no phase "${READS_PHASE}"`);
+  const cpuUs = Object.fromEntries(PROCESSES.map((name) => [name, event(name)]));
+  return {
+    cpuUs: cpuUs as MeasuredCost['cpuUs'],
+    readUs: { engine: cpuUsPerAnswer(alone, 'engine'), redis: cpuUsPerAnswer(alone, 'redis') },
+    storedBytes: {
+      kafka: fact(pipeline, 'kafka: bytes of the log an event'),
+      postgres: fact(pipeline, 'kafka: bytes of PostgreSQL an event'),
+    },
+    memoryBytes: {
+      cell: fact(memory, 'a cell'),
+      liveHold: fact(memory, 'a live reservation of one line, id made'),
+      tombstone: fact(memory, 'a tombstone, id made'),
+    },
+    requestBytes: REQUEST_BYTES,
+  };
+}
+
+function find({ scenarios }: BenchReport, wanted: string): ScenarioResult {
+  const found = scenarios.find(({ name }) => name === wanted);
+  if (found !== undefined) return found;
+  throw new CapacityError(
+    `the run has no scenario ${wanted}: npm run bench -- ${CAPACITY_SCENARIOS.join(' ')} --json run.json`,
+  );
+}
+
+function fact(scenario: ScenarioResult | undefined, wanted: string): number {
+  const found = scenario?.facts.find(({ what }) => what === wanted);
+  if (found !== undefined && Number.isFinite(found.value)) return found.value;
+  throw new CapacityError(`${scenario?.name ?? 'the run'} did not measure "${wanted}"`);
+}

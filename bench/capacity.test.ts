@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import {
+  BUSY_MAX,
+  type Load,
+  type MeasuredCost,
+  planCapacity,
+  renderCapacity,
+} from './capacity.ts';
+
+const COST: MeasuredCost = {
+  cpuUs: { engine: 12, redis: 3, relay: 1, persister: 6, kafka: 2, postgres: 12 },
+  readUs: { engine: 6, redis: 2 },
+  storedBytes: { kafka: 50, postgres: 600 },
+  memoryBytes: { cell: 20, liveHold: 120, tombstone: 45 },
+  requestBytes: 600,
+};
+const LOAD: Load = {
+  name: 'a day',
+  spike: 50_000,
+  mean: 12_000,
+  reads: 20_000,
+  liveHolds: 1_200_000,
+  cells: 500_000_000,
+};
+
+describe('planCapacity', () => {
+  it('counts cores as CPU a second, no busier than planned', () => {
+    const { needs } = planCapacity(COST, LOAD);
+    const cores = Object.fromEntries(needs.map((each) => [each.process, each.cores * BUSY_MAX]));
+    // 50,000 x 12 us and 20,000 reads x 6 us.
+    expect(cores.engine).toBeCloseTo(0.72);
+    expect(cores.redis).toBeCloseTo(0.19);
+    expect(cores.persister).toBeCloseTo(0.3);
+    expect(cores.postgres).toBeCloseTo(0.6);
+  });
+
+  it('wants as many lanes as the busiest of what a lane has once', () => {
+    expect(planCapacity(COST, LOAD).growth.lanes).toBe(1);
+    // 1,000,000 x 6 us of persister are 6 cores, 10 at most 0.6 busy; Redis wants 5.
+    expect(planCapacity(COST, { ...LOAD, spike: 1_000_000, reads: 0 }).growth.lanes).toBe(10);
+  });
+
+  it('grows with the mean, not with the spike', () => {
+    const { growth } = planCapacity(COST, LOAD);
+    expect(growth.ledgerBytesPerYear).toBe(12_000 * 365 * 86_400 * 600 * 2);
+    expect(growth.kafkaBytes).toBe(12_000 * 7 * 86_400 * 50 * 3);
+    expect(planCapacity(COST, { ...LOAD, spike: 1_000_000 }).growth).toMatchObject({
+      ledgerBytesPerYear: growth.ledgerBytesPerYear,
+    });
+  });
+
+  it('keeps a day of tombstones beside cells and holds', () => {
+    const { growth } = planCapacity(COST, LOAD);
+    const one = 500_000_000 * 20 + 1_200_000 * 120 + 12_000 * 86_400 * 45;
+    expect(growth.memoryBytes).toBe(one * 3);
+  });
+});
+
+it('renderCapacity gives a table with a column for each load', () => {
+  const table = renderCapacity([
+    planCapacity(COST, LOAD),
+    planCapacity(COST, { ...LOAD, name: 'x' }),
+  ]);
+  const lines = table.split('\n');
+  for (const line of lines) expect(line.split(' | ')).toHaveLength(3);
+  expect(lines[0]).toBe('|  | a day | x |');
+  expect(table).toContain('| 50,000 (12,000) |');
+  expect(table).toContain('| persister: cores at the spike | 0.5 (1 processes) |');
+  expect(table).toContain('| PostgreSQL, a year, 2 copies | 454 TB |');
+});

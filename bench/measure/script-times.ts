@@ -1,0 +1,57 @@
+/**
+ * How long Redis stood in one script: what everybody else waits for. From its SLOWLOG, which times
+ * each by the clock, so on a busy machine a script that lost the core counts as longer than it was.
+ */
+import type { Redis } from 'ioredis';
+
+export interface ScriptTimes {
+  /** Of scripts that took `fromUs` or longer. */
+  readonly count: number;
+  readonly p50Us: number;
+  readonly longestUs: number;
+}
+
+/** More than a scenario runs scripts in; the oldest go first. */
+const ENTRIES_MAX = 20_000;
+/** The slow log also has the commands that a script called. */
+const SCRIPTS = new Set(['evalsha', 'eval']);
+
+/** Runs the work, and gives the scripts that took `fromUs` or longer meanwhile. */
+export async function timeScripts(
+  redis: Redis,
+  fromUs: number,
+  work: () => Promise<void>,
+): Promise<ScriptTimes> {
+  const names = ['slowlog-log-slower-than', 'slowlog-max-len'] as const;
+  const before: string[] = [];
+  for (const name of names) before.push(await readSetting(redis, name));
+  await redis.config('SET', 'slowlog-log-slower-than', fromUs, 'slowlog-max-len', ENTRIES_MAX);
+  try {
+    await redis.slowlog('RESET');
+    await work();
+    return timesOf((await redis.slowlog('GET', ENTRIES_MAX)) as readonly SlowEntry[]);
+  } finally {
+    for (const [i, name] of names.entries()) await redis.config('SET', name, before[i] ?? '');
+    await redis.slowlog('RESET');
+  }
+}
+
+/** Id, when, us, the command with its arguments. */
+export type SlowEntry = readonly [id: number, at: number, us: number, command: readonly string[]];
+
+export function timesOf(entries: readonly SlowEntry[]): ScriptTimes {
+  const us = entries
+    .filter(([, , , [name = '']]) => SCRIPTS.has(name.toLowerCase()))
+    .map(([, , each]) => each)
+    .sort((a, b) => a - b);
+  return {
+    count: us.length,
+    p50Us: us[Math.ceil(us.length / 2) - 1] ?? 0,
+    longestUs: us.at(-1) ?? 0,
+  };
+}
+
+async function readSetting(redis: Redis, name: string): Promise<string> {
+  const [, value = ''] = (await redis.config('GET', name)) as string[];
+  return value;
+}

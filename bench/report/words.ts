@@ -1,0 +1,48 @@
+/** How numbers and verdicts are said, wherever they are shown. */
+import type { Histogram } from '../measure/engine-metrics.ts';
+import type { Verdict } from '../run.ts';
+import type { Phase } from '../scenario.ts';
+
+export const VERDICTS: Readonly<Record<Verdict, string>> = {
+  ok: 'Every audit passed, and no threshold was missed',
+  audit_failed: 'An audit FAILED: what was measured means nothing',
+  threshold_missed: 'Every audit passed; a threshold was MISSED',
+};
+
+export function phaseTitle({ name, rate }: Pick<Phase, 'name' | 'rate'>): string {
+  return rate === undefined ? name : `${name}, ${rate}/s`;
+}
+
+export function statuses({ load }: Phase): string {
+  return Object.entries(load.byStatus)
+    .map(([status, count]) => `${status}: ${count}`)
+    .join(', ');
+}
+
+/** A number with its unit, in as many digits as mean something. */
+export function amount(value: number, unit: string): string {
+  if (!Number.isFinite(value)) return '-';
+  const digits = Math.abs(value) >= 1_000 || Number.isInteger(value) ? 0 : 2;
+  const suffix = unit === 'x' || unit === 'goal' || unit === '' ? '' : ` ${unit}`;
+  return `${value.toFixed(digits)}${suffix}`;
+}
+
+export function megabytes(bytes: number): string {
+  if (!Number.isFinite(bytes)) return '-';
+  return `${(bytes / 2 ** 20).toFixed(0)} MB`;
+}
+
+/** With the names that people read: `2`, `3-4`, `over 512`. */
+export function histogramRanges(
+  buckets: Histogram['buckets'],
+): { readonly range: string; readonly some: number }[] {
+  return buckets.map(({ upTo, count: some }, i) => {
+    const from = (buckets[i - 1]?.upTo ?? 0) + 1;
+    // JSON has no infinity: there it is null.
+    const open = upTo === null || upTo === Number.POSITIVE_INFINITY;
+    return {
+      range: open ? `over ${from - 1}` : upTo === from ? `${from}` : `${from}-${upTo}`,
+      some,
+    };
+  });
+}

@@ -1,0 +1,182 @@
+/**
+ * What a cell, a live reservation and the tombstone of one take of Redis' memory, and what a SKU that
+ * stands in 2,000 warehouses costs. No engine, persister or HTTP: the lane's own scripts fill an
+ * emptied Redis, so the bytes are the product's; the log is trimmed as the persister trims it.
+ *
+ * Audited by the lane's count: units received = available + reserved, units of accepted reserves =
+ * reserved, and after the releases nothing is reserved.
+ */
+import type { Redis } from 'ioredis';
+import { HASHED_BUCKETS } from '../../engine/domain/reservation-id.ts';
+import { atMost, type BudgetRow } from '../budgets.ts';
+import { randomFrom } from '../load/random.ts';
+import { type CellMemory, measureCells } from '../measure/cell-memory.ts';
+import type { Anatomy } from '../measure/footprint.ts';
+import { type HoldMemory, measureHolds } from '../measure/hold-memory.ts';
+import { measureWide, type WideSku } from '../measure/wide-sku.ts';
+import type { AuditReport, Fact, Scenario, ScenarioReport } from '../scenario.ts';
+
+export interface MemorySize {
+  /** Each in WAREHOUSES warehouses. */
+  readonly skus: number;
+  readonly reservations: number;
+  /** In which the one wide SKU stands. */
+  readonly warehouses: number;
+  /** Timed, of each kind of reserve of the wide SKU. */
+  readonly batches: number;
+}
+
+const WAREHOUSES = 50;
+const FULL: MemorySize = {
+  skus: 100_000,
+  reservations: 1_200_000,
+  warehouses: 2_000,
+  batches: 200,
+};
+const QUICK: MemorySize = { skus: 2_000, reservations: 20_000, warehouses: 2_000, batches: 20 };
+/** The design's: 10M SKUs in 50 warehouses. */
+const CELLS_GOAL = 500_000_000;
+/** A script that runs longer is noticed by those who wait behind it. */
+const SCRIPT_MS_MAX = 5;
+const GIB = 2 ** 30;
+
+export const memory: Scenario = {
+  name: 'memory',
+  about: 'bytes of a cell, a live reservation and a tombstone; a SKU in 2,000 warehouses',
+  isUsual: true,
+  async run(bench) {
+    const stores = await bench.openStores();
+    try {
+      const say = (what: string): void => bench.onProgress(`memory: ${what}`);
+      return await measureMemory(stores.redis, bench.quick ? QUICK : FULL, bench.seed, say);
+    } finally {
+      await stores.close();
+    }
+  },
+};
+
+/** The Redis is emptied: it must be the bench's own. */
+export async function measureMemory(
+  redis: Redis,
+  size: MemorySize,
+  seed: string,
+  say: (what: string) => void,
+): Promise<ScenarioReport> {
+  const catalogue = { skus: size.skus, warehouses: WAREHOUSES };
+  const cells = await measureCells(redis, catalogue, randomFrom(`memory/${seed}`), say);
+  const holds = [
+    await measureHolds(redis, 'made', size.reservations, say),
+    await measureHolds(redis, 'keyed', size.reservations, say),
+  ];
+  say(`a SKU in ${size.warehouses} warehouses`);
+  const wide = await measureWide(redis, size.warehouses, size.batches);
+  await redis.flushall('SYNC');
+  return {
+    name: 'memory',
+    phases: [],
+    series: [],
+    facts: [...cellFacts(cells), ...holds.flatMap(holdFacts), ...wideFacts(wide)],
+    budgets: budgetsOf(cells, holds, wide),
+    audit: auditOf(cells, holds, wide),
+  };
+}
+
+function cellFacts({ cells, bytesPerCell, anatomy }: CellMemory): Fact[] {
+  const gibOf = (count: number): number => (count * bytesPerCell) / GIB;
+  return [
+    { what: `cells filled, ${WAREHOUSES} warehouses a SKU`, value: cells, unit: 'cells' },
+    { what: 'a cell', value: bytesPerCell, unit: 'bytes', better: 'lower' },
+    ...anatomyFacts('a cell', anatomy),
+    {
+      what: '10M SKUs x 50 warehouses, extrapolated',
+      value: gibOf(CELLS_GOAL),
+      unit: 'GiB',
+      better: 'lower',
+    },
+  ];
+}
+
+/** Where the bytes go: to what is said, to how Redis keeps it, and the rest to the keyspace. */
+function anatomyFacts(what: string, { entries, payloadBytes, hashBytes }: Anatomy): Fact[] {
+  return [
+    { what: `${what}: name and value alone`, value: payloadBytes, unit: 'bytes' },
+    { what: `${what}: with its share of the hash`, value: hashBytes, unit: 'bytes' },
+    { what: `${what}: in one hash`, value: entries, unit: 'entries' },
+  ];
+}
+
+function holdFacts(holds: HoldMemory): Fact[] {
+  const { kind, live, bytesLive, bytesSettled, bytesTombstone, anatomy } = holds;
+  const each = (what: string, value: number): Fact => ({
+    what: `${what}, id ${kind}`,
+    value,
+    unit: 'bytes',
+    better: 'lower',
+  });
+  return [
+    { what: `live reservations, ids ${kind}`, value: live, unit: 'holds' },
+    each('a live reservation of one line', bytesLive),
+    each('settled, until its deadline', bytesSettled),
+    each('a tombstone', bytesTombstone),
+    ...anatomyFacts(`a tombstone, id ${kind}`, anatomy),
+  ];
+}
+
+/**
+ * Ids that are spread by hash share their buckets only when there are many: of a few each is alone in
+ * its own, which says nothing of a sale.
+ */
+function isSpreadEnough({ kind, live }: HoldMemory): boolean {
+  return kind === 'made' || live >= 4 * HASHED_BUCKETS;
+}
+
+function wideFacts({ warehouses, bytesPerCell, costs }: WideSku): Fact[] {
+  return [
+    {
+      what: `a cell of a SKU in ${warehouses} warehouses`,
+      value: bytesPerCell,
+      unit: 'bytes',
+      better: 'lower',
+    },
+    ...costs.flatMap(({ what, cpuUs, longestUs }): Fact[] => [
+      { what: `${what}: CPU of Redis`, value: cpuUs / 1_000, unit: 'ms', better: 'lower' },
+      { what: `${what}: longest script`, value: longestUs / 1_000, unit: 'ms', better: 'lower' },
+    ]),
+  ];
+}
+
+function budgetsOf(cells: CellMemory, holds: readonly HoldMemory[], wide: WideSku): BudgetRow[] {
+  return [
+    atMost(`a cell, ${WAREHOUSES} warehouses a SKU`, cells.bytesPerCell, 20, 'bytes'),
+    ...holds
+      .filter(isSpreadEnough)
+      .flatMap(({ kind, bytesLive, bytesTombstone }) => [
+        atMost(`a live reservation, id ${kind}`, bytesLive, 200, 'bytes'),
+        atMost(`a tombstone, id ${kind}`, bytesTombstone, 32, 'bytes'),
+      ]),
+    ...wide.costs.map(({ what, cpuUs }) =>
+      atMost(`${wide.warehouses} warehouses: ${what}, CPU`, cpuUs / 1_000, SCRIPT_MS_MAX, 'ms'),
+    ),
+  ];
+}
+
+function auditOf(cells: CellMemory, holds: readonly HoldMemory[], wide: WideSku): AuditReport {
+  const n = (value: number): string => value.toLocaleString('en');
+  const isWideExact = wide.reserved === wide.sold && wide.available + wide.sold === wide.received;
+  return {
+    ok:
+      cells.received === cells.available &&
+      holds.every(
+        ({ live, reserved, reservedAfter }) => reserved === live && reservedAfter === 0,
+      ) &&
+      isWideExact,
+    words: [
+      `${n(cells.received)} units received in ${n(cells.cells)} cells, ${n(cells.available)} available`,
+      ...holds.map(
+        ({ kind, live, reserved, reservedAfter }) =>
+          `${n(live)} reserves accepted (ids ${kind}), ${n(reserved)} units reserved; released: ${n(reservedAfter)}`,
+      ),
+      `the wide SKU: ${n(wide.received)} units = ${n(wide.available)} available + ${n(wide.reserved)} reserved, ${n(wide.sold)} accepted`,
+    ],
+  };
+}

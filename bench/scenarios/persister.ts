@@ -1,0 +1,243 @@
+/**
+ * The persister alone, on what piled up while it was stopped: how fast it brings the log to
+ * PostgreSQL, and what an event costs it and PostgreSQL. The lane's own scripts wrote that log, in
+ * full batches: reserves of one SKU, which stand in few long runs; and checkouts over many SKUs (a
+ * reserve and its commit are two events), where an entry has many cells. Then how far it is behind
+ * while it keeps up with shoppers.
+ *
+ * Audited: PostgreSQL has as many units reserved and allocated as the lane accepted, and Redis, log
+ * and PostgreSQL agree.
+ */
+import type { CellField, Sku } from '../../engine/domain/ids.ts';
+import { readPosition } from '../../engine/postgres/position.ts';
+import { laneKeys } from '../../engine/redis/keys.ts';
+import { atLeast } from '../budgets.ts';
+import { type BacklogSample, watchBacklog } from '../measure/backlog.ts';
+import { differenceWords } from '../measure/difference-words.ts';
+import { drivenLoad } from '../measure/driven-load.ts';
+import { joinLane, type LaneSession, reserveOperation } from '../measure/lane-session.ts';
+import { generateLoad } from '../measure/load.ts';
+import { skuNames } from '../measure/names.ts';
+import { cpuUsPerAnswer, perSecond } from '../phase.ts';
+import type {
+  AuditReport,
+  Bench,
+  Fact,
+  Phase,
+  Scenario,
+  ScenarioReport,
+  World,
+} from '../scenario.ts';
+
+export interface PersisterSize {
+  /** Of each kind of log; even, because a checkout is two. */
+  readonly events: number;
+  readonly skus: number;
+  /** Of the shoppers at the end, reserves a second. */
+  readonly rate: number;
+  readonly seconds: number;
+}
+
+const FULL: PersisterSize = { events: 400_000, skus: 200, rate: 10_000, seconds: 10 };
+const QUICK: PersisterSize = { events: 40_000, skus: 100, rate: 2_000, seconds: 1 };
+/** The design's, events a second. */
+const BUDGET = 80_000;
+const LANE = 0;
+const BATCH = 512;
+const TTL_S = 3_600;
+const HOT = 'HOT' as Sku;
+const WAREHOUSE = 'A' as CellField;
+const UNITS = 100_000_000;
+const CONNECTIONS = 64;
+
+export const persister: Scenario = {
+  name: 'persister',
+  about: 'the persister alone, from the log to PostgreSQL: events a second, CPU of an event, lag',
+  isUsual: true,
+  run: (bench) => runPersister(bench, bench.quick ? QUICK : FULL),
+};
+
+export async function runPersister(bench: Bench, size: PersisterSize): Promise<ScenarioReport> {
+  const world = await bench.open();
+  try {
+    return await measurePersister(world, size, bench.onProgress);
+  } finally {
+    await world.close();
+  }
+}
+
+async function measurePersister(
+  world: World,
+  size: PersisterSize,
+  say: (what: string) => void,
+): Promise<ScenarioReport> {
+  const many = skuNames('MANY', size.skus);
+  await world.shop.receive(Object.fromEntries([HOT, ...many].map((sku) => [sku, UNITS])));
+  const session = await joinLane(world.redis, { batch: BATCH });
+  const accepted = { reserved: 0, allocated: 0 };
+  say('reserves of one SKU');
+  const one = await drain(world, 'one SKU, reserves', size.events, async (events) => {
+    await reserve(session, events, [HOT]);
+    accepted.reserved += events;
+  });
+  say(`checkouts over ${size.skus} SKUs`);
+  const carts = await drain(world, `${size.skus} SKUs, checkouts`, size.events, async (events) => {
+    const checkouts = events / 2;
+    await commit(session, await reserve(session, checkouts, many));
+    accepted.allocated += checkouts;
+  });
+  say(`shoppers, ${size.rate}/s`);
+  const { phase: shoppers, samples } = await keepUp(world, size);
+  say('audit');
+  accepted.reserved += shoppers.load.byStatus['201'] ?? 0;
+  const audit = await auditOf(world, accepted);
+  return {
+    name: persister.name,
+    phases: [one, carts, shoppers],
+    facts: [...drainFacts(one), ...drainFacts(carts), ...lagFacts(samples, size.rate)],
+    series: [
+      {
+        name: `lag of PostgreSQL at ${size.rate}/s`,
+        unit: 'ms',
+        points: samples.map(({ atS, lagMs }) => [atS, lagMs]),
+      },
+    ],
+    budgets: [one, carts].map((phase) =>
+      atLeast(`persister alone: ${phase.name}`, perSecond(phase), BUDGET, '/s'),
+    ),
+    audit,
+  };
+}
+
+async function reserve(
+  session: LaneSession,
+  count: number,
+  skus: readonly Sku[],
+): Promise<readonly Buffer[]> {
+  const ids = Array.from({ length: count }, () => session.makeId());
+  await session.submit({
+    count,
+    wanted: 'created',
+    operation: (i) =>
+      reserveOperation(
+        ids[i] ?? session.makeId(),
+        skus[i % skus.length] ?? HOT,
+        [WAREHOUSE],
+        TTL_S,
+      ),
+  });
+  return ids;
+}
+
+async function commit(session: LaneSession, ids: readonly Buffer[]): Promise<void> {
+  await session.submit({
+    count: ids.length,
+    wanted: 'committed',
+    operation: (i) => ({ kind: 'commit', id: ids[i] ?? Buffer.alloc(0), attributes: '' }),
+  });
+}
+
+/** `fill` writes so many events to the log while the persister is stopped. */
+async function drain(
+  world: World,
+  name: string,
+  events: number,
+  fill: (events: number) => Promise<void>,
+): Promise<Phase> {
+  const { shop, redis, pool } = world;
+  const head = async (): Promise<number> => Number(await redis.hget(laneKeys(LANE).meta, 'seq'));
+  await shop.whenPersisted();
+  await world.persister.stop();
+  const before = await head();
+  await fill(events);
+  const filled = await head();
+  await world.persister.start();
+  // It has begun by now, and its start is not counted: only what is left is. The entries of a fill
+  // are alike, so so much of the entries is so much of the events.
+  const phase = await world.measure(name, async () => {
+    const startMs = performance.now();
+    const { seq } = await readPosition(pool, LANE);
+    const left = Math.max(0, filled - Math.max(seq, before)) / (filled - before);
+    await shop.whenPersisted();
+    return drivenLoad(Math.round(events * left), (performance.now() - startMs) / 1_000);
+  });
+  // It was done before anybody looked: it gets more to do.
+  return phase.load.answers > 0 ? phase : await drain(world, name, events * 2, fill);
+}
+
+async function keepUp(
+  world: World,
+  { rate, seconds }: PersisterSize,
+): Promise<{ readonly phase: Phase; readonly samples: readonly BacklogSample[] }> {
+  const { redis, pool, shop } = world;
+  const plan = { ...shop.reservePlan(HOT, CONNECTIONS, seconds), rate };
+  const watch = watchBacklog({ redis, pool, sku: HOT, warehouse: WAREHOUSE });
+  try {
+    const name = `shoppers, ${rate}/s`;
+    const phase = await world.measure(name, () => generateLoad(plan), { rate });
+    return { phase, samples: [...watch.samples()] };
+  } finally {
+    await watch.stop();
+  }
+}
+
+function drainFacts(phase: Phase): Fact[] {
+  const cpu = (name: 'persister' | 'postgres' | 'redis'): Fact => ({
+    what: `${phase.name}: CPU of ${name} an event`,
+    value: cpuUsPerAnswer(phase, name),
+    unit: 'us',
+    better: 'lower',
+  });
+  return [
+    { what: phase.name, value: perSecond(phase), unit: '/s', better: 'higher' },
+    cpu('persister'),
+    cpu('postgres'),
+    cpu('redis'),
+  ];
+}
+
+function lagFacts(samples: readonly BacklogSample[], rate: number): Fact[] {
+  const loaded = samples.filter(({ events }) => events > 0).map(({ lagMs }) => lagMs);
+  const sorted = loaded.sort((a, b) => a - b);
+  const at = (part: number): number => sorted[Math.ceil(sorted.length * part) - 1] ?? 0;
+  return [
+    { what: `lag of PostgreSQL at ${rate}/s, median`, value: at(0.5), unit: 'ms', better: 'lower' },
+    { what: `lag of PostgreSQL at ${rate}/s, longest`, value: at(1), unit: 'ms', better: 'lower' },
+  ];
+}
+
+interface UnitRow {
+  readonly units: number;
+  readonly reserved: number;
+  readonly allocated: number;
+  readonly cells: number;
+}
+
+async function auditOf(
+  { shop, pool }: World,
+  wanted: { readonly reserved: number; readonly allocated: number },
+): Promise<AuditReport> {
+  await shop.whenPersisted();
+  const { rows } = await pool.query<UnitRow>(
+    `SELECT coalesce(sum(total_qty), 0)::bigint AS units,
+       coalesce(sum(reserved_qty), 0)::bigint AS reserved,
+       coalesce(sum(allocated_qty), 0)::bigint AS allocated,
+       count(*) AS cells
+     FROM inventory`,
+  );
+  const found = rows[0] ?? { units: 0, reserved: 0, allocated: 0, cells: 0 };
+  const received = UNITS * found.cells;
+  const differences = await shop.audit();
+  return {
+    ok:
+      found.reserved === wanted.reserved &&
+      found.allocated === wanted.allocated &&
+      found.units === received &&
+      differences.length === 0,
+    words: [
+      `${wanted.reserved} units held and ${wanted.allocated} committed by what the lane accepted, ${found.reserved} and ${found.allocated} in PostgreSQL`,
+      `${found.units} of ${received} units are there`,
+      ...differenceWords(differences),
+    ],
+  };
+}
