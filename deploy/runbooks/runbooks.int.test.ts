@@ -17,7 +17,7 @@ import { openWorld, type World } from './testing/world.ts';
 const IS_LONG = process.env.HOLDFAST_TEST_LONG === '1';
 const IS_SHOWN = process.env.HOLDFAST_RUNBOOK_SHOW === '1';
 /** One Redis, no Kafka: seconds each. */
-const QUICK: readonly string[] = ['drift.md', 'redis-lost.md'];
+const QUICK: readonly string[] = ['drift.md', 'overload.md', 'redis-lost.md'];
 const PAGE_MS_MAX = 300_000;
 const COMMAND_MS_MAX = 60_000;
 const REPEAT_MS_MAX = 90_000;

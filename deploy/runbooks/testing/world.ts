@@ -4,6 +4,7 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { type Serving, startAll } from '../../../engine/cli/roles.ts';
 import { decodeCell, encodeCell } from '../../../engine/events/cell-codec.ts';
@@ -23,6 +24,12 @@ import {
   type TestRedis,
 } from '../../../engine/testing/servers.ts';
 import { currentTestRun, serverDirectory } from '../../../engine/testing/test-run.ts';
+
+/** Longer than a queue may stand, shorter than a command may take. */
+const STALL_MS = 3_000;
+const SHOPPER_EVERY_MS = 50;
+/** Fewer than there are units. */
+const SHOPPERS_MAX = 60;
 
 export interface World {
   /** For the commands of the page. */
@@ -186,6 +193,7 @@ function actionsOf(servers: Servers, holdfast: Holdfast, env: Record<string, str
     'a new topic is named': async () => {
       env.HOLDFAST_LOG_TOPIC = 'hf.log.2';
     },
+    'more is asked than Redis answers': () => onRedis(env, (client) => overwhelm(client, holdfast)),
     ...redisActions(servers, env),
     ...postgresActions(servers, holdfast),
     'Kafka is killed': () => must(servers.kafka).kill('SIGKILL'),
@@ -248,6 +256,19 @@ async function onRedis(
   } finally {
     client.disconnect();
   }
+}
+
+/** Shoppers come while Redis gives no answer, until one of them is refused. */
+async function overwhelm(client: Redis, holdfast: Holdfast): Promise<void> {
+  await client.client('PAUSE', STALL_MS, 'ALL');
+  const asked: Promise<unknown>[] = [];
+  let isRefused = false;
+  while (!isRefused && asked.length < SHOPPERS_MAX) {
+    const buying = holdfast.call('POST', 'inventory/reserve', [{ sku_id: 'MUG', quantity: 1 }]);
+    asked.push(buying.then(({ body }) => (isRefused ||= body.code === 'overloaded')));
+    await sleep(SHOPPER_EVERY_MS);
+  }
+  await Promise.all(asked);
 }
 
 /** Five units more than there are, as an operator who means well would. */
