@@ -33,7 +33,11 @@ describe('judge', () => {
   });
 
   it('refuses ratios that only one side knows', () => {
-    expect(() => judge([{ reserve: 3 }], KNOWN)).toThrow('reject is known, and was not measured');
-    expect(() => judge([{ ...KNOWN, new: 1 }], KNOWN)).toThrow('new was measured');
+    expect(() => judge([{ reserve: 3 }], KNOWN)).toThrow(
+      '"reject" is among the known ratios, and was not measured',
+    );
+    expect(() => judge([{ ...KNOWN, new: 1 }], KNOWN)).toThrow(
+      '"new" is not among the known ratios; measured: [{',
+    );
   });
 });

@@ -20,11 +20,13 @@ export const WORSE_MAX = 1.2;
 export function judge(tries: readonly Ratios[], known: Ratios): Judgement[] {
   const measured = new Set(tries.flatMap((ratios) => Object.keys(ratios)));
   for (const what of measured) {
-    if (known[what] === undefined) throw new Error(`${what} was measured, and nobody knows it`);
+    if (known[what] !== undefined) continue;
+    throw new Error(`"${what}" is not among the known ratios; measured: ${JSON.stringify(tries)}`);
   }
   return Object.entries(known).map(([what, usual]) => {
     const found = tries.flatMap(({ [what]: ratio }) => (ratio === undefined ? [] : [ratio]));
-    if (found.length === 0) throw new Error(`${what} is known, and was not measured`);
+    if (found.length === 0)
+      throw new Error(`"${what}" is among the known ratios, and was not measured`);
     const best = Math.min(...found);
     // Not (best <= bound): what is not a number is worse.
     return { what, measured: best, known: usual, isWorse: !(best <= usual * WORSE_MAX) };

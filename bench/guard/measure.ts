@@ -6,8 +6,8 @@ import type { Bench, World } from '../scenario.ts';
 import { median, runLaneScenario } from '../scenarios/lane.ts';
 import type { Ratios } from './judge.ts';
 
-const LANE = { reservations: 20_000, rounds: 5 };
-const HTTP = { rounds: 5, connections: 64, seconds: 1 };
+const LANE = { reservations: 30_000, rounds: 5 };
+const HTTP = { rounds: 7, connections: 64, seconds: 0.4 };
 const UNITS = 500_000_000;
 const HOT = 'HOT';
 const SOLD_OUT = 'GONE';
