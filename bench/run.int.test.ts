@@ -21,7 +21,7 @@ const SECONDS = 0.3;
 const RATE = 200;
 
 function scenario(name: string, run: (bench: Bench) => Promise<ScenarioReport>): Scenario {
-  return { name, about: 'a scenario of the test', isUsual: true, run };
+  return { name, about: 'a scenario of the test', runs: 'always', run };
 }
 
 /** Sells, and looks for every unit. */

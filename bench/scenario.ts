@@ -14,8 +14,8 @@ export interface Scenario {
   readonly name: string;
   /** One line, for --help and the report. */
   readonly about: string;
-  /** Part of a run that names no scenario. */
-  readonly isUsual: boolean;
+  /** In a run that names no scenario; a quick one has about three minutes for all that run then. */
+  readonly runs: 'always' | 'unless quick' | 'when named';
   readonly run: (bench: Bench) => Promise<ScenarioReport>;
 }
 

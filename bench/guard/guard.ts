@@ -17,7 +17,7 @@ const RATIOS_FILE = 'bench/guard/ratios.json';
 export const guard: Scenario = {
   name: 'guard',
   about: `fails when a ratio of the hot path is ${Math.round((WORSE_MAX - 1) * 100)} % worse than in ${RATIOS_FILE}`,
-  isUsual: false,
+  runs: 'when named',
   run: runGuard,
 };
 

@@ -39,7 +39,7 @@ const RESERVES_LOAD = 0.2;
 export const availabilityReads: Scenario = {
   name: 'availability-reads',
   about: '20,000 reads of availability a second beside a sale: what each costs the other',
-  isUsual: true,
+  runs: 'unless quick',
   run: (bench) => runAvailabilityReads(bench, bench.quick ? QUICK : FULL),
 };
 

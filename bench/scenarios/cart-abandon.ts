@@ -49,7 +49,7 @@ const RESALE_MS_MAX = 250;
 export const cartAbandon: Scenario = {
   name: 'cart-abandon',
   about: 'holds of a second that nobody pays: expiry gives back, and how late that is sold again',
-  isUsual: true,
+  runs: 'always',
   run: (bench) => runCartAbandon(bench, bench.quick ? QUICK : FULL),
 };
 

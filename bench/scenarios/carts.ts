@@ -37,7 +37,7 @@ const UNITS_EACH = 100_000_000;
 export const carts: Scenario = {
   name: 'carts',
   about: 'carts in the shapes of the real invoices, reserved and committed: what lines cost',
-  isUsual: true,
+  runs: 'always',
   run: (bench) => runCarts(bench, bench.quick ? QUICK : FULL),
 };
 

@@ -45,7 +45,7 @@ const COMMIT_SHARE = 0.9;
 export const checkoutPairs: Scenario = {
   name: 'checkout-pairs',
   about: 'reserve, then commit at `logged` or release; 64 and 1,024 callers, embedded and Kafka',
-  isUsual: true,
+  runs: 'unless quick',
   run: (bench) => runCheckoutPairs(bench, bench.quick ? QUICK : FULL),
 };
 

@@ -47,7 +47,7 @@ const LOGGED_MS_MAX = 30;
 export const commitLatency: Scenario = {
   name: 'commit-latency',
   about: "one caller's commit at each durability level, on a Redis group with Sentinels",
-  isUsual: true,
+  runs: 'always',
   run: (bench) => runCommitLatency(bench, bench.quick ? QUICK : FULL),
 };
 

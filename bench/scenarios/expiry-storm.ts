@@ -77,7 +77,7 @@ const SEEN_FROM_US = 500;
 export const expiryStorm: Scenario = {
   name: 'expiry-storm',
   about: '200,000 holds end in a second: Redis blocked, time to resale, the sweeper',
-  isUsual: true,
+  runs: 'unless quick',
   run: (bench) => runExpiryStorm(bench, bench.quick ? QUICK : FULL),
 };
 

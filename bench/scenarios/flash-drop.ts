@@ -66,7 +66,7 @@ export const flashDrop: Scenario = {
   name: 'flash-drop',
   about:
     '1,000 units (quick: 200), a crowd of distinct shoppers: time to sell out, rejections, exactness',
-  isUsual: true,
+  runs: 'always',
   run: (bench) => runFlashDrop(bench, bench.quick ? QUICK : FULL),
 };
 

@@ -64,7 +64,7 @@ const LATE_S = 0.25;
 export const fullPipeline: Scenario = {
   name: 'full-pipeline',
   about: 'the rate at which the backlog to PostgreSQL stays flat, log embedded and with Kafka',
-  isUsual: true,
+  runs: 'unless quick',
   run: (bench) => runFullPipeline(bench, bench.quick ? QUICK : FULL),
 };
 

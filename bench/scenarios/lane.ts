@@ -79,7 +79,7 @@ const BYTES_OF_RESERVATION_MAX = 200;
 export const lane: Scenario = {
   name: 'lane',
   about: 'reserves in batches of 128 and 512 without HTTP: CPU of Redis, beside bare scripts',
-  isUsual: true,
+  runs: 'always',
   async run({ openStores, quick, onProgress }) {
     const { redis, close } = await openStores();
     const report = await runLaneScenario(redis, { ...(quick ? QUICK : FULL), onProgress });

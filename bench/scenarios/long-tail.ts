@@ -35,7 +35,7 @@ const UNITS_EACH = 1_000_000;
 export const longTail: Scenario = {
   name: 'long-tail',
   about: '100,000 SKUs (quick: 1,000) wanted by Zipf: batches of many SKUs over HTTP',
-  isUsual: true,
+  runs: 'unless quick',
   run: (bench) => runLongTail(bench, bench.quick ? QUICK : FULL),
 };
 

@@ -43,7 +43,7 @@ const GIB = 2 ** 30;
 export const memory: Scenario = {
   name: 'memory',
   about: 'bytes of a cell, a live reservation and a tombstone; a SKU in 2,000 warehouses',
-  isUsual: true,
+  runs: 'always',
   async run(bench) {
     const stores = await bench.openStores();
     try {

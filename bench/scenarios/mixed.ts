@@ -39,7 +39,7 @@ const RECEIVED_AT_ONCE = 10;
 export const mixed: Scenario = {
   name: 'mixed',
   about: 'reads, reserves, commits, releases and incoming stock at once, in a shop’s shares',
-  isUsual: true,
+  runs: 'always',
   run: (bench) => runMixed(bench, bench.quick ? QUICK : FULL),
 };
 

@@ -76,7 +76,7 @@ export const overload: Scenario = {
   name: 'overload',
   about:
     '3 and 10 times what the lane can do: goodput, latency of what is accepted, memory, recovery',
-  isUsual: true,
+  runs: 'unless quick',
   async run(bench) {
     const sizes = bench.quick ? QUICK : FULL;
     const small = await onSmallLane(bench, sizes);

@@ -67,7 +67,7 @@ export const peers: Scenario = {
   name: 'peers',
   about: 'what one would otherwise pick, behind the same server, under the same load and audit',
   // It fetches Medusa's packages.
-  isUsual: false,
+  runs: 'when named',
   async run({ quick, directory, onProgress }) {
     return toReport(
       peers.name,

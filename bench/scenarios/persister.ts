@@ -53,7 +53,7 @@ const CONNECTIONS = 64;
 export const persister: Scenario = {
   name: 'persister',
   about: 'the persister alone, from the log to PostgreSQL: events a second, CPU of an event, lag',
-  isUsual: true,
+  runs: 'unless quick',
   run: (bench) => runPersister(bench, bench.quick ? QUICK : FULL),
 };
 

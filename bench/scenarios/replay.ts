@@ -32,7 +32,7 @@ const KINDS = ['reserve', 'commit', 'release', 'cancel', 'receive', 'adjust'] as
 export const replay: Scenario = {
   name: 'replay',
   about: 'the real orders, days in seconds: carts, payments, cancellations, returns, corrections',
-  isUsual: true,
+  runs: 'unless quick',
   run: (bench) => runReplay(bench, bench.quick ? QUICK : FULL),
 };
 

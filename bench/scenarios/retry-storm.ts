@@ -38,7 +38,7 @@ const OPEN_PER_CALLER = 0.25;
 export const retryStorm: Scenario = {
   name: 'retry-storm',
   about: 'each reserve one to five times under one key, many at once: exactly one hold each',
-  isUsual: true,
+  runs: 'always',
   run: (bench) => runRetryStorm(bench, bench.quick ? QUICK : FULL),
 };
 

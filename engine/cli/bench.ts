@@ -3,6 +3,7 @@ import { Argument, Command } from 'commander';
 import { type ReportFiles, writeReport } from '../../bench/report/write.ts';
 import { renderReport } from '../../bench/report.ts';
 import { type BenchReport, type RunOptions, runBench, type Verdict } from '../../bench/run.ts';
+import type { Scenario } from '../../bench/scenario.ts';
 import { SCENARIOS } from '../../bench/scenarios.ts';
 import { EXIT } from './api.ts';
 import { benchCapacityCommand } from './bench-capacity.ts';
@@ -16,6 +17,12 @@ const EXIT_CODES: Readonly<Record<Verdict, number>> = {
   ok: 0,
   audit_failed: EXIT.refused,
   threshold_missed: EXIT_THRESHOLD_MISSED,
+};
+
+const LIMITS: Readonly<Record<Scenario['runs'], string>> = {
+  always: '',
+  'unless quick': ' (not with --quick, unless it is named)',
+  'when named': ' (only when it is named)',
 };
 
 const HELP = `
@@ -35,7 +42,7 @@ Exit codes:
   130  interrupted; nothing is left running
 
 Examples:
-  $ npm run bench -- --quick                        all the usual ones, to see that they work
+  $ npm run bench -- --quick                        half of them, short, to see that they work
   $ npm run bench -- hot-sku lane                   two, long enough to compare
   $ npm run bench -- --json run.json --html run.html --svg plots
   $ npm run bench -- compare before.json after.json
@@ -46,8 +53,7 @@ Examples:
 function listScenarios(): string {
   const width = Math.max(...SCENARIOS.map(({ name }) => name.length));
   return SCENARIOS.map(
-    ({ name, about, isUsual }) =>
-      `  ${name.padEnd(width)}  ${about}${isUsual ? '' : ' (only when it is named)'}`,
+    ({ name, about, runs }) => `  ${name.padEnd(width)}  ${about}${LIMITS[runs]}`,
   ).join('\n');
 }
 
@@ -77,8 +83,10 @@ interface BenchCommandOptions extends ReportFiles {
 
 async function bench(names: readonly string[], options: BenchCommandOptions): Promise<void> {
   const { quick = false, seed } = options;
-  const scenarios = SCENARIOS.filter(({ name, isUsual }) =>
-    names.length === 0 ? isUsual : names.includes(name),
+  const scenarios = SCENARIOS.filter(({ name, runs }) =>
+    names.length === 0
+      ? runs === 'always' || (runs === 'unless quick' && !quick)
+      : names.includes(name),
   );
   // What was started hangs on the end of this process (server-process.ts, serve-process.ts).
   const interrupt = (): void => process.exit(EXIT_INTERRUPTED);
