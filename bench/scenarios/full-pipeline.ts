@@ -235,7 +235,10 @@ function factsOf(run: PipelineRun): Fact[] {
       unit: '/s',
       better: 'higher',
     },
-    { what: `${log}: bytes of the log an event`, value: storedBytes.log, ...bytes },
+    // Kafka has what was trimmed off the stream.
+    ...(Number.isNaN(storedBytes.log)
+      ? []
+      : [{ what: `${log}: bytes of the log an event`, value: storedBytes.log, ...bytes }]),
     { what: `${log}: bytes of PostgreSQL an event`, value: storedBytes.postgres, ...bytes },
     { what: `${log}: longest lag of PostgreSQL, ${at}`, value: lagMsMax, unit: 'ms' },
     ...shown.processes.map(

@@ -25,7 +25,7 @@ const LOADS: readonly Load[] = [
 ];
 
 const HELP = `
-The run must have measured ${CAPACITY_SCENARIOS.join(', ')}. deploy/CAPACITY.md says how to read the table.
+The runs must have measured ${CAPACITY_SCENARIOS.join(', ')}. deploy/CAPACITY.md says how to read the table.
 
 Exit codes: 0 done; 2 the file is no report, or lacks a scenario
 
@@ -36,14 +36,14 @@ Example:
 export function benchCapacityCommand(): Command {
   return new Command('capacity')
     .description('cores, nodes and bytes for three loads, by the costs of a run')
-    .argument('<report>', 'a report that --json wrote')
+    .argument('<reports...>', 'reports that --json wrote; of a scenario in several the last counts')
     .addHelpText('after', HELP)
     .action(capacity);
 }
 
-async function capacity(file: string): Promise<void> {
+async function capacity(files: readonly string[]): Promise<void> {
   try {
-    const cost = costOf(await readReport(file));
+    const cost = costOf(await Promise.all(files.map(readReport)));
     process.stdout.write(`${renderCapacity(LOADS.map((load) => planCapacity(cost, load)))}\n`);
   } catch (error) {
     if (!(error instanceof CapacityError || error instanceof ReportError)) throw error;
