@@ -103,6 +103,7 @@ it('says how soon it went on, who was killed, and how busy the machine was', () 
     }),
   ]);
   expect(text).toContain('| selling again within 5 s of the fault | 1 of 2 |');
+  expect(text).toContain('| the same at a load average of 6 or below | 1 of 1 |');
   expect(text).toContain('| open again within 2 s of the promotion | 1 of 1 |');
   expect(text).toContain('| `engine` | 10 |\n| `relay.after_read` | 1 |');
   expect(text).toContain('| SIGKILLs to processes of the product | 11 |');
