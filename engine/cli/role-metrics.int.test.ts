@@ -1,7 +1,7 @@
 /** The roles that serve no HTTP answer a scrape where a port is set. */
-import { createServer } from 'node:net';
 import { expect, it } from 'vitest';
 import { waitFor } from '../../deploy/local/deadline.ts';
+import { freePort } from '../../deploy/local/ports.ts';
 import { migratedDatabase } from '../../persister/testing/database.ts';
 import { readConfig } from '../runtime/config.ts';
 import { createLogger } from '../runtime/log.ts';
@@ -45,12 +45,3 @@ it('recovery shows the lane that it opens, the persister what it did', async () 
     await Promise.all([redis.stop(), database.end()]);
   }
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
-}

@@ -2,7 +2,8 @@
  * A server of one test, which the test may stop, kill, pause and start again on the same port and
  * the same data.
  */
-import { onFreePort } from '../../deploy/local/ports.ts';
+import { waitFor } from '../../deploy/local/deadline.ts';
+import { isPortFree, onFreePort } from '../../deploy/local/ports.ts';
 import {
   isRunning,
   type ProcessIdentity,
@@ -18,6 +19,7 @@ import {
 /** An orderly end takes milliseconds (Redis, PostgreSQL) to seconds (Kafka). */
 const STOP_TIMEOUT_MS = 20_000;
 const KILL_TIMEOUT_MS = 10_000;
+const PORT_TIMEOUT_MS = 10_000;
 
 export interface TestServer {
   readonly port: number;
@@ -74,6 +76,8 @@ export async function startTestServer(plan: TestServerPlan): Promise<TestServer>
     kill: (signal = 'SIGKILL') => endServer(directory, signal, KILL_TIMEOUT_MS),
     start: async () => {
       if (server.isRunning) throw new Error(`the server on port ${port} is running already`);
+      // A child that it forked, to write its file anew, may outlive it for a moment with its socket.
+      await waitFor(async () => ((await isPortFree(port)) ? true : undefined), PORT_TIMEOUT_MS);
       await spawnServer(await plan.command(port), plan.owner);
     },
     restart: async () => {
