@@ -3,7 +3,6 @@
  * with the packages; wrk (a Debian package) takes part where it is installed.
  */
 import { spawn, spawnSync } from 'node:child_process';
-
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,8 +29,10 @@ const HEADERS = { 'content-type': 'application/json' };
 
 export async function crossCheck(plan: CheckPlan): Promise<readonly CheckResult[]> {
   const hasWrk = spawnSync('wrk', ['--version']).error === undefined;
-  const first = await runAutocannon(plan);
-  return hasWrk ? [first, await runWrk(plan)] : [first];
+  // wrk takes whole seconds only.
+  const whole = { ...plan, seconds: Math.ceil(plan.seconds) };
+  const first = await runAutocannon(whole);
+  return hasWrk ? [first, await runWrk(whole)] : [first];
 }
 
 async function runAutocannon(plan: CheckPlan): Promise<CheckResult> {
