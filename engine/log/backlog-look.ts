@@ -10,6 +10,7 @@ const SAMPLES_MAX = 4;
 const FIRST_SAMPLES_MAX = 32;
 /** Format, kind, own key and predecessor's: 2 + 2 * 24 bytes stand ahead of an entry's time. */
 const TIME_AT = 50;
+const TIME_BYTES = 8;
 
 interface Ends {
   readonly epoch: number;
@@ -44,9 +45,14 @@ export async function lookAtBacklog(
   const places = [persistedSeq + 1, ...wanted];
   const [oldest, ...rest] = await readEntries(redis, lane, epoch, places);
   const samples = rest.flatMap((entry) => (entry === undefined ? [] : [entry.length]));
-  // Trimmed in between: PostgreSQL has it by now.
-  const laneAgeMs = oldest && Math.max(0, nowMs - new ByteReader(oldest, TIME_AT).i64());
+  const laneAgeMs = oldest && ageOf(oldest, nowMs);
   return { epoch, seq, persistedSeq, laneAgeMs, samples, atMs };
+}
+
+/** Undefined for what is too short to be an entry of ours: whoever consumes the log says so. */
+function ageOf(entry: Buffer, nowMs: number): number | undefined {
+  if (entry.length < TIME_AT + TIME_BYTES) return undefined;
+  return Math.max(0, nowMs - new ByteReader(entry, TIME_AT).i64());
 }
 
 /** From one look, by who has no bound to keep; undefined while the lane is not open. */

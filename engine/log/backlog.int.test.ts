@@ -163,3 +163,13 @@ it('keeps what it knows while the lane is closed, and leaves the answer to the l
   const lane = boundLane(t.lane, watch);
   expect((await ask({ kind: 'inspect', id: freshId() }, lane)).outcome).toBe('fenced');
 });
+
+it('counts entries behind one that is none of ours, whose age nobody can say', async () => {
+  const { seq } = t.lane.seen();
+  await t.redis.xadd(KEYS.log, `${TERM}-${seq + 1}`, 'e', 'not an entry');
+  await t.redis.hset(KEYS.meta, 'seq', String(seq + 1));
+  await mark(seq);
+  const watch = watching(ROOMY);
+  await watch.look();
+  expect(watch.size).toMatchObject({ entries: 1, ageMs: 0 });
+});

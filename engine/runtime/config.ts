@@ -69,7 +69,7 @@ const SETTINGS = z.object({
   HOLDFAST_BATCH_OPERATIONS: count(1, 2_000, 512),
   /** Of carts of several lines, so that one script takes Redis for some ms at most. */
   HOLDFAST_BATCH_LINES: count(1, 1_000, 1_000),
-  /** Admission: who would wait longer for the lane is refused at once; commit and release beyond 10x. */
+  /** Admission: who would wait longer for the lane is refused at once; settlements beyond 10x. */
   HOLDFAST_QUEUE_WAIT_MS: count(1, 60_000, 50),
   /** Under way over HTTP at a time; beyond it the API answers 503 before it reads the request. */
   HOLDFAST_REQUESTS_MAX: count(1, 1_000_000, 20_000),
