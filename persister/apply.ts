@@ -7,8 +7,6 @@
  * PostgreSQL is no judge of facts: what the log says is applied; what cannot be true is marked on
  * the cell and reported.
  */
-import { finished } from 'node:stream/promises';
-import { from as copyFrom } from 'pg-copy-streams';
 import type { ConsumerPosition } from '../engine/log/event-log.ts';
 import { breathe } from '../engine/log/pause.ts';
 import type { Pool, PoolClient } from '../engine/postgres/pool.ts';
@@ -17,6 +15,7 @@ import { type CrashPoint, noCrashPoint } from '../engine/runtime/crash-point.ts'
 import { CopyWriter } from './copy-writer.ts';
 import { BatchEncoder, type Copy, type EncodedBatch, encodeCells } from './encode-batch.ts';
 import type { Batch, CellRow } from './rows.ts';
+import { runScript, type ScriptResult, type Statement, spellOut } from './script.ts';
 import { readSql } from './sql-files.ts';
 
 export interface Step {
@@ -50,16 +49,6 @@ export interface ApplierOptions {
   readonly crash?: CrashPoint;
 }
 
-interface SuspectRow {
-  readonly sku_id: string | null;
-  readonly warehouse_id: string | null;
-  readonly pool: string | null;
-  readonly cause: string;
-}
-
-/** Large enough that the calls do not count, small enough that the server starts while we send. */
-const COPY_CHUNK_BYTES = 128 * 1024;
-
 const SQL = {
   session: readSql('session.sql'),
   position: readSql('position.sql'),
@@ -75,6 +64,7 @@ export class Applier {
   readonly #crash: CrashPoint;
   readonly #encoder: BatchEncoder;
   readonly #cells = new CopyWriter();
+  readonly #settle: Statement;
   #client: PoolClient | undefined;
   /** Months that have a partition, as the first day. */
   readonly #months = new Set<string>();
@@ -84,6 +74,7 @@ export class Applier {
     this.#lane = lane;
     this.#crash = crash;
     this.#encoder = new BatchEncoder(lane);
+    this.#settle = { statement: spellOut(SQL.settle, [lane]) };
   }
 
   encode(batch: Batch): EncodedBatch {
@@ -106,8 +97,6 @@ export class Applier {
     try {
       await this.#ensurePartitions(client, step.batch);
       this.#crash('persister.before_begin');
-      await client.query('BEGIN');
-      this.#crash('persister.after_begin');
       if (!(await this.#movePosition(client, step))) {
         await client.query('ROLLBACK');
         return { outcome: 'overtaken' };
@@ -160,40 +149,47 @@ export class Applier {
     }
   }
 
+  /** Begins the transaction. */
   async #movePosition(client: PoolClient, { from, to, timeMs, parked }: Step): Promise<boolean> {
-    const values = [
+    const statement = spellOut(SQL.position, [
       this.#lane,
       ...[from.term, from.epoch, from.seq, from.nonce, from.offset],
       ...[to.term, to.epoch, to.seq, to.nonce, to.offset],
       timeMs ?? 0,
-      parked ?? null,
-    ];
-    const move = () => client.query(SQL.position, values);
-    const { rowCount } = await endingStalled(this.#pool, client, move);
-    return rowCount === 1;
+      parked,
+    ]);
+    const move = () => runScript(client, [{ statement: 'BEGIN' }, { statement }]);
+    const { tags } = await endingStalled(this.#pool, client, move);
+    return tags.at(-1) === 'UPDATE 1';
   }
 
   async #write(client: PoolClient, { batch, encoded }: Step): Promise<Suspect[]> {
-    await copyAll(client, encoded.entries);
-    this.#crash('persister.after_copy');
-    const suspects = await this.#settle(client, encoded.settled);
+    const { entries, settled, created } = encoded;
+    const hasSettled = settled.length > 0;
+    const { rows } = hasSettled
+      ? await runScript(client, [...entries, ...settled, this.#settle])
+      : { rows: [] };
     this.#crash('persister.after_settle');
-    await copyAll(client, encoded.created);
-    await defineProducts(client, batch.products);
-    this.#crash('persister.after_create');
-    const cells = markCells(batch.cells, suspects);
-    await copyAll(client, encodeCells(cells, this.#lane, this.#cells));
-    if (batch.cells.length === 0) return suspects;
-    const { rows } = await client.query<SuspectRow>(SQL.cells);
-    this.#crash('persister.after_cells');
-    return [...suspects.filter(({ sku }) => sku === null), ...rows.map(toSuspect)];
+    const copies = hasSettled ? created : [...entries, ...created];
+    return await this.#create(client, batch, copies, rows.map(toSuspect));
   }
 
-  async #settle(client: PoolClient, settled: readonly Copy[]): Promise<Suspect[]> {
-    if (settled.length === 0) return [];
-    await copyAll(client, settled);
-    const { rows } = await client.query<SuspectRow>(SQL.settle, [this.#lane]);
-    return rows.map(toSuspect);
+  /** What is new; and the cells, which `marked` says something about. */
+  async #create(
+    client: PoolClient,
+    batch: Batch,
+    copies: readonly Copy[],
+    marked: readonly Suspect[],
+  ): Promise<Suspect[]> {
+    await defineProducts(client, batch.products);
+    const cells = encodeCells(markCells(batch.cells, marked), this.#lane, this.#cells);
+    const merge = cells.length === 0 ? [] : [{ statement: SQL.cells }];
+    const statements = [...copies, ...cells, ...merge];
+    if (statements.length === 0) return [...marked];
+    const { rows } = await runScript(client, statements);
+    this.#crash('persister.after_cells');
+    if (merge.length === 0) return [...marked];
+    return [...marked.filter(({ sku }) => sku === null), ...rows.map(toSuspect)];
   }
 }
 
@@ -202,17 +198,6 @@ function firstDay(timeMs: number, months: number): string {
   const date = new Date(timeMs);
   const first = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + months, 1));
   return first.toISOString().slice(0, 'YYYY-MM-DD'.length);
-}
-
-async function copyAll(client: PoolClient, copies: readonly Copy[]): Promise<void> {
-  for (const { statement, bytes } of copies) {
-    const stream = client.query(copyFrom(statement));
-    for (let at = 0; at < bytes.length; at += COPY_CHUNK_BYTES) {
-      stream.write(bytes.subarray(at, at + COPY_CHUNK_BYTES));
-    }
-    stream.end();
-    await finished(stream);
-  }
 }
 
 async function defineProducts(client: PoolClient, products: Batch['products']): Promise<void> {
@@ -224,8 +209,9 @@ async function defineProducts(client: PoolClient, products: Batch['products']): 
   ]);
 }
 
-function toSuspect(row: SuspectRow): Suspect {
-  return { sku: row.sku_id, warehouse: row.warehouse_id, pool: row.pool, cause: row.cause };
+function toSuspect(row: ScriptResult['rows'][number]): Suspect {
+  const { sku_id: sku = null, warehouse_id: warehouse = null, pool = null, cause } = row;
+  return { sku, warehouse, pool, cause: cause ?? '' };
 }
 
 function markCells(cells: readonly CellRow[], suspects: readonly Suspect[]): readonly CellRow[] {

@@ -1,10 +1,12 @@
 /**
- * Reads the log until a batch is full or due, and folds it. This goes on while the batch before is
- * being written, in pieces of a millisecond or two: PostgreSQL must not wait for our data meanwhile.
+ * Reads the log until a batch is full, or due and wanted, and folds it. This goes on while the batch
+ * before is being written, in pieces of a millisecond or two: PostgreSQL must not wait for our data
+ * meanwhile. A batch that is closed while PostgreSQL is busy only waits; open, it takes in what
+ * comes, so there are fewer, and what is reserved and settled within one is written once.
  */
 import type { ConsumerPosition, LogRecord, LogSource } from '../engine/log/event-log.ts';
 import { cutByBytes } from '../engine/log/log-writer.ts';
-import { breathe } from '../engine/log/pause.ts';
+import { Backoff, breathe, pause } from '../engine/log/pause.ts';
 import { BatchFold } from './batch.ts';
 import { consume, type LogForm, type Stop } from './consume.ts';
 import type { PersisterLimits } from './limits.ts';
@@ -28,21 +30,29 @@ export interface GatherOptions {
   readonly now: () => number;
 }
 
+/** When a batch that is not full is closed: when it is due and PostgreSQL can take it. */
+export interface Closing {
+  /** By `now`; in the past: due as soon as there is anything. */
+  readonly dueAt: number;
+  /** Aborted as soon as PostgreSQL has done with the batch before. */
+  readonly freed: AbortSignal;
+}
+
 /** An entry of 512 reservations, or a hundred small ones. */
 const PIECE_BYTES = 32 * 1024;
 
-/** `dueAt`: when to close the batch, by `now`; in the past: at once when there is anything. */
 export async function gather(
   from: ConsumerPosition,
-  dueAt: number,
+  closing: Closing,
   { source, form, limits, now }: GatherOptions,
 ): Promise<Gathered> {
   const fold = new BatchFold();
   const count = { records: 0, voided: 0, repeated: 0 };
   let to = from;
   let stop: Stop | undefined;
+  const looks = new Backoff(limits.look);
   for (;;) {
-    const waitMs = count.records === 0 ? limits.idleMs : Math.max(0, dueAt - now());
+    const waitMs = count.records === 0 ? limits.idleMs : 0;
     const records = await source.read(to, { ...limits, waitMs });
     for (const some of cutByBytes(records, sizeOf, PIECE_BYTES)) {
       const consumed = consume(to, some, form);
@@ -56,10 +66,24 @@ export async function gather(
       await breathe();
     }
     const isFull = fold.events >= limits.eventsMax || count.records >= limits.recordsMax;
-    // Nothing came although we waited: either it is due, or the log is idle.
-    if (stop !== undefined || isFull || now() >= dueAt || count.records === 0) break;
+    // Nothing came although we waited: the log is idle.
+    if (stop !== undefined || isFull || count.records === 0) break;
+    if (!(await stayOpen(closing, looks.next(), now))) break;
   }
   return { from, to, batch: fold.batch(), ...count, stop };
+}
+
+/** Waits a while for more, once more after it is due; false: the batch is closed as it is. */
+async function stayOpen(
+  { dueAt, freed }: Closing,
+  waitMs: number,
+  now: () => number,
+): Promise<boolean> {
+  const leftMs = dueAt - now();
+  if (leftMs <= 0 && freed.aborted) return false;
+  if (leftMs > 0) await pause(Math.min(leftMs, waitMs));
+  else await pause(waitMs, freed);
+  return true;
 }
 
 function sizeOf({ entry }: LogRecord): number {

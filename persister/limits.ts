@@ -7,9 +7,15 @@ export interface PersisterLimits {
   readonly recordsMax: number;
   readonly bytesMax: number;
   /**
-   * A batch is closed so long after the one before it; at once when there was none for so long.
+   * A batch is closed so long after the one before it, when PostgreSQL is free by then; at once when
+   * there was none for so long.
    */
   readonly gatherMs: number;
+  /**
+   * How long after one look at the log the next one is taken while a batch is open. Embedded each
+   * look is a script; but what has come is folded while PostgreSQL is busy with something else.
+   */
+  readonly look: { readonly firstMs: number; readonly maxMs: number };
   /** How long to wait for a first record before looking around. */
   readonly idleMs: number;
   /** How often the position is read while another persister is at work, or the lane is parked. */
@@ -26,6 +32,7 @@ const LIMITS: PersisterLimits = {
   recordsMax: 512,
   bytesMax: 8 * 1024 * 1024,
   gatherMs: 100,
+  look: { firstMs: 10, maxMs: 80 },
   idleMs: 250,
   standbyMs: 500,
   trimEveryMs: 1_000,

@@ -71,6 +71,13 @@ export type Did =
 /** Two persisters that race for every batch part after a few. */
 const LOSSES_MAX = 2;
 
+const KAFKA_LEVELS = ['persisted'] as const;
+/** Embedded there is no other log: what PostgreSQL has is logged. */
+const EMBEDDED_LEVELS = ['persisted', 'logged'] as const;
+
+/** No batch before this one is being written. */
+const FREE = AbortSignal.abort();
+
 const NO_METRICS: PersisterMetrics = {
   applied: () => undefined,
   suspects: () => undefined,
@@ -124,9 +131,8 @@ class LanePersister implements Persister {
     this.#applier = new Applier({ pool, lane, crash });
     this.#marks = new Latest<Place>({
       act: async (at) => {
-        await state.mark('persisted', at);
-        // Embedded there is no other log: what PostgreSQL has is logged.
-        if (form === 'stream') await state.mark('logged', at);
+        const levels = form === 'stream' ? EMBEDDED_LEVELS : KAFKA_LEVELS;
+        await Promise.all(levels.map((level) => state.mark(level, at)));
         this.#marked = at;
         crash('persister.after_mark');
       },
@@ -171,7 +177,7 @@ class LanePersister implements Persister {
       if (typeof at === 'string') return { did: at };
       this.#at = at;
       this.#mark(at);
-      const gathered = await (this.#ahead ?? this.#gather(at));
+      const gathered = await (this.#ahead ?? this.#gather(at, FREE));
       this.#ahead = undefined;
       if (gathered.records === 0) {
         if (gathered.stop?.kind === 'gap') return await this.#gap(gathered);
@@ -198,11 +204,11 @@ class LanePersister implements Persister {
     return consumerPosition(found);
   }
 
-  async #gather(from: ConsumerPosition): Promise<Prepared> {
+  async #gather(from: ConsumerPosition, freed: AbortSignal): Promise<Prepared> {
     const { source, form } = this.#options;
     const dueAt = this.#closedAt + this.#limits.gatherMs;
     const deps = { source, form, limits: this.#limits, now: this.#now };
-    const gathered = await gather(from, dueAt, deps);
+    const gathered = await gather(from, { dueAt, freed }, deps);
     this.#closedAt = this.#now();
     return { ...gathered, encoded: await this.#applier.encodeBreathing(gathered.batch) };
   }
@@ -212,8 +218,11 @@ class LanePersister implements Persister {
     const startedAt = this.#now();
     const timeMs = batch.entries.at(-1)?.timeMs;
     const parked = stop?.kind === 'undecodable' ? stop.reason : undefined;
-    const applying = this.#applier.apply({ from, to, timeMs, parked, batch, encoded });
-    if (stop === undefined) this.#gatherAhead(to);
+    const freeing = new AbortController();
+    const applying = this.#applier
+      .apply({ from, to, timeMs, parked, batch, encoded })
+      .finally(() => freeing.abort());
+    if (stop === undefined) this.#gatherAhead(to, freeing.signal);
     const applied = await applying;
     if (applied.outcome === 'overtaken') return this.#overtaken(from);
     this.#at = to;
@@ -236,8 +245,8 @@ class LanePersister implements Persister {
   }
 
   /** Reads and prepares the next batch while PostgreSQL works on this one. */
-  #gatherAhead(from: ConsumerPosition): void {
-    this.#ahead = this.#gather(from);
+  #gatherAhead(from: ConsumerPosition, freed: AbortSignal): void {
+    this.#ahead = this.#gather(from, freed);
     // Whoever awaits it sees the error; until then it must not count as unhandled.
     this.#ahead.catch(() => undefined);
   }

@@ -218,7 +218,8 @@ CREATE TABLE public.reservation_lines (
     shipped bigint DEFAULT 0 NOT NULL,
     cancelled bigint DEFAULT 0 NOT NULL,
     released bigint DEFAULT 0 NOT NULL
-);
+)
+WITH (fillfactor='50');
 
 CREATE TABLE public.reservations (
     reservation_id text NOT NULL COLLATE pg_catalog."C",

@@ -15,7 +15,7 @@ describe('a crash point', () => {
     let kills = 0;
     const crash = crashPointFrom({ [CRASH_VARIABLE]: value }, () => kills++);
     for (let pass = 1; pass <= 5; pass++) {
-      crash('persister.after_begin');
+      crash('persister.after_position');
       crash('persister.before_commit');
       expect(kills).toBe(pass >= nth ? 1 : 0);
     }

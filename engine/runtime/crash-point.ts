@@ -16,11 +16,8 @@ export const CRASH_POINTS = {
   ],
   persister: [
     'persister.before_begin',
-    'persister.after_begin',
     'persister.after_position',
-    'persister.after_copy',
     'persister.after_settle',
-    'persister.after_create',
     'persister.after_cells',
     'persister.before_commit',
     'persister.after_commit',
