@@ -221,6 +221,26 @@ describe('Redis', () => {
       /^I5 cell TEA EU-9: Redis has a cell that PostgreSQL and the log do not know/,
     ],
     [
+      'a phantom cell in a hash that lost the sign that its SKU is known',
+      async () => {
+        const cell = { available: 5, reserved: 0, allocated: 0, version: 1 };
+        await world.redis.hdel(KEYS.stock('TEA'), '');
+        return world.redis.hset(KEYS.stock('TEA'), 'EU-9', forgeCell(cell));
+      },
+      /^I5 cell TEA EU-9: Redis has a cell that PostgreSQL and the log do not know/,
+    ],
+    [
+      'a phantom hold in the bucket of one that is lost',
+      async (story) => {
+        const hold = story.holds.get('held');
+        if (hold === undefined) throw new Error('the story has no hold');
+        const bytes = forgeRecord(recordOf({ ...hold, id: 'ghost' }));
+        await world.redis.hdel(holdKey('held', story.day), 'held');
+        return world.redis.hset(holdKey('held', story.day), 'ghost', bytes);
+      },
+      /^I5 reservation ghost: Redis has a reservation that PostgreSQL and the log do not know/,
+    ],
+    [
       'a phantom SKU',
       () => world.redis.hset(KEYS.stock('GHOST'), '', '1'),
       /^I5 SKU GHOST: Redis knows a SKU/,

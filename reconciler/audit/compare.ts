@@ -30,13 +30,24 @@ export function showCell(cell: CellBalances | undefined): string {
   return `${available} available, ${reserved} reserved, ${allocated} allocated, version ${version}`;
 }
 
+export function isSameCell(
+  one: CellBalances | undefined,
+  other: CellBalances | undefined,
+): boolean {
+  return (
+    one?.version === other?.version &&
+    one?.available === other?.available &&
+    one?.reserved === other?.reserved &&
+    one?.allocated === other?.allocated
+  );
+}
+
 export function compareCell(
   where: string,
   redis: CellBalances | undefined,
   expected: CellBalances | undefined,
 ): Found[] {
-  if (redis === undefined && expected === undefined) return [];
-  if (showCell(redis) === showCell(expected)) return [];
+  if (isSameCell(redis, expected)) return [];
   return [
     {
       invariant: expected === undefined ? 'I5' : 'I4',
@@ -100,12 +111,30 @@ function showUnits(units: readonly HeldUnits[]): string {
   return shown.length === 0 ? '' : `; ${shown.join('; ')}`;
 }
 
+/** Whatever their order, which is mostly the same. */
+export function isSameUnits(some: readonly HeldUnits[], others: readonly HeldUnits[]): boolean {
+  const isAlike =
+    some.length === others.length && some.every((one, i) => isSameLine(one, others[i]));
+  return isAlike || showUnits(some) === showUnits(others);
+}
+
+function isSameLine(one: HeldUnits, other: HeldUnits | undefined): boolean {
+  return (
+    one.line === other?.line &&
+    one.units === other.units &&
+    one.sku === other.sku &&
+    one.field === other.field
+  );
+}
+
 /** `redis` undefined: Redis does not have it, though it should. */
 export function compareReservation(
   id: string,
   redis: PlacedRecord | undefined,
   expected: FoldedReservation | undefined,
 ): Found[] {
+  const wrong = redis && expected && disagreements(redis, expected);
+  if (wrong?.length === 0) return [];
   const where = `reservation ${id}`;
   const said = { where, redis: showRecord(redis), postgres: showReservation(expected) };
   if (redis === undefined) {
@@ -117,9 +146,7 @@ export function compareReservation(
     const explanation = 'Redis has a reservation that PostgreSQL and the log do not know';
     return [{ ...said, invariant: 'I5', explanation }];
   }
-  const wrong = disagreements(redis, expected);
-  if (wrong.length === 0) return [];
-  return [{ ...said, invariant: 'I4', explanation: wrong.join('; ') }];
+  return [{ ...said, invariant: 'I4', explanation: wrong?.join('; ') ?? '' }];
 }
 
 function disagreements(redis: PlacedRecord, expected: FoldedReservation): string[] {
@@ -140,10 +167,10 @@ function disagreements(redis: PlacedRecord, expected: FoldedReservation): string
   }
   if (record.closedBy !== undefined) check('closed by', record.closedBy, expected.closedBy);
   if (record.operations !== undefined) {
-    const [there, here] = [record.operations, expected.operations].map((keys) => keys.join(' '));
-    check('settlements', there || 'none', here || 'none');
+    const said = (keys: readonly string[]): string => keys.join(' ') || 'none';
+    check('settlements', said(record.operations), said(expected.operations));
   }
-  if (record.lines !== undefined && showUnits(record.lines) !== showUnits(expected.units)) {
+  if (record.lines !== undefined && !isSameUnits(record.lines, expected.units)) {
     wrong.push('its units differ');
   }
   return wrong;

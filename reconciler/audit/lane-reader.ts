@@ -7,6 +7,7 @@
  */
 import type { Redis } from 'ioredis';
 import type { LaneKeys } from '../../engine/redis/keys.ts';
+import { asBuffer } from '../../engine/testing/auditor/cursor.ts';
 import type { DecodedEntry, EntryId } from '../../engine/testing/auditor/decode.ts';
 import { decodeEntry } from '../../engine/testing/auditor/decode.ts';
 import type { Place } from './place.ts';
@@ -93,13 +94,9 @@ export class LaneReader {
    * should be a hash and is none there are no fields; the pass over the keys tells it.
    */
   async transaction(commands: readonly Command[]): Promise<unknown[]> {
-    const send = (command: Command) => {
-      const [name, ...args] = command;
-      return this.#redis.callBuffer(name, ...args.map(toArgument));
-    };
     const { grouped, takeApart } = groupGets(commands);
-    const sent = [send(['MULTI']), ...grouped.map(send), send(['EXEC'])];
-    const replies = (await Promise.all(sent)).at(-1);
+    const replies = (await this.#send([['MULTI'], ...grouped, ['EXEC']])).at(-1);
+    if (replies instanceof Error) throw replies;
     if (!Array.isArray(replies)) throw new TypeError('Redis answered EXEC with no list');
     return takeApart(
       replies.map((reply: unknown, i) => {
@@ -115,16 +112,20 @@ export class LaneReader {
 
   /** Plain commands in one round trip. */
   async ask(commands: readonly Command[]): Promise<unknown[]> {
-    return Promise.all(
-      commands.map(async (command) => {
-        const [name, ...args] = command;
-        try {
-          return await this.#redis.callBuffer(name, ...args.map(toArgument));
-        } catch (error) {
-          throw named(error, command);
-        }
-      }),
-    );
+    const replies = await this.#send(commands);
+    const failed = replies.findIndex((reply) => reply instanceof Error);
+    const command = commands[failed];
+    if (command !== undefined) throw named(replies[failed], command);
+    return replies;
+  }
+
+  /** In one write; of a command that failed its error. */
+  async #send(commands: readonly Command[]): Promise<unknown[]> {
+    const pipeline = this.#redis.pipeline();
+    for (const [name, ...args] of commands) pipeline.callBuffer(name, ...args.map(toArgument));
+    const replies = await pipeline.exec();
+    if (replies === null) throw new TypeError('Redis answered a pipeline with nothing');
+    return replies.map(([error, reply]) => error ?? reply);
   }
 
   /** Keys under the lane, in pieces; a key may come twice, as SCAN says. */
@@ -139,24 +140,46 @@ export class LaneReader {
     } while (cursor !== '0');
   }
 
-  /** Field names of a hash, in pieces, whatever its size. */
-  async *scanFields(key: string, countHint: number): AsyncGenerator<Buffer[]> {
-    let cursor = '0';
-    do {
-      const [reply] = await this.ask([['HSCAN', key, cursor, 'COUNT', countHint]]);
-      const [next, pairs] = asList(reply);
-      cursor = String(next);
-      const fields = asList(pairs)
-        .filter((_, i) => i % 2 === 0)
-        .map(asBytes);
-      if (fields.length > 0) yield fields;
-    } while (cursor !== '0');
+  /** How many fields each has; undefined: it is no hash. */
+  async hashLengths(keys: readonly string[]): Promise<(number | undefined)[]> {
+    const commands = keys.map((key): Command => ['HLEN', key]);
+    const replies = await this.#send(commands);
+    return replies.map((reply, i) => {
+      if (!(reply instanceof Error)) return Number(reply);
+      const command = commands[i];
+      const error = command === undefined ? reply : named(reply, command);
+      if (error instanceof WrongType) return undefined;
+      throw error;
+    });
+  }
+
+  /** The field names of hashes, each hash whole, in pieces. */
+  async *scanHashes(keys: readonly string[], countHint: number): AsyncGenerator<HashFields[]> {
+    let open = keys.map((key) => ({ key, cursor: '0' }));
+    while (open.length > 0) {
+      const replies = await this.ask(
+        open.map(({ key, cursor }): Command => ['HSCAN', key, cursor, 'COUNT', countHint]),
+      );
+      const next: typeof open = [];
+      yield open.map(({ key }, i) => {
+        const [cursor, pairs] = asList(replies[i]);
+        if (String(cursor) !== '0') next.push({ key, cursor: String(cursor) });
+        const fields = asList(pairs).filter((_, n) => n % 2 === 0);
+        return { key, fields: fields.map(asBytes) };
+      });
+      open = next;
+    }
   }
 
   #range(after: Place): Command {
     const from = `(${after.epoch}-${after.seq}`;
     return ['XRANGE', this.#keys.log, from, '+', 'COUNT', ENTRIES_MAX];
   }
+}
+
+export interface HashFields {
+  readonly key: string;
+  readonly fields: readonly Buffer[];
 }
 
 /** What the commands say of a hash without fields. */
@@ -203,7 +226,7 @@ function groupGets(commands: readonly Command[]): {
 const FIRST_FIELD = 2;
 
 function toArgument(argument: string | number | Uint8Array): string | number | Buffer {
-  return typeof argument === 'object' ? Buffer.from(argument) : argument;
+  return typeof argument === 'object' ? asBuffer(argument) : argument;
 }
 
 function readMeta(reply: unknown, clock: unknown): LaneMeta {

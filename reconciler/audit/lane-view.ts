@@ -2,7 +2,8 @@
 import type { LaneKeys } from '../../engine/redis/keys.ts';
 import { UnreadableBytes } from '../../engine/testing/auditor/cursor.ts';
 import type { Findings } from './difference.ts';
-import { type Command, type LaneReader, type Look, WrongType } from './lane-reader.ts';
+import type { Command, HashFields, LaneReader, Look } from './lane-reader.ts';
+import { inPieces } from './pieces.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { LogTail } from './tail.ts';
 
@@ -20,7 +21,10 @@ export interface FieldAt {
 }
 
 /** Cells or records that one look reads: some hundred KB. */
-export const PIECE_MAX = 256;
+export const PIECE_MAX = 1000;
+/** The same of hashes whose names alone are asked for; one that is bigger comes in pieces. */
+const HASHES_MAX = 64;
+const FIELDS_MAX = 256;
 const SCAN_COUNT = 500;
 
 export class LaneView {
@@ -46,31 +50,26 @@ export class LaneView {
     return look;
   }
 
-  /** Every field of the hashes that match, in pieces. */
-  async *fields(pattern: string): AsyncGenerator<FieldAt[]> {
-    let piece: FieldAt[] = [];
+  /**
+   * Every field of the hashes that match, those of a hash together or in pieces; of those alone
+   * that are `wanted` for the number of their fields.
+   */
+  async *hashes(
+    pattern: string,
+    isWanted: (key: string, length: number) => boolean,
+  ): AsyncGenerator<HashFields> {
     for await (const keys of this.reader.scanKeys(pattern, SCAN_COUNT)) {
-      for (const key of keys) {
-        for await (const fields of this.#fieldsOf(key)) {
-          for (const field of fields) {
-            piece.push({ key, field });
-            if (piece.length < PIECE_MAX) continue;
-            yield piece;
-            piece = [];
-          }
-        }
+      const lengths = await this.reader.hashLengths(keys);
+      const wanted = keys.filter((key, i) => {
+        const length = lengths[i];
+        if (length !== undefined) return isWanted(key, length);
+        const explanation = 'Redis holds a key there that is no hash: nobody can read it';
+        this.#tellOnce(`key ${key}`, explanation);
+        return false;
+      });
+      for (const some of inPieces(wanted, HASHES_MAX)) {
+        for await (const found of this.reader.scanHashes(some, FIELDS_MAX)) yield* found;
       }
-    }
-    if (piece.length > 0) yield piece;
-  }
-
-  /** None of a key that is no hash, which is a difference of its own. */
-  async *#fieldsOf(key: string): AsyncGenerator<Buffer[]> {
-    try {
-      yield* this.reader.scanFields(key, PIECE_MAX);
-    } catch (error) {
-      if (!(error instanceof WrongType)) throw error;
-      this.#tellOnce(`key ${key}`, 'Redis holds a key there that is no hash: nobody can read it');
     }
   }
 
@@ -90,10 +89,4 @@ export class LaneView {
     this.#unreadable.add(where);
     this.findings.add({ invariant: 'entry', where, explanation });
   }
-}
-
-export function inPieces<T>(items: readonly T[], size: number): T[][] {
-  const pieces: T[][] = [];
-  for (let i = 0; i < items.length; i += size) pieces.push(items.slice(i, i + size));
-  return pieces;
 }

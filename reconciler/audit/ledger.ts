@@ -4,7 +4,8 @@
  * promised must not exceed what was granted (I1, I4).
  */
 import type { Findings, Found } from './difference.ts';
-import { fieldOf, type Snapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
+import { fieldOf } from './stored-reservations.ts';
 
 export interface LedgerRow {
   readonly sku_id: string;

@@ -11,13 +11,15 @@ import type { Effect } from '../../engine/testing/auditor/effects.ts';
 import { effectsOf } from '../../engine/testing/auditor/effects.ts';
 import { LogFold } from '../../engine/testing/auditor/fold.ts';
 import type { FoldedReservation } from '../../engine/testing/auditor/reservation.ts';
-import { showCell, showReservation } from './compare.ts';
+import { book, explainMovements, isSameEffect, showEffect } from './booked.ts';
+import { isSameCell, isSameUnits, showCell, showReservation } from './compare.ts';
 import type { Findings } from './difference.ts';
 import { LedgerRepairs } from './ledger-repairs.ts';
+import { inPieces } from './pieces.ts';
 import type { Place } from './place.ts';
 import { isSamePlace, reaches, showPlace } from './place.ts';
+import { Pull } from './pull.ts';
 import type { EntryRow, MovementRow, Snapshot } from './snapshot.ts';
-import { fieldOf } from './snapshot.ts';
 
 /** One entry of the log. */
 export interface LogItem {
@@ -26,6 +28,8 @@ export interface LogItem {
   readonly name: string;
   /** The id under which it stands in a stream; Kafka's records have none. */
   readonly place?: Place;
+  /** Where the source has decoded it already. */
+  readonly entry?: DecodedEntry;
 }
 
 /** Thrown by a source whose log was trimmed while it was read: what follows cannot be judged. */
@@ -80,6 +84,7 @@ const NO_LOG: LogPass = {
 };
 
 function tryDecode(item: LogItem): DecodedEntry | undefined {
+  if (item.entry !== undefined) return item.entry;
   try {
     return decodeEntry(item.bytes, item.name);
   } catch (error) {
@@ -234,8 +239,8 @@ class Walk {
       if (cell !== undefined) due.set(`${cell.sku} ${cell.field}`, effect);
     }
     for (const name of new Set([...due.keys(), ...booked.keys()])) {
+      if (isSameEffect(booked.get(name), due.get(name))) continue;
       const [postgres, log] = [showEffect(booked.get(name)), showEffect(due.get(name))];
-      if (postgres === log) continue;
       const where = `entry ${showPlace(entry.id)}, cell ${name}`;
       const explanation = explainMovements(booked.get(name), due.get(name));
       this.#ledgerRepairs.note(name, booked.get(name), due.get(name), {
@@ -259,6 +264,7 @@ class Walk {
         const folded = this.#fold.cells.get(name);
         if (folded !== undefined) seen.add(name);
         if (folded === undefined && !this.#fold.complete) continue;
+        if (isSameCell(cell, folded)) continue;
         this.#mustBeEqual(`cell ${name}`, showCell(cell), showCell(folded));
       }
     }
@@ -267,14 +273,29 @@ class Walk {
     }
   }
 
+  /** Those that PostgreSQL knows to have changed since the log begins, then what is left by its id. */
   async #compareReservations(): Promise<void> {
-    const ids = [...this.#fold.reservations.keys()];
-    for (let i = 0; i < ids.length; i += LOOKUP_MAX) {
-      const piece = ids.slice(i, i + LOOKUP_MAX);
-      const stored = await this.#snapshot.reservations(piece);
-      for (const id of piece) {
-        const folded = this.#fold.reservations.get(id);
-        this.#mustBeEqual(`reservation ${id}`, describe(stored.get(id)?.[0]), describe(folded));
+    const { reservations } = this.#fold;
+    const from = this.#from ?? { epoch: 0, seq: 0 };
+    let newest = '';
+    for await (const piece of this.#snapshot.reservationsSince(from)) {
+      for (const stored of piece) {
+        const { id } = stored;
+        if (id === newest) continue;
+        newest = id;
+        const folded = reservations.get(id);
+        if (folded === undefined) continue;
+        reservations.delete(id);
+        if (!isSame(stored, folded)) {
+          this.#mustBeEqual(`reservation ${id}`, describe(stored), describe(folded));
+        }
+      }
+    }
+    for (const ids of inPieces([...reservations.keys()], LOOKUP_MAX)) {
+      const stored = await this.#snapshot.reservations(ids);
+      for (const id of ids) {
+        const [postgres, log] = [stored.get(id)?.[0], reservations.get(id)];
+        this.#mustBeEqual(`reservation ${id}`, describe(postgres), describe(log));
       }
     }
   }
@@ -289,6 +310,23 @@ class Walk {
 
 const LOOKUP_MAX = 1000;
 
+/** Certainly; what this does not see, the words of both do. */
+function isSame(stored: FoldedReservation, folded: FoldedReservation): boolean {
+  return (
+    stored.state === folded.state &&
+    stored.version === folded.version &&
+    stored.generation === folded.generation &&
+    Math.floor(stored.createdMs / 1000) === Math.floor(folded.createdMs / 1000) &&
+    stored.fingerprint === folded.fingerprint &&
+    (stored.state !== 'held' || stored.deadlineS === folded.deadlineS) &&
+    stored.commitFingerprint === folded.commitFingerprint &&
+    stored.closedBy === folded.closedBy &&
+    stored.operations.length === 0 &&
+    folded.operations.length === 0 &&
+    isSameUnits(stored.units, folded.units)
+  );
+}
+
 function describe(reservation: FoldedReservation | undefined): string {
   if (reservation === undefined) return 'nothing';
   const { createdMs, fingerprint, state, deadlineS, commitFingerprint } = reservation;
@@ -299,90 +337,4 @@ function describe(reservation: FoldedReservation | undefined): string {
   const closed = closedBy === undefined ? '' : `, closed by ${closedBy}`;
   const commit = commitFingerprint === 0 ? '' : `, commit ${commitFingerprint}`;
   return `${showReservation(reservation)}; ${own}${deadline}${commit}${closed}${settled}`;
-}
-
-function book(booked: Map<string, Effect>, row: MovementRow): void {
-  const add = (warehouse: string | null, location: string, units: number) => {
-    const at = warehouse ?? row.source_warehouse ?? row.dest_warehouse ?? '';
-    const name = `${row.sku_id} ${fieldOf({ warehouse_id: at, pool: row.pool })}`;
-    const effect = booked.get(name) ?? { ...NO_EFFECT };
-    booked.set(name, effect);
-    if (location === 'available' || location === 'reserved' || location === 'allocated') {
-      effect[location] += units;
-    } else if (location === 'customer') effect.shipped += units;
-    else effect.granted -= units;
-  };
-  add(row.dest_warehouse, row.dest_location, row.quantity);
-  add(row.source_warehouse, row.source_location, -row.quantity);
-}
-
-const NO_EFFECT: Readonly<Effect> = {
-  available: 0,
-  reserved: 0,
-  allocated: 0,
-  shipped: 0,
-  granted: 0,
-};
-
-function showEffect(effect: Effect = NO_EFFECT): string {
-  const parts = Object.entries(effect)
-    .filter(([, units]) => units !== 0)
-    .map(([balance, units]) => `${balance} ${units > 0 ? '+' : ''}${units}`);
-  return parts.length === 0 ? 'no movement' : parts.join(', ');
-}
-
-function explainMovements(booked: Effect | undefined, due: Effect | undefined): string {
-  if (due === undefined) return 'the ledger has movements that the entry did not make';
-  if (booked === undefined) return 'the ledger lost the movements of the entry';
-  return 'the movements in the ledger are not what the entry did';
-}
-
-/** Takes rows one after another out of pieces. */
-class Pull<Row> {
-  readonly #pieces: AsyncGenerator<Row[]>;
-  #piece: Row[] = [];
-  #at = 0;
-  #done = false;
-
-  constructor(pieces: AsyncGenerator<Row[]>) {
-    this.#pieces = pieces;
-  }
-
-  async peek(): Promise<Row | undefined> {
-    while (this.#at >= this.#piece.length && !this.#done) {
-      const next = await this.#pieces.next();
-      this.#done = next.done === true;
-      this.#piece = next.done === true ? [] : next.value;
-      this.#at = 0;
-    }
-    return this.#piece[this.#at];
-  }
-
-  take(): void {
-    this.#at += 1;
-  }
-
-  /** The rows ahead, without taking them, for as long as `isWanted`. */
-  async peekWhile(isWanted: (row: Row) => boolean): Promise<Row[]> {
-    const wanted: Row[] = [];
-    await this.peek();
-    for (let at = this.#at; ; at += 1) {
-      if (at >= this.#piece.length && !(await this.#more())) return wanted;
-      const row = this.#piece[at];
-      if (row === undefined || !isWanted(row)) return wanted;
-      wanted.push(row);
-    }
-  }
-
-  /** Appends the next piece to this one; false at the end. */
-  async #more(): Promise<boolean> {
-    const next = await this.#pieces.next();
-    this.#done = next.done === true;
-    if (next.done !== true) this.#piece = [...this.#piece, ...next.value];
-    return next.done !== true;
-  }
-
-  async close(): Promise<void> {
-    await this.#pieces.return(undefined);
-  }
 }

@@ -6,7 +6,7 @@
 import type { ConsumerPosition, LogSource } from '../../engine/log/event-log.ts';
 import type { LaneKeys } from '../../engine/redis/keys.ts';
 import { UnreadableBytes } from '../../engine/testing/auditor/cursor.ts';
-import type { EntryId } from '../../engine/testing/auditor/decode.ts';
+import type { DecodedEntry } from '../../engine/testing/auditor/decode.ts';
 import { decodeEntry } from '../../engine/testing/auditor/decode.ts';
 import type { LaneReader } from './lane-reader.ts';
 import { asBytes, asList } from './lane-reader.ts';
@@ -65,19 +65,20 @@ export async function* loggedEntries(source: LogSource, until: Place): AsyncGene
       const isVoid = term < position.term;
       position = { ...position, term: Math.max(term, position.term), offset: offset + 1n };
       if (isVoid || entry === undefined) continue;
-      const id = readId(entry);
+      const decoded = readEntry(entry, offset);
+      const id = decoded?.id;
       // Delivered again, by a relay that could not know that it had been delivered.
       if (id !== undefined && reaches(last, id)) continue;
       if (id !== undefined) last = id;
       const name = id === undefined ? `the record at offset ${offset}` : `entry ${showPlace(id)}`;
-      yield { bytes: entry, name };
+      yield { bytes: entry, name, ...(decoded !== undefined && { entry: decoded }) };
     }
   }
 }
 
-function readId(entry: Uint8Array): EntryId | undefined {
+function readEntry(entry: Uint8Array, offset: bigint): DecodedEntry | undefined {
   try {
-    return decodeEntry(entry).id;
+    return decodeEntry(entry, `the record at offset ${offset}`);
   } catch (error) {
     if (error instanceof UnreadableBytes) return undefined;
     throw error;

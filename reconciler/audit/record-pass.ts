@@ -1,7 +1,11 @@
 /**
- * Records of reservations and stock operations: all that stand in Redis against PostgreSQL, then
- * all that PostgreSQL says must stand there, and each live hold's deadline.
+ * Records of reservations and stock operations. First all that PostgreSQL says must stand in Redis,
+ * in its order and many at a time: one that is to the letter what it should be is done with. Then all
+ * that stand in Redis and were not looked at by then. Whatever is not as simple as that (it changed
+ * since the snapshot, it differs, nobody knows it) is compared by its id alone, at one position. And
+ * each live hold has a deadline.
  */
+import { UnreadableBytes } from '../../engine/testing/auditor/cursor.ts';
 import type { StoredRecord } from '../../engine/testing/auditor/decode-record.ts';
 import {
   idBytes,
@@ -9,15 +13,17 @@ import {
   placeOf,
   readRecord,
 } from '../../engine/testing/auditor/decode-record.ts';
+import type { FoldedReservation } from '../../engine/testing/auditor/reservation.ts';
 import type { DoneOperation, PlacedRecord } from './compare.ts';
 import { compareOperation, compareReservation, expectedAfter } from './compare.ts';
 import type { DueReference } from './due-list.ts';
 import { DueList, readReferences } from './due-list.ts';
 import type { Command, Look } from './lane-reader.ts';
 import { asBytes, asBytesOrNone, asList } from './lane-reader.ts';
-import type { FieldAt, LaneView } from './lane-view.ts';
-import { inPieces, PIECE_MAX } from './lane-view.ts';
-import type { RecordAt } from './snapshot.ts';
+import type { LaneView } from './lane-view.ts';
+import { PIECE_MAX } from './lane-view.ts';
+import { inPieces } from './pieces.ts';
+import { SeenPlaces } from './seen-places.ts';
 
 export interface RecordCounts {
   /** Live ones. */
@@ -34,25 +40,171 @@ const DAYS_BACK = 2;
 const CART_HEAD = 128;
 /** A hold that is extended while it is looked at is looked at again, so often at the most. */
 const DEADLINE_ROUNDS_MAX = 5;
+/** Compared by their ids at once. */
+const DOUBTFUL_MAX = 256;
+
+/** What one pass knows. */
+interface Pass {
+  readonly view: LaneView;
+  readonly due: DueList;
+  readonly seen: SeenPlaces;
+  /** Those of them that were compared by their id: once is enough. */
+  readonly told: SeenPlaces;
+  readonly counts: RecordCounts;
+}
+
+/** Where a record of an id stands, or should. */
+interface RecordPlace extends DueReference {
+  readonly id: string;
+  /** Where a retry looks for it; a day undefined: in that of the reserve. */
+  readonly home: ReturnType<typeof placeOf>;
+}
 
 export async function auditRecords(view: LaneView): Promise<RecordCounts> {
   const counts = { holds: 0, reservations: 0, operations: 0 };
   const due = new DueList(view.reader, view.keys);
   await due.load();
-  for await (const piece of view.fields(`${view.keys.prefix}hold:*`)) {
-    await auditPiece(view, piece, due, counts);
+  const pass: Pass = { view, due, seen: new SeenPlaces(), told: new SeenPlaces(), counts };
+  const sinceDay = dayOf(await view.look()) - DAYS_BACK;
+  for await (const stored of view.snapshot.reservationsInRedis(sinceDay)) {
+    for (const piece of inPieces(stored, PIECE_MAX)) await matchReservations(pass, piece);
   }
-  const { meta } = await view.look();
-  const today = Math.floor(meta.timeMs / DAY_MS);
-  for await (const ids of view.snapshot.idsInRedis(today - DAYS_BACK)) {
-    for (const piece of inPieces(ids, PIECE_MAX)) await findLost(view, piece);
+  for await (const stored of view.snapshot.operationsInRedis(sinceDay)) {
+    await matchOperations(pass, stored);
   }
+  await auditUnseen(pass);
   return counts;
 }
 
-interface ReadRecord extends PlacedRecord {
-  readonly id: string;
+function dayOf({ meta }: Look): number {
+  return Math.floor(meta.timeMs / DAY_MS);
 }
+
+async function matchReservations(pass: Pass, stored: readonly FoldedReservation[]): Promise<void> {
+  await match(pass, stored, (expected, placed) => {
+    const isHold = placed.record.state !== 'operation';
+    return isHold && compareReservation(placed.id, placed, expected).length === 0;
+  });
+}
+
+async function matchOperations(pass: Pass, stored: readonly DoneOperation[]): Promise<void> {
+  await match(pass, stored, (expected, placed) => {
+    const isOperation = placed.record.state === 'operation';
+    return isOperation && compareOperation(placed.id, placed, expected).length === 0;
+  });
+}
+
+/** What should stand in Redis against what does; what is not simply equal is looked at again. */
+async function match<Stored extends FoldedReservation | DoneOperation>(
+  pass: Pass,
+  stored: readonly Stored[],
+  isEqual: (expected: Stored, placed: ReadRecord) => boolean,
+): Promise<void> {
+  const { view, seen } = pass;
+  const places = stored.map(({ id, generation }) => placeFor(id, generation));
+  const look = await view.look(
+    places.map((at) => ['HGET', view.keys.hold(at.generation, at.bucket), at.packed]),
+  );
+  const today = dayOf(look);
+  const lost: RecordPlace[] = [];
+  const doubtful: RecordPlace[] = [];
+  const undue: ReadRecord[] = [];
+  stored.forEach((expected, i) => {
+    const at = places[i];
+    if (at === undefined) return;
+    const bytes = asBytesOrNone(look.replies[i]);
+    const isChanged = hasChanged(pass, at);
+    // As with one that is compared by its id: nobody looks at it any more.
+    const isPast = !isChanged && !isLookedAt(at, today) && !isHeld(expected);
+    if (bytes === undefined) {
+      if (!isPast) lost.push(at);
+    } else if (isPast) seen.add(at);
+    else {
+      const record = isChanged || !isAtHome(at) ? undefined : readSimply(bytes);
+      const placed = record && { ...at, record };
+      if (placed === undefined || !isEqual(expected, placed)) doubtful.push(at);
+      else if (seen.add(at)) note(pass, placed, undue);
+    }
+  });
+  for (const placed of undue) await checkDeadline(view, placed);
+  // The head of a record may stand there, and what it points at be gone.
+  lost.push(...(await auditPlaces(pass, doubtful)));
+  if (lost.length > 0) await findLost(view, lost);
+}
+
+/** Where a retry looks for it. */
+function placeFor(id: string, generation: number): RecordPlace {
+  const packed = idBytes(id);
+  const home = placeOf(id, packed);
+  return { id, packed, generation, bucket: home.bucket, home };
+}
+
+function isAtHome({ generation, bucket, home }: RecordPlace): boolean {
+  return bucket === home.bucket && (home.day ?? generation) === generation;
+}
+
+function isHeld(stored: FoldedReservation | DoneOperation): boolean {
+  return 'state' in stored && stored.state === 'held';
+}
+
+/** Since the snapshot. */
+function hasChanged({ view: { tail } }: Pass, { id }: RecordPlace): boolean {
+  if (tail.changes === 0) return false;
+  return tail.changesOf(id).length > 0 || tail.operation(id) !== undefined;
+}
+
+/** Undefined: it stands among the carts, or nobody can read it. */
+function readSimply(bytes: Buffer): StoredRecord | undefined {
+  if ((bytes[0] ?? 0) >= CART_HEAD) return undefined;
+  try {
+    return readRecord(bytes, 'a record');
+  } catch (error) {
+    if (error instanceof UnreadableBytes) return undefined;
+    throw error;
+  }
+}
+
+/** Counts what stands in Redis; a hold that the deadlines do not name is asked for again. */
+function note({ due, counts }: Pass, placed: ReadRecord, undue: ReadRecord[]): void {
+  const { record } = placed;
+  if (record.state === 'operation') {
+    counts.operations += 1;
+    return;
+  }
+  counts.reservations += 1;
+  if (record.state !== 'held') return;
+  counts.holds += 1;
+  if (!due.has(record.deadlineS ?? 0, placed)) undue.push(placed);
+}
+
+/** All that stands in Redis and was not looked at yet. */
+async function auditUnseen(pass: Pass): Promise<void> {
+  const { view, seen } = pass;
+  const prefix = `${view.keys.prefix}hold:`;
+  const placeIn = (key: string): Pick<RecordPlace, 'generation' | 'bucket'> => {
+    const [generation = 0, bucket = 0] = key.slice(prefix.length).split(':').map(Number);
+    return { generation, bucket };
+  };
+  const hasUnseen = (key: string, length: number): boolean => {
+    const { generation, bucket } = placeIn(key);
+    return length !== seen.count(generation, bucket);
+  };
+  let unseen: RecordPlace[] = [];
+  for await (const { key, fields } of view.hashes(`${prefix}*`, hasUnseen)) {
+    for (const packed of fields) {
+      const at = { ...placeIn(key), packed };
+      if (seen.has(at)) continue;
+      const id = idText(packed);
+      unseen.push({ ...at, id, home: placeOf(id, packed) });
+    }
+    if (unseen.length < PIECE_MAX) continue;
+    await auditPlaces(pass, unseen);
+    unseen = [];
+  }
+  await auditPlaces(pass, unseen);
+}
+
+interface ReadRecord extends PlacedRecord, RecordPlace {}
 
 /** `unreadable` was told; undefined: nothing stands there. */
 type Reading = ReadRecord | 'unreadable' | undefined;
@@ -60,11 +212,11 @@ type Reading = ReadRecord | 'unreadable' | undefined;
 /** What stands at each place, at one position. */
 async function readPlaces(
   view: LaneView,
-  places: readonly DueReference[],
+  places: readonly RecordPlace[],
   more: readonly Command[] = [],
 ): Promise<{ records: Reading[]; look: Look }> {
   const get = (key: (generation: number, bucket: number) => string) =>
-    places.map((at): Command => ['HGET', key(at.generation, at.bucket), idBytes(at.id)]);
+    places.map((at): Command => ['HGET', key(at.generation, at.bucket), at.packed]);
   const look = await view.look([...get(view.keys.hold), ...get(view.keys.cart), ...more]);
   const records = places.map((at, i): Reading => {
     const head = asBytesOrNone(look.replies[i]);
@@ -74,30 +226,34 @@ async function readPlaces(
   return { records, look };
 }
 
-function readOne(view: LaneView, at: DueReference, bytes: Buffer | undefined): Reading {
+function readOne(view: LaneView, at: RecordPlace, bytes: Buffer | undefined): Reading {
   if (bytes === undefined) return undefined;
   const where = `record of ${at.id}`;
   const record = view.readable(where, (): StoredRecord => readRecord(bytes, where));
   return record === undefined ? 'unreadable' : { ...at, record };
 }
 
+/** Each by its id, with all that PostgreSQL and the tail know of it. Gives those that are not there. */
+async function auditPlaces(pass: Pass, places: readonly RecordPlace[]): Promise<RecordPlace[]> {
+  const gone: RecordPlace[] = [];
+  for (const piece of inPieces(places, DOUBTFUL_MAX)) {
+    const fresh = piece.filter((at) => pass.told.add(at));
+    if (fresh.length > 0) gone.push(...(await auditPiece(pass, fresh)));
+  }
+  return gone;
+}
+
 async function auditPiece(
-  view: LaneView,
-  piece: readonly FieldAt[],
-  due: DueList,
-  counts: RecordCounts,
-): Promise<void> {
+  pass: Pass,
+  places: readonly RecordPlace[],
+): Promise<readonly RecordPlace[]> {
+  const { view, seen } = pass;
   const { snapshot, tail, findings } = view;
-  const prefix = `${view.keys.prefix}hold:`.length;
-  const places = piece.map(({ key, field }) => {
-    const [generation = 0, bucket = 0] = key.slice(prefix).split(':').map(Number);
-    return { generation, bucket, id: idText(field) };
-  });
   const { records, look } = await readPlaces(view, places);
   const ids = [...new Set(places.map(({ id }) => id))];
   const reservations = await snapshot.reservations(ids);
   const operations = await snapshot.operations(ids);
-  const today = Math.floor(look.meta.timeMs / DAY_MS);
+  const today = dayOf(look);
   const undue: ReadRecord[] = [];
   for (const placed of records) {
     if (placed === undefined || placed === 'unreadable') continue;
@@ -105,31 +261,26 @@ async function auditPiece(
     const expected = expectedAfter(reservations.get(id) ?? [], tail, id, generation);
     // No script looks at it any more, and `drop` will take it. After a lost tail it may even be a
     // hold that has long expired. A hold that is live for PostgreSQL is never that old.
-    if (!isLookedAt(id, generation, today) && expected?.state !== 'held') continue;
+    if (!isLookedAt(placed, today) && expected?.state !== 'held') continue;
     checkBucket(view, placed);
+    if (seen.add(placed)) note(pass, placed, undue);
     if (record.state === 'operation') {
-      counts.operations += 1;
       const done = expectedOperation(view, id, operations.get(id));
       for (const found of compareOperation(id, placed, done)) findings.add(found);
-      continue;
-    }
-    counts.reservations += 1;
-    for (const found of compareReservation(id, placed, expected)) findings.add(found);
-    if (record.state !== 'held') continue;
-    counts.holds += 1;
-    if (!due.has(record.deadlineS ?? 0, placed)) undue.push(placed);
+    } else for (const found of compareReservation(id, placed, expected)) findings.add(found);
   }
   for (const placed of undue) await checkDeadline(view, placed);
+  return places.filter((_, i) => records[i] === undefined);
 }
 
 /** A script still looks for the id in that day: today, yesterday, and a day more if the id names it. */
-function isLookedAt(id: string, generation: number, today: number): boolean {
-  return generation >= today - (placeOf(id).day === generation ? DAYS_BACK : DAYS_BACK - 1);
+function isLookedAt({ home, generation }: RecordPlace, today: number): boolean {
+  return generation >= today - (home.day === generation ? DAYS_BACK : DAYS_BACK - 1);
 }
 
-function checkBucket(view: LaneView, { id, generation, bucket }: ReadRecord): void {
-  const place = placeOf(id);
-  if (bucket === place.bucket && (place.day ?? generation) === generation) return;
+function checkBucket(view: LaneView, placed: ReadRecord): void {
+  const { id, generation, bucket, home: place } = placed;
+  if (isAtHome(placed)) return;
   // The id's own day is no longer looked at: a record that was settled then stands in the day of that.
   const isAdopted = place.day !== undefined && generation > place.day + DAYS_BACK;
   if (bucket === place.bucket && isAdopted) return;
@@ -180,24 +331,22 @@ async function checkDeadline(view: LaneView, placed: ReadRecord): Promise<void> 
 }
 
 function isSame(a: DueReference, b: DueReference): boolean {
-  return a.id === b.id && a.generation === b.generation && a.bucket === b.bucket;
+  return a.packed.equals(b.packed) && a.generation === b.generation && a.bucket === b.bucket;
 }
 
-async function findLost(view: LaneView, piece: readonly RecordAt[]): Promise<void> {
+async function findLost(view: LaneView, places: readonly RecordPlace[]): Promise<void> {
   const { snapshot, tail, findings } = view;
-  const places = piece.map(({ id, generation }) => {
-    return { id, generation, bucket: placeOf(id).bucket };
-  });
   const { records, look } = await readPlaces(view, places);
   const lost = places.filter((_, i) => records[i] === undefined);
   if (lost.length === 0) return;
-  const today = Math.floor(look.meta.timeMs / DAY_MS);
+  const today = dayOf(look);
   const ids = lost.map(({ id }) => id);
   const reservations = await snapshot.reservations(ids);
   const operations = await snapshot.operations(ids);
-  for (const { id, generation } of lost) {
+  for (const at of lost) {
+    const { id, generation } = at;
     const expected = expectedAfter(reservations.get(id) ?? [], tail, id, generation);
-    if (!isLookedAt(id, generation, today) && expected?.state !== 'held') continue;
+    if (!isLookedAt(at, today) && expected?.state !== 'held') continue;
     const operation = operations.get(id);
     // Of an id that was used again only the newest must be there.
     const [newest] = reservations.get(id) ?? [];

@@ -5,15 +5,16 @@
 import type { QueryResultRow } from 'pg';
 import type { Pool, PoolClient } from '../../engine/postgres/pool.ts';
 import type { EntryId } from '../../engine/testing/auditor/decode.ts';
-import type {
-  CellBalances,
-  ClosedBy,
-  HeldUnits,
-  ReservationState,
-} from '../../engine/testing/auditor/decode-record.ts';
+import type { CellBalances } from '../../engine/testing/auditor/decode-record.ts';
 import type { FoldedReservation } from '../../engine/testing/auditor/reservation.ts';
 import type { DoneOperation } from './compare.ts';
 import type { Place } from './place.ts';
+import {
+  fieldOf,
+  type ReservationRow,
+  ReservationRows,
+  selectReservations,
+} from './stored-reservations.ts';
 
 export interface StoredCell extends CellBalances {
   readonly sku: string;
@@ -73,6 +74,9 @@ export class Snapshot {
       // Between two questions the audit reads Redis; nothing waits for its transaction.
       await client.query('SET LOCAL idle_in_transaction_session_timeout = 0');
       await client.query('SET LOCAL statement_timeout = 0');
+      // Every cursor is read to its end, and to compile a query takes longer than most of them do.
+      await client.query('SET LOCAL cursor_tuple_fraction = 1');
+      await client.query('SET LOCAL jit = off');
       return new Snapshot(client, lane, await readStoredPosition(client, lane));
     } catch (error) {
       client.release(true);
@@ -102,9 +106,16 @@ export class Snapshot {
     this.#cursors += 1;
     const cursor = `audit_${this.#cursors}`;
     await this.query(`DECLARE ${cursor} NO SCROLL CURSOR FOR ${text}`, values);
+    const fetch = async (): Promise<Row[]> =>
+      await this.query<Row>(`FETCH ${PIECE_ROWS} FROM ${cursor}`);
+    let next = fetch();
     for (;;) {
-      const rows = await this.query<Row>(`FETCH ${PIECE_ROWS} FROM ${cursor}`);
+      const rows = await next;
       if (rows.length === 0) break;
+      // PostgreSQL makes the next piece while this one is looked at; who leaves early ends it unread.
+      const isLast = rows.length < PIECE_ROWS;
+      next = isLast ? Promise.resolve([]) : fetch();
+      next.catch(() => undefined);
       yield rows;
     }
     await this.query(`CLOSE ${cursor}`);
@@ -123,7 +134,7 @@ export class Snapshot {
     for await (const rows of this.pieces<CellRow>(text, [this.#lane])) yield rows.map(toCell);
   }
 
-  /** SKUs that the log defined. */
+  /** Those of these SKUs that the log defined. */
   async definedSkus(skus: readonly string[]): Promise<Set<string>> {
     const rows = await this.query<{ sku_id: string }>(
       'SELECT sku_id FROM products WHERE defined_epoch IS NOT NULL AND sku_id = ANY ($1)',
@@ -134,65 +145,54 @@ export class Snapshot {
 
   /** All reservations under each id, the newest first: a client may use an id again. */
   async reservations(ids: readonly string[]): Promise<Map<string, FoldedReservation[]>> {
-    const rows = await this.query<ReservationRow>(
-      `SELECT ${RESERVATION_COLUMNS} FROM reservations
-       WHERE reservation_id = ANY ($1)
-       ORDER BY reservation_id, created_epoch DESC, created_seq DESC`,
-      [ids],
-    );
-    const lines = await this.query<LineRow>(
-      `SELECT reservation_id, created_epoch, created_seq, line, sku_id, warehouse_id, pool,
-              reserved, allocated
-       FROM reservation_lines
-       WHERE reservation_id = ANY ($1) AND (reserved > 0 OR allocated > 0)`,
-      [ids],
-    );
-    const units = new Map<string, HeldUnits[]>();
-    for (const line of lines) {
-      const key = `${line.reservation_id} ${line.created_epoch}-${line.created_seq}`;
-      const list = units.get(key) ?? [];
-      units.set(key, list);
-      list.push({
-        line: line.line,
-        sku: line.sku_id,
-        field: fieldOf(line),
-        units: line.reserved + line.allocated,
-      });
-    }
+    const text = selectReservations('reservation_id = ANY ($1)');
+    const rows = new ReservationRows();
+    const all = [...rows.feed(await this.query<ReservationRow>(text, [ids])), ...rows.end()];
     const found = new Map<string, FoldedReservation[]>();
-    for (const row of rows) {
-      const key = `${row.reservation_id} ${row.created_epoch}-${row.created_seq}`;
-      const list = found.get(row.reservation_id) ?? [];
-      found.set(row.reservation_id, list);
-      list.push(toReservation(row, units.get(key) ?? []));
+    for (const each of all) {
+      const list = found.get(each.id) ?? [];
+      found.set(each.id, list);
+      list.push(each);
     }
     return found;
   }
 
-  /** Ids that must be in Redis: live holds, and all that a retry may ask for since `sinceDay`. */
-  async *idsInRedis(sinceDay: number): AsyncGenerator<RecordAt[]> {
-    const text = `
-      SELECT reservation_id AS id, generation FROM reservations
-      WHERE lane = $1 AND (status = 'held' OR generation >= $2)
-      UNION ALL
-      SELECT operation_id, generation FROM operations WHERE lane = $1 AND generation >= $2`;
-    yield* this.pieces<RecordAt>(text, [this.#lane, sinceDay]);
+  /** By id, the newest first: live holds, and all that a retry may ask for since `sinceDay`. */
+  async *reservationsInRedis(sinceDay: number): AsyncGenerator<FoldedReservation[]> {
+    const where = `r.lane = $1 AND (r.status = 'held' OR r.generation >= $2)`;
+    yield* this.#reservations(where, [this.#lane, sinceDay]);
+  }
+
+  /** By id, the newest first: all that were made or changed at `from` or behind it. */
+  async *reservationsSince({ epoch, seq }: Place): AsyncGenerator<FoldedReservation[]> {
+    const where = `r.lane = $1
+      AND ((r.epoch, r.seq) >= ($2, $3) OR (r.created_epoch, r.created_seq) >= ($2, $3))`;
+    yield* this.#reservations(where, [this.#lane, epoch, seq]);
+  }
+
+  async *#reservations(where: string, values: unknown[]): AsyncGenerator<FoldedReservation[]> {
+    const gathered = new ReservationRows();
+    for await (const rows of this.pieces<ReservationRow>(selectReservations(where), values)) {
+      yield gathered.feed(rows);
+    }
+    yield gathered.end();
+  }
+
+  /** Those that a retry may ask for since `sinceDay`. */
+  async *operationsInRedis(sinceDay: number): AsyncGenerator<DoneOperation[]> {
+    const text = `SELECT ${OPERATION_COLUMNS} FROM operations WHERE lane = $1 AND generation >= $2`;
+    for await (const rows of this.pieces<OperationRow>(text, [this.#lane, sinceDay])) {
+      yield rows.map(toOperation);
+    }
   }
 
   async operations(ids: readonly string[]): Promise<Map<string, DoneOperation>> {
     const rows = await this.query<OperationRow>(
-      `SELECT DISTINCT ON (operation_id) operation_id, generation, fingerprint, created_s
-       FROM operations WHERE operation_id = ANY ($1)
+      `SELECT DISTINCT ON (operation_id) ${OPERATION_COLUMNS} FROM operations WHERE operation_id = ANY ($1)
        ORDER BY operation_id, epoch DESC, seq DESC`,
       [ids],
     );
-    return new Map(
-      rows.map((row) => {
-        const fingerprint = row.fingerprint.toString('hex');
-        const { operation_id: id, generation, created_s: createdS } = row;
-        return [id, { id, generation, fingerprint, createdS }];
-      }),
-    );
+    return new Map(rows.map((row) => [row.operation_id, toOperation(row)]));
   }
 
   /** Entries that were applied behind `from`, in order. */
@@ -203,20 +203,18 @@ export class Snapshot {
     yield* this.pieces<EntryRow>(text, [this.#lane, from.epoch, from.seq]);
   }
 
-  /** Movements of the entries behind `from`, in the order of the entries. */
+  /** Movements of the entries behind `from`, in their order; like ones of an entry as their sum. */
   async *movements(from: Place): AsyncGenerator<MovementRow[]> {
     const text = `
       SELECT epoch, seq, sku_id, source_warehouse, dest_warehouse, pool,
-             source_location, dest_location, quantity
+             source_location, dest_location, sum(quantity)::bigint AS quantity
       FROM stock_movements
-      WHERE lane = $1 AND (epoch, seq) >= ($2, $3) ORDER BY epoch, seq`;
+      WHERE lane = $1 AND (epoch, seq) >= ($2, $3)
+      GROUP BY epoch, seq, sku_id, source_warehouse, dest_warehouse, pool,
+               source_location, dest_location
+      ORDER BY epoch, seq`;
     yield* this.pieces<MovementRow>(text, [this.#lane, from.epoch, from.seq]);
   }
-}
-
-export interface RecordAt {
-  readonly id: string;
-  readonly generation: number;
 }
 
 export interface EntryRow {
@@ -265,63 +263,17 @@ function toCell(row: CellRow): StoredCell {
   };
 }
 
-/** The shared pool has no name of its own in Redis. */
-export function fieldOf(row: { warehouse_id: string; pool: string }): string {
-  return row.pool === 'shared' ? row.warehouse_id : `${row.warehouse_id}/${row.pool}`;
-}
-
-interface ReservationRow {
-  readonly reservation_id: string;
-  readonly created_epoch: number;
-  readonly created_seq: number;
-  readonly generation: number;
-  readonly status: ReservationState;
-  readonly version: number;
-  readonly fingerprint: Buffer;
-  readonly created_s: number;
-  readonly deadline_s: number | null;
-  readonly commit_fingerprint: number;
-  readonly closed_by: ClosedBy | null;
-  readonly operations: readonly Buffer[];
-}
-
-const RESERVATION_COLUMNS = `
-  reservation_id, created_epoch, created_seq, generation, status, version, fingerprint, created_s,
-  deadline_s, commit_fingerprint, closed_by, operations`;
-
-interface LineRow {
-  readonly reservation_id: string;
-  readonly created_epoch: number;
-  readonly created_seq: number;
-  readonly line: number;
-  readonly sku_id: string;
-  readonly warehouse_id: string;
-  readonly pool: string;
-  readonly reserved: number;
-  readonly allocated: number;
-}
+const OPERATION_COLUMNS = `operation_id, generation, encode(fingerprint, 'hex') AS fingerprint,
+  created_s`;
 
 interface OperationRow {
   readonly operation_id: string;
   readonly generation: number;
-  readonly fingerprint: Buffer;
+  readonly fingerprint: string;
   readonly created_s: number;
 }
 
-function toReservation(row: ReservationRow, units: readonly HeldUnits[]): FoldedReservation {
-  return {
-    id: row.reservation_id,
-    generation: row.generation,
-    state: row.status,
-    version: row.version,
-    createdEpoch: row.created_epoch,
-    createdSeq: row.created_seq,
-    createdMs: row.created_s * 1000,
-    fingerprint: row.fingerprint.toString('hex'),
-    deadlineS: row.deadline_s ?? 0,
-    commitFingerprint: row.commit_fingerprint,
-    closedBy: row.closed_by ?? undefined,
-    units,
-    operations: row.operations.map((key) => key.toString('hex')),
-  };
+function toOperation(row: OperationRow): DoneOperation {
+  const { operation_id: id, generation, fingerprint, created_s: createdS } = row;
+  return { id, generation, fingerprint, createdS };
 }

@@ -8,16 +8,20 @@ export class UnreadableBytes extends Error {
   override readonly name = 'UnreadableBytes';
 }
 
+/** A view, no copy. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 export class Cursor {
-  readonly #view: DataView;
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Buffer;
   readonly #what: string;
   #at = 0;
 
   /** `what` names the thing in errors: `entry 7-12`, `record of ik_...`. */
   constructor(bytes: Uint8Array, what: string) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = asBuffer(bytes);
     this.#what = what;
   }
 
@@ -33,23 +37,23 @@ export class Cursor {
   }
 
   uint8(): number {
-    return this.#view.getUint8(this.#step(1));
+    return this.#bytes.readUInt8(this.#step(1));
   }
 
   uint16(): number {
-    return this.#view.getUint16(this.#step(2));
+    return this.#bytes.readUInt16BE(this.#step(2));
   }
 
   uint32(): number {
-    return this.#view.getUint32(this.#step(4));
+    return this.#bytes.readUInt32BE(this.#step(4));
   }
 
   /** Signed, 1, 2, 4 or 8 bytes wide; fails on what JavaScript cannot hold exactly. */
   signed(width: number): number {
-    if (width === 1) return this.#view.getInt8(this.#step(1));
-    if (width === 2) return this.#view.getInt16(this.#step(2));
-    if (width === 4) return this.#view.getInt32(this.#step(4));
-    const wide = this.#view.getBigInt64(this.#step(8));
+    if (width === 1) return this.#bytes.readInt8(this.#step(1));
+    if (width === 2) return this.#bytes.readInt16BE(this.#step(2));
+    if (width === 4) return this.#bytes.readInt32BE(this.#step(4));
+    const wide = this.#bytes.readBigInt64BE(this.#step(8));
     const value = Number(wide);
     return Number.isSafeInteger(value) ? value : this.fail(`${wide} is past 2^53`);
   }
@@ -60,8 +64,8 @@ export class Cursor {
   }
 
   #text(length: number, encoding: 'hex' | 'latin1' | 'utf8'): string {
-    const { buffer, byteOffset } = this.bytes(length);
-    return Buffer.from(buffer, byteOffset, length).toString(encoding);
+    const at = this.#step(length);
+    return this.#bytes.toString(encoding, at, at + length);
   }
 
   hex(length: number): string {

@@ -3,7 +3,7 @@
  * records. Written from the layouts in the header comments of engine/events/cell-codec.ts,
  * engine/events/hold-codec.ts and engine/domain/reservation-id.ts, without their code.
  */
-import { Cursor } from './cursor.ts';
+import { asBuffer, Cursor, UnreadableBytes } from './cursor.ts';
 
 export interface CellBalances {
   readonly available: number;
@@ -51,23 +51,25 @@ const ID_PREFIXES: ReadonlyMap<number, string> = new Map([
 
 /** Packed id to text: 17 bytes with a tag are ours, anything else is a client's ASCII. */
 export function idText(packed: Uint8Array): string {
-  const cursor = new Cursor(packed, 'a packed id');
-  if (packed.length === 0) cursor.fail('it is empty');
+  const prefix = requireId(packed);
+  const bytes = asBuffer(packed);
+  return prefix === undefined ? bytes.toString('latin1') : prefix + bytes.toString('hex', 1);
+}
+
+/** Throws UnreadableBytes for what is no packed id; gives the prefix of ours. */
+export function requireId(packed: Uint8Array): string | undefined {
+  if (packed.length === 0) throw new UnreadableBytes('a packed id: it is empty');
   const prefix = ID_PREFIXES.get(packed[0] ?? 0);
-  if (prefix === undefined) return Buffer.from(packed).toString('latin1');
-  cursor.uint8();
-  if (packed.length !== 17) cursor.fail(`an ${prefix} id has 17 bytes`);
-  return prefix + cursor.hex(16);
+  if (prefix === undefined || packed.length === 17) return prefix;
+  throw new UnreadableBytes(`a packed id: an ${prefix} id has 17 bytes, not ${packed.length}`);
 }
 
 /** Text to packed id, for looking a reservation up in Redis. */
-export function idBytes(text: string): Uint8Array {
+export function idBytes(text: string): Buffer {
   for (const [tag, prefix] of ID_PREFIXES) {
-    if (text.startsWith(prefix)) {
-      return Uint8Array.from([tag, ...Buffer.from(text.slice(prefix.length), 'hex')]);
-    }
+    if (text.startsWith(prefix)) return Buffer.from(`0${tag}${text.slice(prefix.length)}`, 'hex');
   }
-  return new Uint8Array(Buffer.from(text, 'latin1'));
+  return Buffer.from(text, 'latin1');
 }
 
 /** Where a retry looks the record of an id up; `day` undefined: that of the reserve, or the next. */
@@ -81,8 +83,7 @@ const HASHED_BUCKETS = 2 ** 17;
 const DAY_MS = 86_400_000;
 
 /** Ids of engines stand by their block, digests by three of their bytes, others by FNV-1a. */
-export function placeOf(id: string): RecordPlace {
-  const packed = Buffer.from(idBytes(id));
+export function placeOf(id: string, packed = idBytes(id)): RecordPlace {
   if (id.startsWith('hf_')) {
     const day = Math.floor(packed.readUIntBE(1, 6) / DAY_MS);
     return { day, bucket: packed.readUIntBE(9, 3) % BLOCK_BUCKETS };
@@ -123,14 +124,18 @@ function readStateOf(
   common: { fingerprint: string; createdS: number },
   cursor: Cursor,
 ): StoredRecord {
+  const { fingerprint, createdS } = common;
   switch (code) {
     case 1: {
-      const head = { version: cursor.uint16(), deadlineS: cursor.uint32() };
-      return { state: 'held', ...common, ...head, ...readContents(cursor) };
+      const version = cursor.uint16();
+      const deadlineS = cursor.uint32();
+      return { state: 'held', fingerprint, createdS, version, deadlineS, ...readContents(cursor) };
     }
     case 2: {
-      const head = { version: cursor.uint16(), commitFingerprint: cursor.uint32() };
-      return { state: 'committed', ...common, ...head, ...readContents(cursor) };
+      const version = cursor.uint16();
+      const commitFingerprint = cursor.uint32();
+      const contents = readContents(cursor);
+      return { state: 'committed', fingerprint, createdS, version, commitFingerprint, ...contents };
     }
     case 3:
       return { state: 'released', ...common };

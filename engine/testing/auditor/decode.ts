@@ -157,7 +157,8 @@ export function decodeEntry(bytes: Uint8Array, what = 'an entry'): DecodedEntry 
   const cellCount = cursor.uint16();
   const changeCount = cursor.uint16();
   const cells = cursor.list(cellCount, () => readCellAfter(cursor, what));
-  const changes = cursor.list(changeCount, () => readChanges(cursor, cellCount)).flat();
+  const changes: Change[] = [];
+  for (let i = 0; i < changeCount; i += 1) readChanges(cursor, cellCount, changes);
   cursor.end();
   return { kind, id, predecessor, timeMs, cells, changes };
 }
@@ -173,11 +174,12 @@ function readCellAfter(cursor: Cursor, what: string): CellAfter {
   return { sku, field, ...balances };
 }
 
-function readChanges(cursor: Cursor, cellCount: number): Change[] {
+/** A change may stand for many. */
+function readChanges(cursor: Cursor, cellCount: number, changes: Change[]): void {
   const type = cursor.uint8();
-  if (type === 11) return readRun(cursor, cellCount);
-  if (type === 12) return readRuns(cursor, cellCount);
-  return [readChange(type, cursor, cellCount)];
+  if (type === 11) changes.push(...readRun(cursor, cellCount));
+  else if (type === 12) changes.push(...readRuns(cursor, cellCount));
+  else changes.push(readChange(type, cursor, cellCount));
 }
 
 /** What the reserves of a run have in common: so many units of one cell, for as long. */
@@ -223,15 +225,19 @@ function readColumns(cursor: Cursor, count: number, readHeads: () => RunHead[]):
   const fingerprints = cursor.list(count, () => cursor.hex(8));
   const heads = readHeads();
   const attributes = cursor.list(count, () => cursor.longText());
-  return heads.map(({ deadlineS, cell, units }, i) => ({
-    type: 'reserved',
-    ...(names[i] ?? cursor.fail(`reserve ${i} has no name`)),
-    fingerprint: fingerprints[i] ?? '',
-    deadlineS,
-    attributes: attributes[i] ?? '',
-    requested: new Map([[0, units]]),
-    placements: [{ line: 0, cell, units }],
-  }));
+  return heads.map(({ deadlineS, cell, units }, i) => {
+    const { id, generation } = names[i] ?? cursor.fail(`reserve ${i} has no name`);
+    return {
+      type: 'reserved',
+      id,
+      generation,
+      fingerprint: fingerprints[i] ?? '',
+      deadlineS,
+      attributes: attributes[i] ?? '',
+      requested: new Map([[0, units]]),
+      placements: [{ line: 0, cell, units }],
+    };
+  });
 }
 
 function readChange(type: number, cursor: Cursor, cellCount: number): Change {

@@ -197,11 +197,11 @@ export class LogFold {
       this.products.add(change.sku);
       return;
     }
-    const where = `entry ${nameOf(entry)}, ${change.id}`;
+    const where = (): string => `entry ${nameOf(entry)}, ${change.id}`;
     if (change.type === 'stock_moved') {
       const doneMs = this.#operations.get(change.id);
       if (doneMs !== undefined && entry.timeMs - doneMs < this.#windowMs) {
-        this.#tell('I3', where, `the stock operation was done twice`);
+        this.#tell('I3', where(), `the stock operation was done twice`);
       }
       this.#operations.set(change.id, entry.timeMs);
       return;
@@ -209,7 +209,7 @@ export class LogFold {
     const before = this.reservations.get(change.id);
     const rules = { windowMs: this.#windowMs, complete: this.#complete };
     const { after, faults } = advance(before, change, entry, rules);
-    for (const fault of faults) this.#tell(fault.invariant, where, fault.what);
+    for (const fault of faults) this.#tell(fault.invariant, where(), fault.what);
     // A reservation that is replaced outside of the window keeps its allocated units in the sums:
     // they are still in the building, under an id that the log has since used again.
     const kept = before?.state === 'committed' && after !== undefined && isNewer(after, before);

@@ -76,9 +76,7 @@ export function advance(
   if (before.state !== must) {
     faults.push({ invariant: 'I7', what: `it was ${before.state} and then ${change.type}` });
   }
-  // A record that had left Redis is written anew, in the generation of the day.
-  const { generation } = change;
-  return { after: { ...settle(before, change, entry, faults), generation }, faults };
+  return { after: settle(before, change, entry, faults), faults };
 }
 
 function reserved(
@@ -103,24 +101,46 @@ function reserved(
     const what = `its record stands in generation ${change.generation}, where a retry looks in ${day}`;
     faults.push({ invariant: 'I3', what });
   }
-  const placed = sumByLine(change.placements);
-  for (const [line, units] of placed) {
-    const asked = change.requested.get(line) ?? 0;
-    if (units > asked) {
-      faults.push({ invariant: 'I5', what: `line ${line} got ${units} units and asked ${asked}` });
-    }
-  }
-  if (placed.size === 0) faults.push({ invariant: 'I5', what: 'it was reserved with no unit' });
+  checkPlacements(change, faults);
   const after: FoldedReservation = {
-    ...begun(change, entry),
+    id: change.id,
+    generation: change.generation,
     state: 'held',
     version: 1,
+    createdEpoch: entry.id.epoch,
+    createdSeq: entry.id.seq,
+    createdMs: entry.timeMs,
     fingerprint: change.fingerprint,
     deadlineS: change.deadlineS,
     commitFingerprint: 0,
+    closedBy: undefined,
     units: change.placements.map((move) => place(move, entry)),
+    operations: [],
   };
   return { after, faults };
+}
+
+/** No line gets more than it asked for, and some line gets something. */
+function checkPlacements(change: ReservationChange & { type: 'reserved' }, faults: Fault[]): void {
+  const [only, ...more] = change.placements;
+  if (only !== undefined && more.length === 0 && only.units > 0) {
+    checkLine(change, only.line, only.units, faults);
+    return;
+  }
+  const placed = sumByLine(change.placements);
+  for (const [line, units] of placed) checkLine(change, line, units, faults);
+  if (placed.size === 0) faults.push({ invariant: 'I5', what: 'it was reserved with no unit' });
+}
+
+function checkLine(
+  { requested }: ReservationChange & { type: 'reserved' },
+  line: number,
+  units: number,
+  faults: Fault[],
+): void {
+  const asked = requested.get(line) ?? 0;
+  if (units <= asked) return;
+  faults.push({ invariant: 'I5', what: `line ${line} got ${units} units and asked ${asked}` });
 }
 
 /** A commit that took the units again, because the hold had expired or was lost in a failover. */
@@ -137,13 +157,19 @@ function retaken(
     faults.push({ invariant: 'I4', what: 'a commit that takes units again frees some' });
   }
   const after: FoldedReservation = {
-    ...begun(change, entry),
+    id: change.id,
+    generation: change.generation,
     state: 'committed',
     version: change.version,
+    createdEpoch: entry.id.epoch,
+    createdSeq: entry.id.seq,
+    createdMs: entry.timeMs,
     fingerprint: change.fingerprint,
     deadlineS: 0,
     commitFingerprint: change.commitFingerprint,
+    closedBy: undefined,
     units: allocatedUnits(change, entry),
+    operations: [],
   };
   return { after, faults };
 }
@@ -178,14 +204,18 @@ function settle(
   entry: DecodedEntry,
   faults: Fault[],
 ): FoldedReservation {
-  const version = change.version;
-  if (change.type === 'extended') return { ...before, version, deadlineS: change.deadlineS };
+  // A record that had left Redis is written anew, in the generation of the day.
+  const { version, generation } = change;
+  if (change.type === 'extended') {
+    return { ...before, version, generation, deadlineS: change.deadlineS };
+  }
   if (change.type === 'committed') {
     const taken = change.moves.map((move) => ({ ...move, units: move.allocated + move.freed }));
     mustBeEmpty(take(before, taken, entry, faults), change.type, faults);
     const { commitFingerprint } = change;
     const units = allocatedUnits(change, entry);
-    return { ...before, version, state: 'committed', commitFingerprint, deadlineS: 0, units };
+    const after = { ...before, version, generation, commitFingerprint, deadlineS: 0, units };
+    return { ...after, state: 'committed' };
   }
   const units = take(before, change.moves, entry, faults);
   if (change.type === 'expired') {
@@ -194,14 +224,14 @@ function settle(
       faults.push({ invariant: 'I7', what: `it expired ${early} ms before its deadline` });
     }
     mustBeEmpty(units, change.type, faults);
-    return { ...before, version, state: 'expired', units };
+    return { ...before, version, generation, state: 'expired', units };
   }
   const operations = addOperation(before, change.operation, faults);
   if (change.ends) mustBeEmpty(units, change.type, faults);
   else if (units.length === 0) {
     faults.push({ invariant: 'I7', what: `${change.type} took the last unit and did not end it` });
   }
-  const after = { ...before, version, operations, units };
+  const after = { ...before, version, generation, operations, units };
   if (!change.ends) return after;
   if (change.type === 'released') return { ...after, state: 'released' };
   return { ...after, state: 'closed', closedBy: change.type === 'shipped' ? 'ship' : 'cancel' };
@@ -245,18 +275,6 @@ function mustBeEmpty(left: readonly HeldUnits[], type: string, faults: Fault[]):
     const what = `${type} leaves ${held.units} units of ${held.sku} ${held.field}, line ${held.line}, to nobody`;
     faults.push({ invariant: 'I4', what });
   }
-}
-
-function begun(change: { id: string; generation: number }, entry: DecodedEntry) {
-  return {
-    id: change.id,
-    generation: change.generation,
-    createdEpoch: entry.id.epoch,
-    createdSeq: entry.id.seq,
-    createdMs: entry.timeMs,
-    operations: [],
-    closedBy: undefined,
-  };
 }
 
 function allocatedUnits(
