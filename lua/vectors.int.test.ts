@@ -121,7 +121,7 @@ async function batch(entry: Entry, isFresh: boolean): Promise<void> {
   return run(
     'submit',
     context(entry, HOLD_AGE_MAX_S),
-    ...new BatchEncoder().encode(operations, { ...entry.key, timeMs: entry.timeMs, atMs: 0 })
+    ...new BatchEncoder(0).encode(operations, { ...entry.key, timeMs: entry.timeMs, atMs: 0 })
       .payload,
   );
 }

@@ -22,7 +22,7 @@ export const OUTCOMES = {
   fenced: row(1, 503, 'The lane is closed for recovery; nothing was changed', true),
   overloaded: row(0, 503, 'Too many requests are waiting; nothing was changed', true),
   undecided: row(24, 503, 'Not decided in time; nothing was changed', true),
-  store_unavailable: row(0, 503, 'A store did not answer; the outcome is unknown', true),
+  store_unavailable: row(0, 503, 'A store failed or did not answer; it may have been done', true),
   durability_unknown: row(0, 503, 'Done, but the durability level was not confirmed in time', true),
 
   // The request cannot be right, whatever the stock.

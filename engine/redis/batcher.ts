@@ -39,9 +39,11 @@ export interface Manner {
   readonly isPatient: boolean;
 }
 
+/** What became of an item; `crowded` and `stalled`: it was refused, and why. */
+export type Admission = 'admitted' | 'crowded' | 'stalled';
+
 export interface Batcher<T> {
-  /** False: refused. */
-  push(item: T, weight: number, manner: Manner): boolean;
+  push(item: T, weight: number, manner: Manner): Admission;
   /** There is room again for confirmed items. */
   onRoom(): void;
   readonly queued: number;
@@ -95,15 +97,15 @@ export function createBatcher<T>(
     push(item, weight, { isConfirmed, isPatient }) {
       const queue = isConfirmed ? confirmed : plain;
       const at = now();
-      if (queue.expectedMs(limits) > (isPatient ? waitMsMax : limits.waitMs)) return false;
-      if (queue.stalledMs(at) > waitMsMax) return false;
+      if (queue.stalledMs(at) > waitMsMax) return 'stalled';
+      if (queue.expectedMs(limits) > (isPatient ? waitMsMax : limits.waitMs)) return 'crowded';
       queue.push(item, weight, at);
       watch();
       if (inFlight < IN_FLIGHT_MAX && !isScheduled) {
         isScheduled = true;
         setImmediate(flush);
       }
-      return true;
+      return 'admitted';
     },
     onRoom() {
       flush();

@@ -21,7 +21,7 @@ afterEach(() => t.stop());
 /** The batch as an engine sends it now; running it is its arrival. */
 function send(...operations: Operation[]): () => Promise<void> {
   const sending = { epoch: TERM, timeMs: t.lane.nowMs(), atMs: performance.now() };
-  const { payload } = new BatchEncoder().encode(operations, sending);
+  const { payload } = new BatchEncoder(0).encode(operations, sending);
   const context = encodeContext({
     seenEpoch: TERM,
     seenSeq: 0,

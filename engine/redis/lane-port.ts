@@ -1,6 +1,7 @@
 /** A lane as the capabilities see it: operations in, results out. `lane.ts` implements it. */
 import type { DurabilityLevel } from '../domain/durability.ts';
 import type { Sku } from '../domain/ids.ts';
+import type { OutcomeName } from '../domain/outcome.ts';
 import type {
   LaneStamp,
   Operation,
@@ -10,18 +11,21 @@ import type {
   StockOperation,
 } from './operation.ts';
 
+export const LANE_REFUSALS = [
+  'fenced',
+  'overloaded',
+  'log_full',
+  'undecided',
+  'store_unavailable',
+  'unreadable',
+] as const satisfies readonly OutcomeName[];
+
 /**
  * The lane could not take the operation; `store_unavailable`: it may have been applied. `unreadable`
  * is the refusal of this one alone, because of a cell or record that it needs; nothing was changed.
  */
 export interface LaneRefusal {
-  readonly outcome:
-    | 'fenced'
-    | 'overloaded'
-    | 'log_full'
-    | 'undecided'
-    | 'store_unavailable'
-    | 'unreadable';
+  readonly outcome: (typeof LANE_REFUSALS)[number];
   /** For people and logs. */
   readonly detail: string;
   readonly retryAfterMs: number;
@@ -54,14 +58,7 @@ export interface AvailabilityResult {
 export function isRefusal(answer: { readonly outcome: string }): answer is LaneRefusal {
   return REFUSALS.has(answer.outcome);
 }
-const REFUSALS: ReadonlySet<string> = new Set([
-  'fenced',
-  'overloaded',
-  'log_full',
-  'undecided',
-  'store_unavailable',
-  'unreadable',
-]);
+const REFUSALS: ReadonlySet<string> = new Set(LANE_REFUSALS);
 
 export interface Lane {
   /** Home number of the lane. */

@@ -8,7 +8,7 @@ import type { Redis } from 'ioredis';
 import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
 import { isRedisLevel } from '../domain/durability.ts';
 import { decodeCell } from '../events/cell-codec.ts';
-import { createBatcher, type Manner } from './batcher.ts';
+import { createBatcher, type Manner, PATIENCE } from './batcher.ts';
 import type { ConfirmedWaits, ConfirmingOptions } from './confirmed-scripts.ts';
 import { createConfirmedScripts } from './confirmed-scripts.ts';
 import { laneKeys } from './keys.ts';
@@ -21,7 +21,13 @@ import type {
   StockResult,
 } from './lane-port.ts';
 import { isRefusal } from './lane-port.ts';
-import type { LaneStamp, Operation, OperationResult, StockOperation } from './operation.ts';
+import type {
+  LaneStamp,
+  Operation,
+  OperationResult,
+  ReserveOperation,
+  StockOperation,
+} from './operation.ts';
 import { FRESH_MS_MAX } from './operation.ts';
 import {
   BatchEncoder,
@@ -88,7 +94,8 @@ export function createLane(options: LaneOptions): RunningLane {
   const { redis, limits, hooks } = options;
   const now = options.now ?? (() => performance.now());
   const keys = laneKeys(options.number);
-  const encoder = new BatchEncoder();
+  const encoder = new BatchEncoder(options.number);
+  const settlementWeight = new SettlementWeight();
   const confirmed =
     options.confirming &&
     createConfirmedScripts({
@@ -125,7 +132,9 @@ export function createLane(options: LaneOptions): RunningLane {
     answers.forEach((answer, i) => {
       try {
         const item = items[i];
-        if (item !== undefined) give(item, answer, at.atMs + FRESH_MS_MAX - now(), enqueue);
+        if (item === undefined) return;
+        if (answer === undefined) enqueue(item);
+        else give(item, answer, at.atMs + FRESH_MS_MAX - now(), enqueue);
       } catch (error) {
         hooks.onStoreError(error as Error);
       }
@@ -137,7 +146,7 @@ export function createLane(options: LaneOptions): RunningLane {
     items: readonly Waiting[],
     levels: ReadonlySet<RedisLevel>,
     at: Sending,
-  ): Promise<readonly OperationAnswer[]> => {
+  ): Promise<readonly (OperationAnswer | undefined)[]> => {
     const refuseAll = (refusal: LaneRefusal) => items.map(() => refusal);
     try {
       const batch = encoder.encode(
@@ -146,7 +155,9 @@ export function createLane(options: LaneOptions): RunningLane {
       );
       const reply = await call(script, limits.holdAgeSMax, batch.payload, levels);
       if ('outcome' in reply) return refuseAll(reply);
-      return readAnswers(reply.reader, reply.stamp, batch).map(calls.orRefusal);
+      const { results, cellsChanged } = readAnswers(reply.reader, reply.stamp, batch);
+      if (script === 'settle') settlementWeight.learn(cellsChanged, items.length);
+      return results.map((result) => result && calls.orRefusal(result));
     } catch (error) {
       return refuseAll(calls.refuseError(error as Error));
     }
@@ -157,11 +168,7 @@ export function createLane(options: LaneOptions): RunningLane {
     weightMax: limits.batchLinesMax,
     waitMs: limits.queueWaitMsMax,
   };
-  const overloaded = refuse(
-    'overloaded',
-    `More requests wait for the lane than it answers in ${limits.queueWaitMsMax} ms.`,
-    OVERLOADED_RETRY_MS,
-  );
+  const overloaded = overloadedBy(limits.queueWaitMsMax);
   const batcherOf = (script: 'submit' | 'settle') =>
     createBatcher<Waiting>(
       batchLimits,
@@ -170,7 +177,7 @@ export function createLane(options: LaneOptions): RunningLane {
           send(script, items, isConfirmed ? levelsOf(items) : NO_LEVELS),
         hasRoom: () => confirmed?.hasRoom() ?? false,
         expired: (items) => {
-          for (const { done } of items) setImmediate(done, overloaded);
+          for (const { done } of items) setImmediate(done, overloaded.stalled);
         },
       },
       now,
@@ -183,7 +190,9 @@ export function createLane(options: LaneOptions): RunningLane {
     const batcher = operation.kind === 'reserve' ? reserves : settlements;
     const isConfirmed = confirmed !== undefined && isRedisLevel(level);
     const manner = MANNERS[isConfirmed ? 'confirmed' : 'plain'][operation.kind];
-    if (!batcher.push(item, weigh(operation), manner)) setImmediate(done, overloaded);
+    const weight = operation.kind === 'reserve' ? weigh(operation) : settlementWeight.cells;
+    const admission = batcher.push(item, weight, manner);
+    if (admission !== 'admitted') setImmediate(done, overloaded[admission]);
   };
 
   return {
@@ -235,6 +244,17 @@ export function createLane(options: LaneOptions): RunningLane {
       unreadable.forEach(hooks.onUnreadable);
       return { outcome: 'expired', ...expiry };
     },
+  };
+}
+
+/** Its two causes: who reads the answers has to tell a crowd from a Redis that stands still. */
+function overloadedBy(waitMs: number): Readonly<Record<'crowded' | 'stalled', LaneRefusal>> {
+  const because = (detail: string): LaneRefusal =>
+    refuse('overloaded', detail, OVERLOADED_RETRY_MS);
+  const long = waitMs * PATIENCE;
+  return {
+    crowded: because(`More requests wait for the lane than it answers in ${waitMs} ms.`),
+    stalled: because(`What waits for the lane is not taken in ${long} ms; this was not sent.`),
   };
 }
 
@@ -292,15 +312,31 @@ function give(
  */
 const OPEN_LINE_WEIGHT = 4;
 
-function weigh(operation: Operation): number {
-  if (operation.kind !== 'reserve')
-    return 'lines' in operation ? (operation.lines?.length ?? 1) : 1;
+function weigh(operation: ReserveOperation): number {
   let weight = 0;
   for (const { fields } of operation.lines) {
     weight += fields.length === 0 ? OPEN_LINE_WEIGHT : fields.length;
   }
   return weight;
 }
+
+/**
+ * How many cells a settlement changes: only the script knows what a hold has, so what it said of the
+ * last ones is expected of the next. Where that is wrong, the script decides no more than it has
+ * room for.
+ */
+class SettlementWeight {
+  #mean = 1;
+
+  get cells(): number {
+    return Math.max(1, Math.ceil(this.#mean));
+  }
+
+  learn(cellsChanged: number, operations: number): void {
+    this.#mean += (cellsChanged / operations - this.#mean) / LEARNT_OVER;
+  }
+}
+const LEARNT_OVER = 8;
 
 function readStock(
   answer: OperationResult,

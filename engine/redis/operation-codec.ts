@@ -22,7 +22,7 @@ import type {
   Unreadable,
 } from './operation.ts';
 import { FRESH_MS_MAX } from './operation.ts';
-import { type Run, Runs, RunWriter, readRun } from './run-codec.ts';
+import { type Run, Runs, RunWriter, readRuns } from './run-codec.ts';
 import { readableCell, readUnreadable } from './unreadable.ts';
 
 const FRESH = 1;
@@ -80,13 +80,16 @@ export interface Sending {
 export class BatchEncoder {
   readonly #head = new ByteWriter(4_096);
   readonly #body = new ByteWriter(32_768);
-  readonly #runs = new RunWriter();
+  readonly #runs: RunWriter;
   readonly #skus = new Map<string, number>();
   readonly #fields = new Map<string, number>();
 
+  constructor(lane: number) {
+    this.#runs = new RunWriter(lane);
+  }
+
   encode(operations: readonly Operation[], sending: Sending): EncodedBatch {
-    this.#skus.clear();
-    this.#fields.clear();
+    this.#forget();
     const runs = new Runs();
     const others: number[] = [];
     operations.forEach((operation, index) => {
@@ -96,8 +99,8 @@ export class BatchEncoder {
     head.i64(sending.epoch);
     head.i64(sending.timeMs);
     head.u32(FRESH_MS_MAX);
-    const columns = this.#runs.write(head, runs);
-    this.#body.u16(others.length);
+    head.u16(others.length);
+    const written = this.#runs.write(head, runs);
     for (const index of others) {
       const operation = operations[index];
       if (operation) this.#operation(operation, sending);
@@ -105,7 +108,16 @@ export class BatchEncoder {
     this.#writeNames(this.#skus);
     this.#writeNames(this.#fields);
     head.append(this.#body);
-    return { payload: [head.take(), ...columns], runs: runs.list, others };
+    return { payload: [head.take(), ...written.columns], runs: written.runs, others };
+  }
+
+  /** Also what a batch left that could not be encoded. */
+  #forget(): void {
+    this.#head.clear();
+    this.#body.clear();
+    this.#runs.clear();
+    this.#skus.clear();
+    this.#fields.clear();
   }
 
   #writeNames(names: ReadonlyMap<string, number>): void {
@@ -224,20 +236,37 @@ export function isFenced(stamp: LaneStamp | Fenced): stamp is Fenced {
   return 'fenced' in stamp;
 }
 
-/** The answers of a batch, in the order of its operations. */
+export interface BatchAnswers {
+  /** In the order of the operations; undefined: there was no room for this one, nothing was changed. */
+  readonly results: readonly (OperationResult | undefined)[];
+  readonly cellsChanged: number;
+}
+
 export function readAnswers(
   reader: ByteReader,
   stamp: LaneStamp,
   { runs, others }: EncodedBatch,
-): OperationResult[] {
-  const results: OperationResult[] = [];
-  for (const run of runs) readRun(reader, stamp, run, results);
-  for (const index of others) results[index] = readAnswer(reader, stamp);
-  return results;
+): BatchAnswers {
+  const results: (OperationResult | undefined)[] = [];
+  readRuns(reader, stamp, runs, results);
+  for (const index of others) results[index] = readAnswerIfAny(reader, stamp);
+  return { results, cellsChanged: reader.u16() };
 }
 
-export function readAnswer(reader: ByteReader, stamp: LaneStamp): OperationResult {
+const NOT_YET = 0;
+
+function readAnswerIfAny(reader: ByteReader, stamp: LaneStamp): OperationResult | undefined {
   const code = reader.u8();
+  if (code !== NOT_YET) return readAnswer(reader, stamp, code);
+  reader.u8();
+  return undefined;
+}
+
+export function readAnswer(
+  reader: ByteReader,
+  stamp: LaneStamp,
+  code = reader.u8(),
+): OperationResult {
   const flags = reader.u8();
   const outcome: OutcomeName | undefined = outcomeByCode(code);
   if (outcome === undefined) throw new DecodeError(`a lane gave outcome ${code}, which is unknown`);

@@ -10,9 +10,12 @@ import type { HeldRecord } from '../domain/reservation.ts';
 import { addressOf, DUE_REFS, PACKED_ID_BYTES } from '../domain/reservation-id.ts';
 import type { ByteReader } from '../events/bytes.ts';
 import { ByteWriter, DecodeError } from '../events/bytes.ts';
+import { type LaneKeys, laneKeys } from './keys.ts';
 import type { LaneStamp, Operation, OperationResult, ReserveOperation } from './operation.ts';
 
 const MADE_ID = 1;
+/** In place of how many of a run hold: a batch has fewer operations. */
+const ALL_HOLD = 0xffff;
 
 interface Member {
   /** Index of the operation in its batch. */
@@ -21,22 +24,28 @@ interface Member {
 }
 
 export interface Run {
-  readonly sku: Sku;
-  readonly field: CellField;
+  readonly cell: RunCell;
   readonly units: number;
   readonly ttlS: number;
-  /** Place of the run among those of its batch. */
-  readonly number: number;
+  /** Place of the run among those of its batch, once these are written. */
+  number: number;
   readonly members: Member[];
+}
+
+/** A cell with the runs that want units of it. */
+export interface RunCell {
+  readonly sku: Sku;
+  readonly field: CellField;
+  readonly runs: Run[];
 }
 
 /** Puts the operations of one batch into runs; everything is in the order in which they came. */
 export class Runs {
-  readonly list: Run[] = [];
+  readonly cells: RunCell[] = [];
   /** The reserves of all runs, and beside each its run. */
   readonly members: ReserveOperation[] = [];
   readonly runOf: Run[] = [];
-  readonly #byTerms = new Map<string, Run>();
+  readonly #byName = new Map<string, RunCell>();
   #last: Run | undefined;
 
   /** False: the operation has another form. */
@@ -57,40 +66,92 @@ export class Runs {
 
   #runOf(sku: Sku, field: CellField, units: number, ttlS: number): Run {
     const last = this.#last;
-    if (last?.sku === sku && last.field === field && last.units === units && last.ttlS === ttlS) {
-      return last;
-    }
-    const terms = `${units} ${ttlS} ${sku} ${field}`;
-    let run = this.#byTerms.get(terms);
+    const isLast = last?.cell.sku === sku && last.cell.field === field;
+    if (isLast && last.units === units && last.ttlS === ttlS) return last;
+    const cell = isLast ? last.cell : this.#cellOf(sku, field);
+    // A cell has few: mostly all want as many units for as long.
+    let run = cell.runs.find((each) => each.units === units && each.ttlS === ttlS);
     if (run === undefined) {
-      run = { sku, field, units, ttlS, number: this.list.length, members: [] };
-      this.#byTerms.set(terms, run);
-      this.list.push(run);
+      run = { cell, units, ttlS, number: 0, members: [] };
+      cell.runs.push(run);
     }
     this.#last = run;
     return run;
   }
+
+  #cellOf(sku: Sku, field: CellField): RunCell {
+    const name = `${sku} ${field}`;
+    let cell = this.#byName.get(name);
+    if (cell === undefined) {
+      cell = { sku, field, runs: [] };
+      this.#byName.set(name, cell);
+      this.cells.push(cell);
+    }
+    return cell;
+  }
 }
 
-/** Writes the runs as lua/commands/submit.lua has them; owns its buffer, so one to a lane. */
+/** The runs in the order of their answers, and ARGV[3] and those behind it, none when there is no run. */
+export interface WrittenRuns {
+  readonly runs: readonly Run[];
+  readonly columns: readonly Buffer[];
+}
+
+/** Writes the runs as lua/commands/submit.lua has them; owns its buffers, so one to a lane. */
 export class RunWriter {
+  readonly #keys: LaneKeys;
   readonly #columns = new ByteWriter(8_192);
   readonly #references = new ByteWriter(DUE_REFS * (PACKED_ID_BYTES + 6));
+  readonly #heads = new ByteWriter(1_024);
 
-  /** The runs go to `out`; gives ARGV[3] and those behind it, none when there is no run. */
-  write(out: ByteWriter, runs: Runs): Buffer[] {
-    out.u16(runs.list.length);
-    if (runs.list.length === 0) return [];
-    for (const run of runs.list) writeRun(out, run);
-    const references = this.#writeReferences(out, runs.members);
+  constructor(lane: number) {
+    this.#keys = laneKeys(lane);
+  }
+
+  clear(): void {
+    this.#columns.clear();
+    this.#references.clear();
+    this.#heads.clear();
+  }
+
+  /** The cells and their runs go to `out`; numbers the runs. */
+  write(out: ByteWriter, { cells, members, runOf }: Runs): WrittenRuns {
+    out.u16(cells.length);
+    if (cells.length === 0) return { runs: [], columns: [] };
+    const runs = cells.flatMap((cell) => cell.runs);
+    runs.forEach((run, number) => {
+      run.number = number;
+    });
+    cells.forEach((cell, number) => {
+      this.#writeCell(out, cell, number);
+    });
+    out.bytes16(this.#heads.take());
+    const references = this.#writeReferences(out, members);
     const columns = this.#columns;
-    for (const { fingerprint } of runs.members) columns.raw(fingerprint);
-    if (runs.list.length > 1) for (const { number } of runs.runOf) columns.u16(number);
-    for (const { attributes } of runs.members) {
+    for (const { fingerprint } of members) columns.raw(fingerprint);
+    if (runs.length > 1) for (const { number } of runOf) columns.u16(number);
+    for (const { attributes } of members) {
       if (attributes === '') columns.u16(0);
       else columns.bytes16(Buffer.from(attributes));
     }
-    return [columns.take(), ...references];
+    return { runs, columns: [columns.take(), ...references] };
+  }
+
+  #writeCell(out: ByteWriter, { sku, field, runs }: RunCell, number: number): void {
+    out.ascii8(this.#keys.stock(sku));
+    out.ascii8(field);
+    out.u8(sku.length + field.length + 2);
+    out.ascii8(sku);
+    out.ascii8(field);
+    runs.forEach(({ units, ttlS, members }, i) => {
+      out.u32(units);
+      out.u32(ttlS);
+      out.u16(members.length);
+      out.u16(i + 1 < runs.length ? 1 : 0);
+      writeLine(out, sku, field, units);
+      this.#heads.u16(number);
+      this.#heads.u32(units);
+    });
   }
 
   /** The references, so many in an argument, and to `out` how many follow one another in a bucket. */
@@ -129,13 +190,8 @@ export class RunWriter {
   }
 }
 
-function writeRun(out: ByteWriter, { sku, field, units, ttlS, members }: Run): void {
-  out.u32(units);
-  out.u32(ttlS);
-  out.u16(members.length);
-  out.ascii8(sku);
-  out.ascii8(field);
-  // The one line of the record, as events/hold-codec.ts has it.
+/** The one line of the record, as events/hold-codec.ts has it. */
+function writeLine(out: ByteWriter, sku: Sku, field: CellField, units: number): void {
   out.u8(sku.length + field.length + 13);
   out.u16(0);
   out.ascii8(sku);
@@ -145,14 +201,28 @@ function writeRun(out: ByteWriter, { sku, field, units, ttlS, members }: Run): v
   out.u32(units);
 }
 
-/** Answers the members of the run, each at its operation's index. */
-export function readRun(
+/** Answers the members of all runs, each at its operation's index. */
+export function readRuns(
+  reader: ByteReader,
+  stamp: LaneStamp,
+  runs: readonly Run[],
+  results: (OperationResult | undefined)[],
+): void {
+  if (runs.length === 0) return;
+  const isWhole = reader.u8() === 1;
+  for (const run of runs) {
+    const held = isWhole ? ALL_HOLD : reader.u16();
+    readRun(reader, stamp, run, held === ALL_HOLD ? run.members.length : held, results);
+  }
+}
+
+function readRun(
   reader: ByteReader,
   stamp: LaneStamp,
   run: Run,
-  results: OperationResult[],
+  held: number,
+  results: (OperationResult | undefined)[],
 ): void {
-  const held = reader.u16();
   const lines = held === 0 ? [] : linesOf(run);
   const refusal = held === run.members.length ? undefined : readRefusal(reader, stamp, run);
   run.members.forEach(({ index, operation }, i) => {
@@ -162,7 +232,7 @@ export function readRun(
   });
 }
 
-function linesOf({ sku, field, units }: Run): HeldRecord['lines'] {
+function linesOf({ cell: { sku, field }, units }: Run): HeldRecord['lines'] {
   return [{ line: 0, sku, requested: units, placements: [{ field, quantity: units }] }];
 }
 
@@ -186,7 +256,8 @@ function created(
   return { outcome: 'created', replayed: false, stamp, record };
 }
 
-function readRefusal(reader: ByteReader, stamp: LaneStamp, { sku, field }: Run): OperationResult {
+function readRefusal(reader: ByteReader, stamp: LaneStamp, { cell }: Run): OperationResult {
+  const { sku, field } = cell;
   const code = reader.u8();
   const outcome = outcomeByCode(code);
   if (outcome === undefined) throw new DecodeError(`a lane gave outcome ${code}, which is unknown`);

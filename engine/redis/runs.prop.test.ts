@@ -1,7 +1,8 @@
 /**
  * A batch of reserves decides the same whether its members stand in runs or each for itself: any
  * mix of SKUs, warehouses, quantities, TTLs and attributes, more than there is of some. `fresh`
- * alone makes the difference, so the same batch goes to two lanes, with it and without.
+ * alone makes the difference, so the same batch goes to two lanes, with it and without. Some stand in
+ * no run anyhow, and come behind the runs, upon the cells that these have changed.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -24,6 +25,8 @@ interface Wish {
   readonly ttlS: number;
   readonly attributes: string;
   readonly bucket: number;
+  /** Not fresh; of one warehouse, of several in order, or of any. */
+  readonly single?: readonly string[];
 }
 
 const wish: fc.Arbitrary<Wish> = fc.record({
@@ -34,6 +37,13 @@ const wish: fc.Arbitrary<Wish> = fc.record({
   attributes: fc.constantFrom('', '', '{"order_id":"1"}', '{"customer_id":"Zoë"}'),
   bucket: fc.integer({ min: 0, max: 2 }),
 });
+const single: fc.Arbitrary<Wish> = fc
+  .tuple(wish, fc.constantFrom([], [], ['A'], ['A', 'B'], ['B', 'NOWHERE', 'A']))
+  .map(([each, fields]) => ({ ...each, single: fields }));
+const followed = (runs: fc.Arbitrary<Wish[]>): fc.Arbitrary<Wish[]> =>
+  fc
+    .tuple(runs, fc.oneof(fc.constant([]), fc.array(single, { minLength: 1, maxLength: 10 })))
+    .map(([some, more]) => [...some, ...more]);
 let inRuns: TestLane;
 let alone: TestLane;
 beforeAll(async () => {
@@ -51,12 +61,12 @@ function operationOf(each: Wish, index: number, round: number, fresh: boolean): 
   const line = {
     sku: each.sku as Sku,
     quantity: each.quantity,
-    fields: [each.warehouse as CellField],
+    fields: (each.single ?? [each.warehouse]) as CellField[],
   };
   return {
     kind: 'reserve',
     id,
-    fresh,
+    fresh: fresh && each.single === undefined,
     fingerprint,
     ttlS: each.ttlS,
     partial: false,
@@ -121,22 +131,24 @@ it(`decides in runs as alone (seed ${SEED})`, { timeout: 120_000 }, async () => 
   let round = 0;
   const property = fc.asyncProperty(
     // Enough of one SKU that what is due in a second fills more than one element.
-    fc.oneof(
-      fc.array(wish, { minLength: 1, maxLength: 40 }),
-      fc.array(
-        wish.map((each) => ({ ...each, sku: 'HOT', warehouse: 'A', quantity: 1 })),
-        {
-          minLength: 120,
-          maxLength: 200,
-        },
-      ),
-      // All of several runs hold, so that the columns go into the entry as they came.
-      fc.array(
-        wish.map((each) => ({ ...each, sku: 'HOT', warehouse: 'A' })),
-        {
-          minLength: 2,
-          maxLength: 200,
-        },
+    followed(
+      fc.oneof(
+        fc.array(wish, { minLength: 1, maxLength: 40 }),
+        fc.array(
+          wish.map((each) => ({ ...each, sku: 'HOT', warehouse: 'A', quantity: 1 })),
+          {
+            minLength: 120,
+            maxLength: 200,
+          },
+        ),
+        // All of several runs hold, so that the columns go into the entry as they came.
+        fc.array(
+          wish.map((each) => ({ ...each, sku: 'HOT', warehouse: 'A' })),
+          {
+            minLength: 2,
+            maxLength: 200,
+          },
+        ),
       ),
     ),
     fc.oneof(fc.integer({ min: 1, max: 150 }), fc.constant(PLENTY)),
@@ -146,15 +158,18 @@ it(`decides in runs as alone (seed ${SEED})`, { timeout: 120_000 }, async () => 
       // depend on the order may be compared: those who want the same stand together, unless there is
       // enough for all.
       const isEnough =
-        units === PLENTY && wishes.every(({ sku, warehouse }) => sku + warehouse === 'HOTA');
+        units === PLENTY &&
+        wishes.every((each) => each.single !== undefined || each.sku + each.warehouse === 'HOTA');
       const sorted = isEnough
         ? wishes
         : [...wishes].sort((a, b) => (termsOf(a) < termsOf(b) ? -1 : 1));
+      const isSingle = (each: Wish) => each.single !== undefined;
+      const inOrder = sorted.filter((each) => !isSingle(each)).concat(sorted.filter(isSingle));
       const [together, apart] = await Promise.all(
         [inRuns, alone].map(async (t) => {
           await begin(t, units, round);
           const results = await Promise.all(
-            sorted.map((each, i) => t.submit(operationOf(each, i, round, t === inRuns))),
+            inOrder.map((each, i) => t.submit(operationOf(each, i, round, t === inRuns))),
           );
           return stateOf(t, results);
         }),

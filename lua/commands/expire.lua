@@ -5,7 +5,8 @@ A hold that cannot be read, or one of whose cells cannot, is put off: its refere
 second, the others go on.
 
 KEYS[1]  meta
-ARGV[1]  context: I8 epoch, I8 seq seen, c8 nonce for the entry, I4 references to look at, at most
+ARGV[1]  context: I8 epoch, I8 seq seen, c8 nonce for the entry, I4 work at most, in references; a cart
+         counts as its lines
 Touches  log, deadlines, stock:*, hold:*, cart:*, due:*
 Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset,
          I4 holds that expired, B 1 when more is due at once, I4 references that were put off, B n
@@ -18,8 +19,8 @@ Variants expire: flags=allow-oom
 -- @include entry
 
 local TICK_MS = 1000
-local refs_max = struct.unpack('>I4', ARGV[1], context_at)
-local seconds_read, elements_read, expired, refs = {}, {}, 0, 0
+local work_max = struct.unpack('>I4', ARGV[1], context_at)
+local seconds_read, elements_read, rests, expired, work = {}, {}, {}, 0, 0
 
 -- Until a person has repaired what was written over; soon enough for the units to come back then, and
 -- late enough for many such holds to cost little.
@@ -75,41 +76,49 @@ local function expire_hold(at)
   hold.state = STATE.expired
   save_hold(at, encode_tombstone(hold))
   expired = expired + 1
+  work = work + #moves - 1
 end
 
-local function expire_ids(generation, bucket, ids)
+-- Gives where in the element the first stands that there was no time for.
+local function expire_ids(generation, bucket, ids, starts)
   if #ids > 1 then read_ahead(generation, bucket, ids) end
-  for i = 1, #ids do expire_hold(find_hold(generation, bucket, ids[i])) end
-  refs = refs + #ids
+  for i = 1, #ids do
+    if work >= work_max then return starts[i] end
+    work = work + 1
+    expire_hold(find_hold(generation, bucket, ids[i]))
+  end
 end
 
--- References that follow one another mostly lead into one bucket.
+-- References that follow one another mostly lead into one bucket. Gives what is left of the element: the
+-- references of an element are few, but each may be that of a cart.
 local function expire_element(element)
-  local pos, ids, last_generation, last_bucket = 1, {}, nil, nil
-  while pos <= #element do
-    local generation, bucket, id
-    generation, bucket, id, pos = struct_unpack('>I2I3Bc0', element, pos)
+  local pos, ids, starts, last_generation, last_bucket, left = 1, {}, {}, nil, nil, nil
+  while pos <= #element and not left do
+    local generation, bucket, id, behind = struct_unpack('>I2I3Bc0', element, pos)
     if bucket ~= last_bucket or generation ~= last_generation then
-      expire_ids(last_generation, last_bucket, ids)
-      ids, last_generation, last_bucket = {}, generation, bucket
+      left = expire_ids(last_generation, last_bucket, ids, starts)
+      ids, starts, last_generation, last_bucket = {}, {}, generation, bucket
     end
-    ids[#ids + 1] = id
+    ids[#ids + 1], starts[#ids + 1] = id, pos
+    pos = behind
   end
-  expire_ids(last_generation, last_bucket, ids)
+  left = left or expire_ids(last_generation, last_bucket, ids, starts)
+  return left and string_sub(element, left)
 end
 
 local due_seconds = redis.call('ZRANGEBYSCORE', prefix .. 'deadlines', '-inf', math.floor(now / 1000),
   'LIMIT', 0, 16)
 for i = 1, #due_seconds do
-  if refs >= refs_max then break end
+  if work >= work_max then break end
   local second, n = due_seconds[i], 0
-  while refs < refs_max do
+  while work < work_max do
     local element = redis.call('LINDEX', prefix .. 'due:' .. second, n)
     if not element then
       seconds_read[#seconds_read + 1] = second
       break
     end
-    expire_element(element)
+    rests[second] = expire_element(element)
+    if rests[second] then break end
     n = n + 1
   end
   elements_read[second] = n
@@ -125,9 +134,10 @@ end
 -- Before the references go from where they stood; like these, it changes nothing that the log tells.
 write_due()
 for second, n in pairs(elements_read) do
+  if rests[second] then redis.call('LSET', prefix .. 'due:' .. second, n, rests[second]) end
   if n > 0 then redis.call('LTRIM', prefix .. 'due:' .. second, n, -1) end
 end
 for i = 1, #seconds_read do redis.call('ZREM', prefix .. 'deadlines', seconds_read[i]) end
 if change_count > 0 or ticking then finish_entry() end
 return stamp() .. struct.pack('>I4BI4B', expired,
-  (refs >= refs_max or #due_seconds == 16) and 1 or 0, put_off, names_count) .. table.concat(names)
+  (work >= work_max or #due_seconds == 16) and 1 or 0, put_off, names_count) .. table.concat(names)

@@ -4,11 +4,14 @@ Decides a batch of operations on one lane, each for itself, all in one entry of 
 KEYS[1]  meta
 ARGV[1]  context: I8 epoch, I8 seq seen, c8 nonce for the entry, I4 greatest age of a hold, s
 ARGV[2]  operations: I8 epoch that is open and I8 lane time at sending, as the engine knows them,
-         u32 ms for which an id that it calls fresh is so; I2 n runs (includes/runs.lua), each
-           u32 units, u32 ttl s, u16 reserves, u8+ SKU, u8+ field, u8+ line as records have it;
-         if there are any: u16 n reserves, u16 n, where their records stand: n x { u16 generation, u24
-         bucket, u16 reserves }, cut where an argument of references ends;
-         and behind them I2 n, n x u8+ SKU; I2 n, n x u8+ field; I2 n operations, each
+         u32 ms for which an id that it calls fresh is so; I2 n operations that stand in no run;
+         I2 n cells of runs (includes/runs.lua), each
+           u8+ key, u8+ field, u8+ name in the entry (u8+ SKU, u8+ field), and for each of its runs
+           u32 units, u32 ttl s, u16 reserves, u16 1 when another follows, u8+ line as records have it;
+         if there are any: u16+ for each run u16 cell, u32 units; u16 n reserves, u16 n, where their
+         records stand: n x { u16 generation, u24 bucket, u16 reserves }, cut where an argument of
+         references ends;
+         and behind them I2 n, n x u8+ SKU; I2 n, n x u8+ field; and the operations, each
          u8 kind (1 reserve, 2 commit, 3 release, 4 extend, 5 cancel, 6 ship, 7 inspect), u8 flags,
          u16 generation (0: today's or yesterday's), u24 bucket, u8+ id, then
            reserve  c8 fingerprint, u32 ttl s, u16+ attributes,
@@ -27,8 +30,10 @@ ARGV[4]  references to their records, 128 at the most, and further ones in the a
          n x { u16 generation, u24 bucket, u8 17, 17 bytes id }
 Touches  log, deadlines, stock:*, hold:*, cart:*, due:*
 Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset,
-         for each run u16 reserves that hold (the first ones) and, unless these are all, u8 outcome
-         and i64 units to be had of the others; and an answer an operation (includes/answers.lua)
+         where there are runs u8 1 when all of their reserves hold, else u8 0 and for each run u16
+         65535 when all of its reserves do, else u16 how many (the first ones), and u8 outcome and i64
+         units to be had of the others; an answer an operation (includes/answers.lua); u16 cells
+         that changed
 Variants submit: flags=; settle: flags=allow-oom
 ]]
 -- @include fence
@@ -44,7 +49,7 @@ local operations = ARGV[2]
 -- another answer since. What is only right as long as nobody was told (a fresh id that need not be
 -- looked up; units that are taken again) is done within its time from sending alone. Lane time is one
 -- clock for all who ask, but stands still while the lane is closed: hence the epoch.
-local open_epoch, sent_at, fresh_ms, runs_at = struct.unpack('>I8I8I4', operations)
+local open_epoch, sent_at, fresh_ms, count, run_cells, pos = struct.unpack('>I8I8I4I2I2', operations)
 
 local function is_within(ms)
   return open_epoch == epoch and now < sent_at + ms
@@ -79,11 +84,9 @@ local function make_settle()
 end
 
 local reserve, settle, extend, inspect
-local count, pos = struct.unpack('>I2', operations, runs_at)
-if count > 0 then pos = make_runs()(pos, count) end
+if run_cells > 0 then pos = make_runs()(pos, run_cells, count == 0) end
 skus, pos = read_names(pos)
 fields, pos = read_names(pos)
-count, pos = struct.unpack('>I2', operations, pos)
 for _ = 1, count do
   local kind, flags, generation, bucket, id
   kind, flags, generation, bucket, id, pos = struct.unpack('>BBI2I3Bc0', operations, pos)
@@ -110,4 +113,5 @@ if change_count > 0 then
   finish_entry()
 end
 answers[1] = stamp()
-return table.concat(answers, '', 1, answer_count)
+answers[answer_count + 1] = struct_pack('>I2', touched_count)
+return table.concat(answers, '', 1, answer_count + 1)

@@ -1,8 +1,9 @@
 -- Packed answers, one an operation, in order: u8 outcome, u8 flags (1 replayed, 2 a record follows,
 -- 4 shortages follow, 8 what cannot be read follows), u32+ record, u16 n shortages of { u16 line, i64
 -- units to be had }; u8+ SKU, u8+ field ('': no cell of the SKU can be read), or no SKU, u8+ id of a record.
+-- Outcome 0: not decided for want of room in the entry; to be sent again.
 --
--- Gives: answers, answer(outcome, replayed), answer_record(...), answer_short(...),
+-- Gives: answers, answer(outcome, replayed), answer_record(...), answer_short(...), answer_not_yet(),
 --        answer_unreadable(cell), answer_unreadable_record(id)
 
 local answers, answer_count = {}, 1
@@ -22,6 +23,8 @@ local function answer_record(outcome, replayed, bytes, short)
     answers[answer_count] = struct.pack('>BBI4c0', outcome, flags, #bytes, bytes)
   end
 end
+
+local function answer_not_yet() answer(0) end
 
 local function answer_short(outcome, short)
   answer_count = answer_count + 1

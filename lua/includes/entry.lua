@@ -3,9 +3,10 @@
 -- later script sees (fence.lua), and which recovery brings to PostgreSQL and back.
 --
 -- Gives: add_change(bytes), change_count, append_entry(kind), finish_entry(), stamp(); and for who adds
---        a change in pieces: pieces, piece_count
+--        in pieces: pieces, piece_count (changes; before them, if all cells are put so, these: placed_count)
 
-local pieces, piece_count, change_count = {}, 0, 0
+-- The first is the head.
+local pieces, piece_count, change_count, placed_count = { '' }, 1, 0, 0
 
 local function add_change(bytes)
   change_count = change_count + 1
@@ -13,11 +14,21 @@ local function add_change(bytes)
   pieces[piece_count] = bytes
 end
 
+-- What one entry can count of each.
+local COUNTED_MAX = 65535
+
 local function append_entry(kind)
-  local out = { struct.pack('>BBI8I8c8I8I8c8I8I2I2', 1, kind, epoch, seq + 1, new_nonce,
-    epoch, seq, nonce, now, touched_count, change_count) }
-  local n = pack_touched(out, 1)
-  for i = 1, piece_count do out[n + i] = pieces[i] end
+  if touched_count > COUNTED_MAX or change_count > COUNTED_MAX then
+    error('a bug: more cells or changes than one entry counts; nothing was written')
+  end
+  local out = pieces
+  if placed_count < touched_count then
+    out = { '' }
+    local n = pack_touched(out, 1) - 1
+    for i = 2, piece_count do out[n + i] = pieces[i] end
+  end
+  out[1] = struct.pack('>BBI8I8c8I8I8c8I8I2I2', 1, kind, epoch, seq + 1, new_nonce,
+    epoch, seq, nonce, now, touched_count, change_count)
   redis.call('XADD', log, string.format('%s-%d', meta[3], seq + 1), 'e', table.concat(out))
 end
 

@@ -3,12 +3,12 @@
 -- script of before left half done.
 --
 -- Gives: prefix, log, epoch, seq, nonce (of the last entry), now (lane time, ms), offset, today; and
---        struct_pack, struct_unpack, string_byte, string_sub, redis_call, redis_pcall
+--        struct_pack, struct_unpack, string_byte, string_sub, string_find, redis_call, redis_pcall
 -- Wants: KEYS[1] meta; ARGV[1] the caller's context: >I8 epoch, I8 seq seen, c8 nonce for an entry
 
 -- A local spares the two look-ups by name of each use.
 local struct_pack, struct_unpack = struct.pack, struct.unpack
-local string_byte, string_sub = string.byte, string.sub
+local string_byte, string_sub, string_find = string.byte, string.sub, string.find
 local redis_call, redis_pcall = redis.call, redis.pcall
 local prefix = string.sub(KEYS[1], 1, -5)
 local log = prefix .. 'log'

@@ -9,13 +9,8 @@ local FRESH, PARTIAL, SPLIT = 1, 2, 4
 local function fullest(s, wanted)
   local best = s.best
   if best and best.a >= wanted then return best end
-  best = nil
-  for i = 1, #s.list do
-    local c = s.list[i]
-    if c.a > 0 and (not best or c.a > best.a or (c.a == best.a and c.field < best.field)) then best = c end
-  end
-  s.best = best
-  return best
+  s.best = fullest_cell(s)
+  return s.best
 end
 
 local function take(takes, line, c, units)
@@ -137,7 +132,7 @@ local function find_unknown(lines)
   local outcome, lacking = nil, {}
   for i = 1, #lines do
     local line = lines[i]
-    if #(line.cells or line.stock.list) == 0 then
+    if #(line.cells or line.stock.fields) == 0 then
       local this = is_known(line.stock) and OUTCOME.unknown_warehouse or OUTCOME.unknown_sku
       -- A known SKU that was never received anywhere is sold out, not unknown.
       if this == OUTCOME.unknown_sku or line.cells then
@@ -157,20 +152,30 @@ local function hold_takes(at, fingerprint, ttl, attributes, lines, takes)
   local line_count, i = 0, 1
   while i <= #takes do
     local line = takes[i].line
-    count = 0
-    while i <= #takes and takes[i].line == line do
+    local sku, index, wanted = line.stock.sku, line.index, line.units
+    local following = takes[i + 1]
+    r = r + 1
+    if following and following.line == line then
+      count = 0
+      while i <= #takes and takes[i].line == line do
+        local units, c = takes[i].units, takes[i].cell
+        c.r = c.r + units
+        count = count + 1
+        places[count] = struct_pack('>Bc0I4', #c.field, c.field, units)
+        placed[count] = struct_pack('>I2I4', touch(c), units)
+        i = i + 1
+      end
+      record[r] = struct_pack('>I2Bc0I4B', index, #sku, sku, wanted, count)
+        .. table.concat(places, '', 1, count)
+      logged[r] = struct_pack('>I2I4B', index, wanted, count) .. table.concat(placed, '', 1, count)
+    else
+      -- Nearly every line stands in one place.
       local units, c = takes[i].units, takes[i].cell
       c.r = c.r + units
-      count = count + 1
-      places[count] = struct.pack('>Bc0I4', #c.field, c.field, units)
-      placed[count] = struct.pack('>I2I4', touch(c), units)
+      record[r] = struct_pack('>I2Bc0I4BBc0I4', index, #sku, sku, wanted, 1, #c.field, c.field, units)
+      logged[r] = struct_pack('>I2I4BI2I4', index, wanted, 1, touch(c), units)
       i = i + 1
     end
-    local sku = line.stock.sku
-    r = r + 1
-    record[r] = struct.pack('>I2Bc0I4B', line.index, #sku, sku, line.units, count)
-      .. table.concat(places, '', 1, count)
-    logged[r] = struct.pack('>I2I4B', line.index, line.units, count) .. table.concat(placed, '', 1, count)
     line_count = line_count + 1
   end
   add_change(struct.pack('>BBc0I2c8I4I2c0I2', 1, #at.id, at.id, at.generation, fingerprint,

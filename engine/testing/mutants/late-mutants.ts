@@ -43,12 +43,12 @@ export const LATE_MUTANTS: readonly Mutant[] = [
     file: 'lua/includes/cells.lua',
     edits: [
       {
-        find: '  if #bytes ~= lengths[head] then return make_unreadable(stock, field) end\n',
-        replace: '',
+        find: '  local format = formats[head] or format_of(head)\n  if #bytes ~= lengths[head] then return end\n',
+        replace: '  local format = formats[head] or format_of(head)\n',
       },
       {
-        find: '  if #bytes < CELL_BYTES_MIN then return make_unreadable(stock, field) end\n',
-        replace: '',
+        find: 'local function read_cell(bytes)\n  if #bytes < CELL_BYTES_MIN then return end\n',
+        replace: 'local function read_cell(bytes)\n',
       },
     ],
     tests: [UNREADABLE, 'engine/redis/unreadable.prop.test.ts'],

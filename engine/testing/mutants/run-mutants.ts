@@ -7,8 +7,8 @@ export const RUN_MUTANTS: readonly Mutant[] = [
     breaks: 'I6: a run refuses a buyer who wants exactly what there is',
     file: 'lua/includes/runs.lua',
     edits: [
-      { find: 'c.a >= units * members', replace: 'c.a > units * members' },
-      { find: 'math.floor(c.a / units)', replace: 'math.floor((c.a - 1) / units)' },
+      { find: 'a < form.all or', replace: 'a <= form.all or' },
+      { find: 'math.floor(a / form.units)', replace: 'math.floor((a - 1) / form.units)' },
     ],
     tests: ['engine/redis/batch.int.test.ts'],
   },
@@ -16,7 +16,7 @@ export const RUN_MUTANTS: readonly Mutant[] = [
     name: 'one-unit-too-many',
     breaks: 'I1: a run sells one unit more than there is',
     file: 'lua/includes/runs.lua',
-    edits: [{ find: 'math.floor(c.a / units)', replace: 'math.floor((c.a + 1) / units)' }],
+    edits: [{ find: 'math.floor(a / form.units)', replace: 'math.floor((a + 1) / form.units)' }],
     tests: ['engine/redis/batch.int.test.ts'],
   },
   {
@@ -25,8 +25,8 @@ export const RUN_MUTANTS: readonly Mutant[] = [
     file: 'lua/includes/runs.lua',
     edits: [
       {
-        find: 'record_tail, run_column = tails[high * 256 + low + 1], run_column + 2',
-        replace: 'record_tail = tails[high * 256 + low + 1]',
+        find: 'local r = run_of[k] * 256 + run_of[k + 1] + 1',
+        replace: 'local r = run_of[1] * 256 + run_of[2] + 1',
       },
     ],
     tests: ['engine/redis/runs.prop.test.ts'],
@@ -37,8 +37,8 @@ export const RUN_MUTANTS: readonly Mutant[] = [
     file: 'lua/includes/runs.lua',
     edits: [
       {
-        find: 'if shared ~= deadline then shared = shared == nil and deadline end',
-        replace: 'shared = deadline',
+        find: 'if terms then other_terms[count] = form.terms else terms = form.terms end',
+        replace: 'terms = form.terms',
       },
     ],
     tests: ['engine/redis/runs.prop.test.ts'],

@@ -5,6 +5,7 @@ const LANE = 'engine/redis/lane.int.test.ts';
 const SETTLE = 'engine/redis/settle.int.test.ts';
 const BATCH = 'engine/redis/batch.int.test.ts';
 const FENCE = 'engine/redis/fence.int.test.ts';
+const WIDE = 'engine/redis/wide.int.test.ts';
 
 /** What a reserve, and all that belongs to a hold, may do wrong. */
 const RESERVATIONS: readonly Mutant[] = [
@@ -99,6 +100,15 @@ const RESERVATIONS: readonly Mutant[] = [
 ];
 
 const SETTLEMENTS: readonly Mutant[] = [
+  {
+    name: 'settle-any-number-of-cells',
+    breaks: 'I4: an entry counts cells in 16 bits, and carts that are settled together have more',
+    file: 'lua/includes/settle.lua',
+    edits: [
+      { find: '  if touched_count >= CELLS_MAX then\n', replace: '  if CELLS_MAX < 0 then\n' },
+    ],
+    tests: [WIDE],
+  },
   {
     name: 'release-twice',
     breaks: 'I7, I1: a hold that was released still has its units, and gives them back again',
