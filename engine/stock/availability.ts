@@ -6,13 +6,12 @@
  * is decided rests on that: it is for pages that show stock.
  */
 import type { Sku } from '../domain/ids.ts';
-import { cellField, SHARED_POOL, splitCellField } from '../domain/ids.ts';
+import { asSku, cellField, SHARED_POOL, splitCellField } from '../domain/ids.ts';
 import type { Pool } from '../postgres/pool.ts';
 import type { Lane, LaneRefusal } from '../redis/lane-port.ts';
-import { isRefusal } from '../redis/lane-port.ts';
 import type { CellView, SkuView } from '../redis/operation.ts';
 import type { WarehouseDirectory } from './directory.ts';
-import { FreshReads } from './fresh-reads.ts';
+import { type FreshAnswer, FreshReads } from './fresh-reads.ts';
 import { createMirror, type Mirror, type MirrorView } from './mirror.ts';
 import type { ShipDates } from './ship-date.ts';
 
@@ -51,8 +50,15 @@ export interface AvailabilityAnswer {
 }
 
 export interface Availability {
-  /** `skus` without repeats. */
-  read(skus: readonly Sku[]): Promise<AvailabilityAnswer | LaneRefusal>;
+  /**
+   * `skus` without repeats. Calls `done` once; what fails, and what `done` throws, goes to `fail`.
+   * Not a promise, because a page that shows stock is asked for thousands of times a second.
+   */
+  read(
+    skus: readonly Sku[],
+    done: (answer: AvailabilityAnswer | LaneRefusal) => void,
+    fail: (error: unknown) => void,
+  ): void;
 }
 
 export interface AvailabilityDeps {
@@ -63,27 +69,44 @@ export interface AvailabilityDeps {
 }
 
 export function createAvailability(deps: AvailabilityDeps): Availability {
-  const fresh = new FreshReads(deps.lane);
-  const mirror = createMirror({ pool: deps.pool, lane: deps.lane.number });
+  const { lane, pool } = deps;
+  const mirror = createMirror({ pool, lane: lane.number });
+  const fresh = new FreshReads({
+    lane,
+    showAt({ timeMs, offsetMs }) {
+      const asOf = new Date(timeMs - offsetMs).toISOString();
+      return (view) => toSku(view, { asOf }, deps);
+    },
+  });
   return {
-    async read(skus) {
-      const answer = await fresh.read(skus);
-      if (!isRefusal(answer)) {
-        const asOfMs = answer.stamp.timeMs - answer.stamp.offsetMs;
-        const views = answer.skus.map((view) => toSku(view, { asOfMs }, deps));
-        const broken = answer.skus.filter(({ unreadable }) => unreadable === true);
-        if (broken.length === 0) return toAnswer(views);
-        const known = await readMirror(
-          broken.map(({ sku }) => sku),
-          mirror,
-          deps,
-        ).catch(() => undefined);
-        return known === undefined ? toAnswer(views) : toAnswer(replaced(views, known));
-      }
-      // The queue is full: PostgreSQL would be next.
-      return answer.outcome === 'overloaded' ? answer : readStale(skus, answer, mirror, deps);
+    read(skus, done, fail) {
+      const hear = (answer: FreshAnswer<SkuAnswer>): void => {
+        if (!('outcome' in answer)) {
+          if (answer.some(isBroken)) orMirror(answer, mirror, deps).then(done).catch(fail);
+          else done(toAnswer(answer));
+        } else if (answer.outcome === 'overloaded') {
+          // The queue is full: PostgreSQL would be next.
+          done(answer);
+        } else readStale(skus, answer, mirror, deps).then(done).catch(fail);
+      };
+      fresh.read(skus, hear, fail);
     },
   };
+}
+
+function isBroken({ body }: SkuAnswer): boolean {
+  return body.unreadable === true;
+}
+
+/** With what PostgreSQL has, where it has it, in place of what cannot be read. */
+async function orMirror(
+  views: readonly SkuAnswer[],
+  mirror: Mirror,
+  deps: AvailabilityDeps,
+): Promise<AvailabilityAnswer> {
+  const broken = views.filter(isBroken).map(({ body }) => asSku(body.sku_id));
+  const known = await readMirror(broken, mirror, deps).catch(() => undefined);
+  return toAnswer(known === undefined ? views : replaced(views, known));
 }
 
 /** What PostgreSQL says; when that cannot be had either, the lane's refusal with the reason. */
@@ -119,7 +142,8 @@ async function readMirror(
   const offsetMs = deps.lane.nowMs() - nowMs;
   return views.map((view) => {
     const asOfMs = Math.min(view.laneTimeMs - offsetMs, nowMs);
-    return toSku(view, { asOfMs, ageMs: nowMs - asOfMs }, deps);
+    const asOf = new Date(asOfMs).toISOString();
+    return toSku(view, { asOf, ageMs: nowMs - asOfMs }, deps);
   });
 }
 
@@ -129,9 +153,9 @@ function replaced(views: readonly SkuAnswer[], known: readonly SkuAnswer[]): Sku
   return views.map((view) => better.get(view.body.sku_id) ?? view);
 }
 
-/** Of what was read; times are wall time. `ageMs` stands with what is stale. */
+/** Of what was read; `asOf` is wall time, ISO 8601. `ageMs` stands with what is stale. */
 interface Reading {
-  readonly asOfMs: number;
+  readonly asOf: string;
   readonly ageMs?: number;
 }
 
@@ -143,17 +167,20 @@ interface SkuAnswer {
 }
 
 function toAnswer(skus: readonly SkuAnswer[]): AvailabilityAnswer {
-  const ages = skus.flatMap(({ age }) => (age === undefined ? [] : [age]));
-  return {
-    known: skus.filter(({ known }) => known).map(({ body }) => body),
-    unknown: skus.filter(({ known }) => !known).map(({ body }) => body.sku_id),
-    ...(ages.length === 0 ? {} : { staleMs: Math.max(0, ...ages) }),
-  };
+  const known: SkuAvailability[] = [];
+  const unknown: string[] = [];
+  let staleMs: number | undefined;
+  for (const { known: isKnown, age, body } of skus) {
+    if (isKnown) known.push(body);
+    else unknown.push(body.sku_id);
+    if (age !== undefined) staleMs = Math.max(0, staleMs ?? 0, age);
+  }
+  return staleMs === undefined ? { known, unknown } : { known, unknown, staleMs };
 }
 
 function toSku(
   view: Pick<SkuView, 'sku' | 'known' | 'cells' | 'unreadable'>,
-  { asOfMs, ageMs }: Reading,
+  { asOf, ageMs }: Reading,
   deps: AvailabilityDeps,
 ): SkuAnswer {
   let total = 0;
@@ -166,7 +193,7 @@ function toSku(
     sku_id: view.sku,
     total_available: total,
     version,
-    as_of: new Date(asOfMs).toISOString(),
+    as_of: asOf,
     ...(ageMs === undefined ? {} : ({ stale: true, age_ms: ageMs } as const)),
     ...(view.unreadable === undefined ? {} : { unreadable: view.unreadable }),
     warehouses: view.cells.map((cell) => toCell(cell, deps)).sort(byPlace),

@@ -46,6 +46,9 @@ export const MIRROR_LIMITS: MirrorLimits = Object.freeze({
   keptSkusMax: 50_000,
 });
 
+/** Times `waitMs`, for a statement: longer than who waits for it, who may have stalled himself. */
+const STATEMENT_WAITS = 2;
+
 export interface Mirror {
   /**
    * One view for each SKU, in their order. 'overloaded': too many wait already. Rejects when
@@ -159,7 +162,7 @@ class PostgresMirror implements Mirror {
     const bounded = {
       text: SELECT_MIRROR,
       values: [skus, lane],
-      query_timeout: this.#limits.waitMs,
+      query_timeout: STATEMENT_WAITS * this.#limits.waitMs,
     };
     const { rows } = await pool.query<MirrorRow>(bounded);
     const views = toViews(rows);
@@ -222,7 +225,9 @@ function unknown(sku: Sku): never {
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`PostgreSQL did not answer within ${ms} ms`)), ms);
+    const error = new Error(`PostgreSQL did not answer within ${ms} ms`);
+    // An engine that stalled reads first what came meanwhile.
+    timer = setTimeout(() => setImmediate(reject, error), ms);
   });
   try {
     return await Promise.race([work, late]);

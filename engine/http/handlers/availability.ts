@@ -6,38 +6,36 @@
  */
 import type { Sku } from '../../domain/ids.ts';
 import { asSku } from '../../domain/ids.ts';
-import type { Availability, AvailabilityAnswer } from '../../stock/availability.ts';
+import type {
+  Availability,
+  AvailabilityAnswer,
+  SkuAvailability,
+} from '../../stock/availability.ts';
 import type { AnswerHeaders } from '../answer.ts';
+import { AnswerHead, jsonHead } from '../answer.ts';
 import type { Exchange, Handler } from '../exchange.ts';
 import { parseJsonBody } from '../json.ts';
+import { outcomeProblem, retryAfter } from '../outcome-problem.ts';
 import { PROBLEM_GUIDE } from '../problem-guide.ts';
 import { availabilityRequest, compileBody } from '../schema.ts';
-import { outcomeProblem, retryAfter } from './outcome-problem.ts';
 import { answerFaults, readPathId } from './request.ts';
 
 export function skuAvailabilityHandler(availability: Availability): Handler {
-  return async (exchange) => {
+  const textOf = createTextOf();
+  return (exchange) => {
     const sku = readPathId(exchange, 'sku_id');
     if (sku === undefined) return;
-    const answer = await ask(exchange, [asSku(sku)], availability);
-    if (answer === undefined) return;
-    const [found] = answer.known;
-    if (found !== undefined) {
-      exchange.respondJson(200, found, ageOf(answer));
-      return;
-    }
-    const stale = answer.staleMs === undefined ? {} : { stale: true };
-    exchange.problem(
-      outcomeProblem('unknown_sku'),
-      { detail: PROBLEM_GUIDE.unknown_sku, extensions: { sku_id: sku, ...stale } },
-      ageOf(answer),
-    );
+    ask(exchange, [asSku(sku)], availability, (answer) => {
+      const [found] = answer.known;
+      if (found !== undefined) exchange.respondWith(headOf(answer), textOf(found));
+      else presentUnknown(exchange, sku, answer);
+    });
   };
 }
 
 export function availabilityHandler(availability: Availability): Handler {
   const check = compileBody(availabilityRequest);
-  return async (exchange) => {
+  return (exchange) => {
     const value = parseJsonBody(exchange);
     if (value === undefined) return;
     const checked = check(value);
@@ -46,28 +44,60 @@ export function availabilityHandler(availability: Availability): Handler {
       return;
     }
     const skus = [...new Set(checked.body.sku_ids.map((id) => asSku(String(id))))];
-    const answer = await ask(exchange, skus, availability);
-    if (answer === undefined) return;
-    const stale = answer.staleMs === undefined ? {} : { stale: true };
-    const body = { ...stale, skus: answer.known, unknown: answer.unknown };
-    exchange.respondJson(200, body, ageOf(answer));
+    ask(exchange, skus, availability, (answer) => {
+      const body = { ...staleOf(answer), skus: answer.known, unknown: answer.unknown };
+      exchange.respondWith(headOf(answer), JSON.stringify(body));
+    });
   };
 }
 
-/** The answer, or undefined when the stores gave none and the exchange was answered. */
-async function ask(
+/** Calls `present` with the answer, unless the stores gave none: then the exchange was answered. */
+function ask(
   exchange: Exchange,
   skus: readonly Sku[],
   availability: Availability,
-): Promise<AvailabilityAnswer | undefined> {
-  const answer = await availability.read(skus);
-  if (!('outcome' in answer)) return answer;
-  const { detail, retryAfterMs } = answer;
-  exchange.problem(outcomeProblem(answer.outcome), { detail }, retryAfter(retryAfterMs));
-  return undefined;
+  present: (answer: AvailabilityAnswer) => void,
+): void {
+  availability.read(
+    skus,
+    (answer) => {
+      if (!('outcome' in answer)) return present(answer);
+      const { outcome, detail, retryAfterMs } = answer;
+      exchange.problem(outcomeProblem(outcome), { detail }, retryAfter(retryAfterMs));
+    },
+    (error) => exchange.fail(error),
+  );
+}
+
+function presentUnknown(exchange: Exchange, sku: string, answer: AvailabilityAnswer): void {
+  const extensions = { sku_id: sku, ...staleOf(answer) };
+  const details = { detail: PROBLEM_GUIDE.unknown_sku, extensions };
+  exchange.problem(outcomeProblem('unknown_sku'), details, ageOf(answer));
+}
+
+/** All who asked for a SKU at one time are told the same object: its text is made once. */
+function createTextOf(): (found: SkuAvailability) => string {
+  const texts = new WeakMap<SkuAvailability, string>();
+  return (found) => {
+    const known = texts.get(found);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(found);
+    texts.set(found, text);
+    return text;
+  };
+}
+
+function staleOf({ staleMs }: AvailabilityAnswer): { readonly stale?: true } {
+  return staleMs === undefined ? {} : { stale: true };
+}
+
+function headOf(answer: AvailabilityAnswer): AnswerHead {
+  const age = ageOf(answer);
+  if (age === undefined) return jsonHead(200);
+  return new AnswerHead(200, { 'content-type': 'application/json', ...age });
 }
 
 /** Whole seconds; none for what comes from Redis, which is of this moment. */
-function ageOf({ staleMs }: AvailabilityAnswer): AnswerHeaders {
-  return staleMs === undefined ? {} : { age: String(Math.floor(staleMs / 1_000)) };
+function ageOf({ staleMs }: AvailabilityAnswer): AnswerHeaders | undefined {
+  return staleMs === undefined ? undefined : { age: String(Math.floor(staleMs / 1_000)) };
 }
