@@ -36,11 +36,11 @@ export interface PeersReport {
   readonly ok: boolean;
 }
 
-/** As the scenario of this name reports it. */
-export function toReport(name: string, report: PeersReport): ScenarioReport {
+/** As the scenario `peers` reports it. */
+export function toReport(report: PeersReport): ScenarioReport {
   const ours = report.contenders.find(({ name }) => name === HOLDFAST);
   return {
-    name,
+    name: 'peers',
     phases: [],
     facts: report.contenders.flatMap((each) => factsOf(each, ours)),
     series: [],

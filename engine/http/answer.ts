@@ -4,6 +4,8 @@
 import { STATUS_CODES } from 'node:http';
 import type { ProblemDetails, ProblemRow } from './problem.ts';
 import { PROBLEM_CONTENT_TYPE, problem } from './problem.ts';
+import { MADE_REQUEST_ID_LENGTH } from './request-id.ts';
+import { stamp } from './stamped.ts';
 
 /** Header names in lower case. Values must not contain CR, LF or NUL: `checkHeaders` throws. */
 export type AnswerHeaders = Readonly<Record<string, string>>;
@@ -36,6 +38,9 @@ export class AnswerHead {
    * transport that takes it as text.
    */
   readonly text: string;
+  readonly #idAt: number;
+  #uses = 0;
+  #bytes: Uint8Array | undefined;
 
   constructor(status: number, headers: AnswerHeaders) {
     checkHeaders(headers);
@@ -44,6 +49,27 @@ export class AnswerHead {
     let text = `${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
     for (const name in headers) text += `${name}: ${headers[name] ?? ''}\r\n`;
     this.text = `${text}x-request-id: `;
+    this.#idAt = this.text.length;
+  }
+
+  /** The text with the request id; bytes, which stay so until the next call, where it is usual. */
+  stamped(requestId: string): string | Uint8Array {
+    const bytes = this.#bytes ?? this.#prepare();
+    if (bytes === undefined || requestId.length !== MADE_REQUEST_ID_LENGTH) {
+      return this.text + requestId;
+    }
+    stamp(bytes, this.#idAt, requestId, MADE_REQUEST_ID_LENGTH);
+    return bytes;
+  }
+
+  /** Not for a head that was made for one answer. */
+  #prepare(): Uint8Array | undefined {
+    this.#uses += 1;
+    if (this.#uses === 1) return undefined;
+    const bytes = Buffer.from(this.text + ' '.repeat(MADE_REQUEST_ID_LENGTH));
+    if (bytes.length !== this.#idAt + MADE_REQUEST_ID_LENGTH) return undefined;
+    this.#bytes = bytes;
+    return bytes;
   }
 }
 

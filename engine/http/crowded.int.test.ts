@@ -1,5 +1,6 @@
 // The contract of the port, part four: as many requests under way as may be. Who comes then is told
-// so before its body is read; what tells people how the engine is goes on.
+// so before its body is read; who ends a reservation has a quarter more room, and what tells people how
+// the engine is goes on.
 
 import { expect, it } from 'vitest';
 import type { Exchange } from './exchange.ts';
@@ -17,6 +18,10 @@ await describeTransports('a crowd', (transport) => {
         if (waiting.length >= count) resolve();
         else arrived.set(count, resolve);
       });
+    const arrives = (exchange: Exchange): void => {
+      waiting.push(exchange);
+      arrived.get(waiting.length)?.();
+    };
     const subject = await Subject.start(
       transport,
       [
@@ -24,10 +29,14 @@ await describeTransports('a crowd', (transport) => {
           method: 'POST',
           pattern: '/api/v1/buy',
           body: { limitBytes: 100 },
-          handle: (exchange) => {
-            waiting.push(exchange);
-            arrived.get(waiting.length)?.();
-          },
+          handle: arrives,
+        },
+        {
+          method: 'POST',
+          pattern: '/api/v1/pay',
+          isPatient: true,
+          body: { limitBytes: 100 },
+          handle: arrives,
         },
         { method: 'GET', pattern: '/metrics', handle: (exchange) => exchange.respond(200) },
       ],
@@ -44,13 +53,20 @@ await describeTransports('a crowd', (transport) => {
       expect(refused.headers.get('retry-after')).toBe('1');
       expect(JSON.parse(refused.body)).toMatchObject({ code: 'overloaded', retryable: true });
       expect((await subject.ask('GET', '/metrics')).status).toBe(200);
-      expect(waiting).toHaveLength(2);
+      const paying = await subject.wire();
+      await paying.send(requestText('POST', '/api/v1/pay', JSON_BODY, '1'));
+      const paid = paying.responses(1);
+      expect(await Promise.race([arrival(3).then(() => 'let in'), paid])).toBe('let in');
+      expect((await subject.ask('POST', '/api/v1/pay', JSON_BODY, '1')).status).toBe(503);
+      expect(waiting).toHaveLength(3);
+      waiting[2]?.respond(200);
+      expect((await paid)[0]?.status).toBe(200);
       waiting[0]?.respond(200);
       expect((await first.responses(1))[0]?.status).toBe(200);
       const third = await subject.wire();
       await third.send(buying);
-      await arrival(3);
-      for (const exchange of waiting.slice(1)) exchange.respond(200);
+      await arrival(4);
+      for (const each of [waiting[1], waiting[3]]) each?.respond(200);
       expect((await third.responses(1))[0]?.status).toBe(200);
       expect((await second.responses(1))[0]?.status).toBe(200);
     } finally {

@@ -1,6 +1,7 @@
 // Runs handlers so that nothing they do wrong gets past their own exchange, and gives the
 // answers that need no handler.
 
+import type { Overloaded } from './admission.ts';
 import type { Exchange, Handler } from './exchange.ts';
 import type { Intercepted } from './intake.ts';
 
@@ -14,9 +15,10 @@ export function runHandler(handle: Handler, exchange: Exchange): void {
   }
 }
 
-/** Gives the answer that intake found. */
-export function intercept(exchange: Exchange, found: Intercepted): void {
-  if (found.row === undefined) exchange.respond(204, found.headers);
+/** Gives the answer that intake or admission found. */
+export function intercept(exchange: Exchange, found: Intercepted | Overloaded): void {
+  if ('answer' in found) found.answer(exchange);
+  else if (found.row === undefined) exchange.respond(204, found.headers);
   else exchange.problem(found.row, found.details, found.headers);
 }
 

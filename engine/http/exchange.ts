@@ -12,6 +12,7 @@ import type { AnswerBody, AnswerHeaders, PreparedAnswer } from './answer.ts';
 import { AnswerHead, jsonHead, problemHead } from './answer.ts';
 import type { ProblemDetails, ProblemRow } from './problem.ts';
 import { PROBLEM_CONTENT_TYPE, problem, TRANSPORT_PROBLEMS } from './problem.ts';
+import type { StampedBody } from './stamped.ts';
 import { decodeUtf8 } from './utf8.ts';
 
 /**
@@ -173,6 +174,11 @@ export abstract class Exchange {
     this.respondWith(answer.head, answer.bodyFor(this.head.requestId));
   }
 
+  /** Answers with a body that many answers share but for the ids in it. */
+  respondStamped(head: AnswerHead, body: StampedBody, id: string): void {
+    if (this.#settle(head.status)) this.writeStamped(head, body, id);
+  }
+
   /** Answers with an RFC 9457 problem. */
   problem(row: ProblemRow, details: ProblemDetails = {}, headers?: AnswerHeaders): void {
     const body = problem(row, details, this.head.requestId, this.#context.problemBaseUrl);
@@ -202,6 +208,11 @@ export abstract class Exchange {
 
   /** Hands the answer to the transport. Called once, and never after an abort. */
   protected abstract write(head: AnswerHead, body: AnswerBody): void;
+
+  /** The same, for a transport that has copied the bytes when it returns. */
+  protected writeStamped(head: AnswerHead, body: StampedBody, id: string): void {
+    this.write(head, body.text(this.requestId, id));
+  }
 
   /** For the transport: the client is gone. Has no effect once the answer was given. */
   protected abort(): void {

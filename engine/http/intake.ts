@@ -1,9 +1,8 @@
 // Whether a request may come in: decided from its head alone, before any of its body is read, and
-// the same for every transport.
+// the same for every transport. Whether there is time for it is said by admission.ts.
 
 import type { AnswerHeaders } from './answer.ts';
 import type { RequestHead, RouteShape } from './exchange.ts';
-import { outcomeProblem } from './handlers/outcome-problem.ts';
 import type { HttpLimits } from './port.ts';
 import type { ProblemDetails, ProblemRow, TransportProblemCode } from './problem.ts';
 import { TRANSPORT_PROBLEMS } from './problem.ts';
@@ -40,15 +39,6 @@ const NO_ROUTE: RouteShape = Object.freeze({
 export const SHUTTING_DOWN: Refusal = Object.freeze({
   row: TRANSPORT_PROBLEMS.shutting_down,
   details: Object.freeze({ detail: 'Send the request again; nothing was done.' }),
-  headers: Object.freeze({ 'retry-after': '1' }),
-});
-
-/** For requests beyond the bound. */
-const CROWDED: Refusal = Object.freeze({
-  row: outcomeProblem('overloaded'),
-  details: Object.freeze({
-    detail: 'Too many requests are under way; this one was not read, and nothing was done.',
-  }),
   headers: Object.freeze({ 'retry-after': '1' }),
 });
 
@@ -116,21 +106,6 @@ export function interceptionOf(
     return refuse('malformed_request', detail);
   }
   return bodyRefusal(match.route, facts);
-}
-
-const API = '/api/';
-
-/**
- * The refusal of what comes when as many requests as may be are under way; what tells people how the
- * engine is (`/metrics`, `/readyz`) is never refused.
- */
-export function crowdedOut(
-  match: RouteMatch,
-  inFlight: number,
-  { requestsMax }: HttpLimits,
-): Refusal | undefined {
-  if (inFlight <= requestsMax) return undefined;
-  return match.kind === 'route' && match.route.pattern.startsWith(API) ? CROWDED : undefined;
 }
 
 /** Whether a body follows the head. */

@@ -5,6 +5,7 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'nod
 import { createServer, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
 import { listenError } from '../runtime/listen-error.ts';
+import { Admission } from './admission.ts';
 import type { AnswerBody, AnswerHead } from './answer.ts';
 import { intercept, runHandler } from './dispatch.ts';
 import type { ExchangeContext, RequestHead } from './exchange.ts';
@@ -12,7 +13,6 @@ import { Exchange } from './exchange.ts';
 import type { IntakeFacts, Refusal } from './intake.ts';
 import {
   bodyTooLarge,
-  crowdedOut,
   HEAD_TOO_LARGE,
   hasBody,
   interceptionOf,
@@ -83,6 +83,7 @@ class NodeServer implements Listening {
   readonly #options: TransportOptions;
   readonly #server: Server;
   readonly #state: ServerState = { closing: false };
+  readonly #admission: Admission;
   /** Exchanges whose response has not left yet, of which a parser's fault may be about one. */
   readonly #active = new Set<NodeExchange>();
   readonly #sockets = new Set<Socket>();
@@ -92,6 +93,7 @@ class NodeServer implements Listening {
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#admission = new Admission(options.limits, options.context.problemBaseUrl);
     this.#server = createServer(serverOptions(options.limits));
     this.#server.on('request', (req, res) => this.#request(req, res, false));
     this.#server.on('checkContinue', (req, res) => this.#request(req, res, true));
@@ -147,7 +149,8 @@ class NodeServer implements Listening {
     const exchange = this.#enter(req, res, facts, match);
     const found = this.#state.closing
       ? SHUTTING_DOWN
-      : (crowdedOut(match, this.#active.size, limits) ?? interceptionOf(match, facts, limits));
+      : (this.#admission.refusalOf(match, this.#active.size, exchange.startedAtMs) ??
+        interceptionOf(match, facts, limits));
     if (found !== undefined) {
       exchange.closeAfter =
         awaitsContinue || isCostlyToDrain(facts.contentLength, facts.transferEncoding);

@@ -56,13 +56,14 @@ export interface OperationRow {
 }
 
 const STORES: readonly OutcomeName[] = ['fenced', 'overloaded', 'store_unavailable'];
-const DURABLE: readonly OutcomeName[] = [
-  'log_full',
+/** Of what is only read, and of what writes to the log, too. */
+const AT_A_LEVEL: readonly OutcomeName[] = [
   ...STORES,
   'durability_unknown',
   'invalid_request',
   'durability_unavailable',
 ];
+const DURABLE: readonly OutcomeName[] = ['log_full', ...AT_A_LEVEL];
 /** What a script decides on cells and records. */
 const ON_STOCK: readonly OutcomeName[] = [...DURABLE, 'unreadable'];
 const WON_BY_ANOTHER: readonly OutcomeName[] = ['expired', 'already_released', 'already_closed'];
@@ -210,7 +211,7 @@ export const OPERATIONS: readonly OperationRow[] = [
       'Also after its record has left Redis. What is committed is shown once that is sure.',
     prefer: true,
     answers: { 200: 'Reservation' },
-    refusals: [...ON_STOCK.filter((name) => name !== 'log_full'), 'not_found'],
+    refusals: [...AT_A_LEVEL, 'unreadable', 'not_found'],
   },
   {
     id: 'getAvailability',
@@ -306,7 +307,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     bodies: ['WarehouseDescription'],
     example: { name: 'London', time_zone: 'Europe/London', cut_off: '15:00', handling_days: 1 },
     answers: { 200: 'Warehouse', 201: 'Warehouse' },
-    refusals: ['store_unavailable', 'invalid_request'],
+    refusals: ['overloaded', 'store_unavailable', 'invalid_request'],
   },
   {
     id: 'health',

@@ -42,6 +42,13 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('says of each route of the API that it may be refused before it is read', () => {
+    const silent = OPERATIONS.filter(
+      ({ path, refusals }) => path.startsWith('/api/') && !refusals.includes('overloaded'),
+    );
+    expect(silent.map(({ id }) => id)).toEqual([]);
+  });
+
   it('names every outcome that is a refusal somewhere', () => {
     const named = new Set(OPERATIONS.flatMap(({ refusals }) => refusals));
     const refusals = (Object.keys(OUTCOMES) as OutcomeName[]).filter(

@@ -4,10 +4,10 @@
  */
 import { writeFileSync } from 'node:fs';
 import type { TSchema } from 'typebox';
-import { outcomeProblem } from './handlers/outcome-problem.ts';
 import type { JsonValue } from './json.ts';
 import type { AnswerName, OperationRow } from './openapi-paths.ts';
 import { BODIES, OPERATIONS } from './openapi-paths.ts';
+import { outcomeProblem } from './outcome-problem.ts';
 import type { ProblemRow, TransportProblemCode } from './problem.ts';
 import { PROBLEM_CONTENT_TYPE, TRANSPORT_PROBLEMS } from './problem.ts';
 import {

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OutcomeName } from '../domain/outcome.ts';
 import { OUTCOMES } from '../domain/outcome.ts';
-import { keepPositions } from '../postgres/testing/kept-row.ts';
+import { whilePositionsAreKept } from '../postgres/testing/kept-row.ts';
 import { laneKeys } from '../redis/keys.ts';
 import type { TestAnswer, TestEngine } from '../testing/engine.ts';
 import { startTestEngine } from '../testing/engine.ts';
@@ -332,9 +332,8 @@ describe('a store that cannot decide', () => {
   it('durability_unknown: PostgreSQL is held up; the same id resolves it', async () => {
     await apart({ HOLDFAST_DURABILITY_WAIT_MS: '1500' }, async (slow, buyOne) => {
       const buy = () => buyOne({ ...key('slow'), prefer: 'durability=persisted' });
-      const letGo = await keepPositions(slow.serving.engine.pool);
-      const unknown = expectOutcome(await buy(), 'durability_unknown');
-      await letGo();
+      const slowly = await whilePositionsAreKept(slow.serving.engine.pool, buy);
+      const unknown = expectOutcome(slowly, 'durability_unknown');
       const { reservation_id: id, durability } = expectReservation(await until(buy, isTold), 200);
       expect([id, durability]).toEqual([unknown.reservation_id, 'persisted']);
     });
@@ -350,7 +349,7 @@ describe('a store that cannot decide', () => {
     expectOutcome(await until(() => api.reserve(body), isTold), 'exists_with_different_payload');
   });
 
-  it('overloaded: the oldest request in the queue has waited too long', async () => {
+  it('overloaded: who would wait too long for the lane', async () => {
     await apart({ HOLDFAST_QUEUE_WAIT_MS: '1' }, async (busy, buy) => {
       await busy.redis.client('PAUSE', 2_000, 'ALL');
       const asked: Promise<TestAnswer>[] = [];
@@ -372,11 +371,11 @@ describe('a store that cannot decide', () => {
 
   it('log_full: more than the log may hold waits for PostgreSQL; the id resolves it', async () => {
     await apart({ HOLDFAST_LOG_BYTES_MAX: '4096' }, async (behind, buy) => {
-      const letGo = await keepPositions(behind.serving.engine.pool);
       let buyer = 0;
       const buyNext = () => buy(key(`buyer-${++buyer}`));
-      const refused = await until(buyNext, ({ status }) => status !== 201);
-      await letGo();
+      const refused = await whilePositionsAreKept(behind.serving.engine.pool, () =>
+        until(buyNext, ({ status }) => status !== 201),
+      );
       const { reservation_id: id } = expectOutcome(refused, 'log_full');
       const sold = await until(() => buy(key(`buyer-${buyer}`)), isTold);
       expect(expectReservation(sold, 201).reservation_id).toBe(id);

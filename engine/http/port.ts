@@ -19,9 +19,12 @@ export interface HttpLimits {
   readonly keepAliveTimeoutMs: number;
   /**
    * Under way at a time, whatever they wait for: a body, the lane, a durability level. Beyond it the
-   * API answers 503 before it reads a body. Each holds its exchange and its body.
+   * API answers 503 before it reads a body; a quarter more for routes that are patient. Each holds
+   * its exchange and its body.
    */
   readonly requestsMax: number;
+  /** Admission: a request is refused when it would wait longer; see README.md, "Overload". */
+  readonly queueWaitMsMax: number;
 }
 
 export const DEFAULT_HTTP_LIMITS: HttpLimits = Object.freeze({
@@ -31,6 +34,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = Object.freeze({
   requestTimeoutMs: 15_000,
   keepAliveTimeoutMs: 10_000,
   requestsMax: 20_000,
+  queueWaitMsMax: 50,
 });
 
 /** All optional, all called synchronously: they must be cheap and must not throw. */

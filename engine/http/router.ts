@@ -23,6 +23,8 @@ export interface Route {
   readonly headers?: readonly string[];
   /** Absent: the route takes no body, and a request that brings one is refused with 413. */
   readonly body?: BodyRule;
+  /** Rather waits than is refused, when there is no time for all; see admission.ts. */
+  readonly isPatient?: boolean;
 }
 
 /** A route as the router holds it. */
@@ -31,6 +33,7 @@ export interface CompiledRoute extends RouteShape {
   readonly handle: Handler;
   /** Where the parameters stand among the path's segments, in the order of `paramNames`. */
   readonly paramIndexes: readonly number[];
+  readonly isPatient: boolean;
   /** 0 for a route that takes no body. */
   readonly bodyLimitBytes: number;
   /** undefined for a route that takes no body. */
@@ -75,6 +78,13 @@ export class Router {
     const found = find(this.#root, segments, 0, wanted, allowed);
     if (found !== undefined) return bind(found, segments);
     return allowed.size === 0 ? NONE : { kind: 'method', allow: allowHeader(allowed) };
+  }
+
+  /** The routes without parameters: nothing but method and path decides that one is taken. */
+  *exact(): Generator<RouteMatch & { readonly kind: 'route' }> {
+    for (const byMethod of this.#exact.values()) {
+      for (const match of byMethod.values()) if (match.kind === 'route') yield match;
+    }
   }
 
   #add(route: Route): void {
@@ -138,6 +148,7 @@ function compile(route: Route, segments: readonly string[]): CompiledRoute {
     paramIndexes: segments.flatMap((segment, index) => (isParam(segment) ? [index] : [])),
     headerNames,
     handle: route.handle,
+    isPatient: route.isPatient ?? false,
     bodyLimitBytes: route.body?.limitBytes ?? 0,
     contentType: route.body && (route.body.contentType ?? 'application/json'),
   };

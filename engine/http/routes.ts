@@ -71,11 +71,13 @@ function reservationRoutes(deps: ApiDeps, settings: ApiSettings): Route[] {
   } as const;
   return [
     { ...change, pattern: `${INVENTORY}/reserve`, handle: reserveHandler(deps, present) },
-    { ...change, pattern: `${INVENTORY}/commit`, handle: commitHandler(deps, present) },
+    {
+      ...{ ...change, isPatient: true, pattern: `${INVENTORY}/commit` },
+      handle: commitHandler(deps, present),
+    },
     { ...change, pattern: `${INVENTORY}/extend`, handle: extendHandler(deps, present) },
     ...(['release', 'cancel', 'ship'] as const).map((verb) => ({
-      ...change,
-      pattern: `${INVENTORY}/${verb}`,
+      ...{ ...change, isPatient: true, pattern: `${INVENTORY}/${verb}` },
       handle: settleHandler(verb, deps, present),
     })),
     {
@@ -97,11 +99,13 @@ function stockRoutes(deps: ApiDeps, settings: ApiSettings): Route[] {
   const stock = { ...stores, policy, skuClasses, currency, countOutcome };
   const described = {
     method: 'PUT',
+    isPatient: true,
     headers: CHANGE_HEADERS,
     body: { limitBytes: SMALL_BYTES_MAX },
   } as const;
   const moved = {
     method: 'POST',
+    isPatient: true,
     headers: CHANGE_HEADERS,
     body: { limitBytes: STOCK_BYTES_MAX },
   } as const;

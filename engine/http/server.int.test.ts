@@ -3,16 +3,19 @@
 // closing: connection.int.test.ts.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PreparedAnswer, prepareProblem } from './answer.ts';
+import { jsonHead, PreparedAnswer, prepareProblem } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 import type { Route } from './router.ts';
 import { forcedTransport, startHttpServer } from './server.ts';
+import { StampedBody } from './stamped.ts';
 import { describeTransports, problemOf, Subject } from './test-subject.ts';
 import { loadUws } from './uws-load.ts';
 
 const SOLD_OUT = { code: 'insufficient', status: 409, title: 'Not enough stock', retryable: true };
 const DETAILS = { detail: 'Wanted 1, have 0.', extensions: { missing: [{ sku_id: 'A' }] } };
 const prepared = prepareProblem(SOLD_OUT, DETAILS, { headers: { 'retry-after': '1' } });
+
+const stamped = new StampedBody('{"request_id":"', '","id":"', '"}');
 
 const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/', handle: (exchange) => exchange.respond(200, {}, 'root') },
@@ -36,7 +39,14 @@ const ROUTES: readonly Route[] = [
         query: exchange.query,
       }),
   },
+  {
+    method: 'GET',
+    pattern: '/stamped',
+    handle: (exchange) => exchange.respondStamped(jsonHead(200), stamped, exchange.query),
+  },
   { method: 'GET', pattern: '/unlisted', handle: (exchange) => void exchange.header('prefer') },
+  { method: 'GET', pattern: '/odd/:c', handle: echo('colon') },
+  { method: 'GET', pattern: '/odd/*', handle: echo('star') },
   { method: 'GET', pattern: '/prepared', handle: (e) => e.respondPrepared(prepared) },
   {
     method: 'GET',
@@ -99,6 +109,8 @@ await describeTransports('the HTTP port', (transport) => {
       ['GET', '/stock/reservations/r1', '{"name":"reservation","method":"GET","params":["r1"]}'],
       // The static segment has no PUT, so the parameter takes it.
       ['PUT', '/stock/availability', '{"name":"put","method":"PUT","params":["availability"]}'],
+      ['GET', '/odd/:c', '{"name":"colon","method":"GET","params":[]}'],
+      ['GET', '/odd/*', '{"name":"star","method":"GET","params":[]}'],
       ['GET', '/warehouses/1/pools/x', '{"name":"pools","method":"GET","params":["1","x"]}'],
     ])('%s %s', async (method, path, body) => {
       const response = await subject.ask(method, path);
@@ -106,20 +118,22 @@ await describeTransports('the HTTP port', (transport) => {
       expect(Buffer.from(response.body, 'latin1').toString()).toBe(body);
     });
 
-    it.each(['/nope', '/stock', '/stock/', '/stock//availability', '/stock/a/availability/', '//'])(
-      'answers 404 to %s',
-      async (path) => {
-        const response = await subject.ask('GET', path);
-        expect(response.status).toBe(404);
-        expect(problemOf(response)).toMatchObject({
-          type: '/problems/route_not_found',
-          status: 404,
-          code: 'route_not_found',
-          request_id: response.headers.get('x-request-id'),
-          retryable: false,
-        });
-      },
-    );
+    it.each([
+      ...['/nope', '/stock', '/stock/', '/stock//availability', '/stock/a/availability/', '//'],
+      // Near to one that is known as it stands.
+      ...['/prepared/', '//prepared', '/Prepared', '/prepare', '/prepared.', '/%70repared'],
+      '/odd/x',
+    ])('answers 404 to %s', async (path) => {
+      const response = await subject.ask('GET', path);
+      expect(response.status).toBe(404);
+      expect(problemOf(response)).toMatchObject({
+        type: '/problems/route_not_found',
+        status: 404,
+        code: 'route_not_found',
+        request_id: response.headers.get('x-request-id'),
+        retryable: false,
+      });
+    });
 
     it.each([
       ['DELETE', '/stock/reservations/r1', 'GET, HEAD, OPTIONS'],
@@ -245,6 +259,31 @@ await describeTransports('the HTTP port', (transport) => {
         wire.destroy();
       },
     );
+
+    it.each(['GET', 'HEAD'])(
+      '%s is stamped with each one, however often and long',
+      async (method) => {
+        const ids = Array.from({ length: 12 }, (_, nth) =>
+          nth % 3 === 0 ? 'x'.repeat(nth + 1) : '',
+        );
+        for (const id of ids) {
+          const headers = id === '' ? {} : { 'x-request-id': id };
+          const { status, headers: got } = await subject.ask(method, '/stamped', headers);
+          expect(status).toBe(200);
+          if (id !== '') expect(got.get('x-request-id')).toBe(id);
+          else expect(got.get('x-request-id')).toMatch(/^[\w-]{6}-\d{5}$/);
+        }
+      },
+    );
+
+    it('has its place in a stamped body, with the other id', async () => {
+      for (let nth = 0; nth < 10; nth += 1) {
+        const id = nth % 2 === 0 ? `hf_${String(nth).padStart(32, '0')}` : `cart-${nth}`;
+        const response = await subject.ask('GET', `/stamped?${id}`);
+        const requestId = response.headers.get('x-request-id');
+        expect(JSON.parse(response.body)).toEqual({ request_id: requestId, id });
+      }
+    });
 
     it('makes different ones', async () => {
       const made = await Promise.all(Array.from({ length: 20 }, () => subject.ask('GET', '/')));

@@ -7,7 +7,8 @@ import { DEFAULT_HTTP_LIMITS } from './port.ts';
 type Recognized = string | ArrayBuffer | Uint8Array;
 
 export interface UwsResponse {
-  writeStatus(status: string): UwsResponse;
+  /** Text and bytes are copied, here and in `end`. */
+  writeStatus(status: Recognized): UwsResponse;
   writeHeader(name: string, value: string): UwsResponse;
   end(body?: Recognized, closeConnection?: boolean): UwsResponse;
   endWithoutBody(): UwsResponse;
@@ -30,8 +31,12 @@ export interface UwsRequest {
 /** Opaque; null or false when listening failed. */
 export type UwsListenSocket = object | null | false;
 
+type UwsHandler = (res: UwsResponse, req: UwsRequest) => void;
+
 export interface UwsApp {
-  any(pattern: string, handler: (res: UwsResponse, req: UwsRequest) => void): UwsApp;
+  any(pattern: string, handler: UwsHandler): UwsApp;
+  get(pattern: string, handler: UwsHandler): UwsApp;
+  post(pattern: string, handler: UwsHandler): UwsApp;
   listen(
     host: string,
     port: number,
@@ -114,7 +119,7 @@ function isNative(value: unknown): value is Native {
 
 function isApp(value: unknown): value is UwsApp {
   if (typeof value !== 'object' || value === null) return false;
-  return 'any' in value && 'listen' in value && 'close' in value;
+  return ['any', 'get', 'post', 'listen', 'close'].every((name) => name in value);
 }
 
 function reasonOf(error: unknown): string {

@@ -6,6 +6,7 @@
 // the callbacks is corked, so that it leaves in one packet.
 
 import { listenError, whyNotListening } from '../runtime/listen-error.ts';
+import { Admission } from './admission.ts';
 import type { AnswerBody, AnswerHead } from './answer.ts';
 import { intercept, runHandler } from './dispatch.ts';
 import type { ExchangeContext, RequestHead } from './exchange.ts';
@@ -13,7 +14,6 @@ import { Exchange } from './exchange.ts';
 import type { IntakeFacts } from './intake.ts';
 import {
   bodyTooLarge,
-  crowdedOut,
   hasBody,
   interceptionOf,
   isCostlyToDrain,
@@ -23,7 +23,8 @@ import {
 } from './intake.ts';
 import type { Listening, TransportOptions } from './port.ts';
 import type { CompiledRoute, RouteMatch } from './router.ts';
-import { decodeUtf8 } from './utf8.ts';
+import type { StampedBody } from './stamped.ts';
+import { TextMemory } from './text-memory.ts';
 import type { Uws, UwsApp, UwsListenSocket, UwsRequest, UwsResponse } from './uws-load.ts';
 
 /** Listens; rejects with a `listenError`. */
@@ -42,8 +43,12 @@ const UPLOAD_SWEEP_MS = 250;
 /** No option: SO_REUSEPORT, by which Linux spreads new connections over all who listen. */
 const SHARED_PORT = 0;
 
+/** In which uWS sees no parameter and no wildcard, as it does in `:` and `*`. */
+const PLAIN_PATTERN = /^[\w/.-]+$/;
+
 interface ServerState {
   closing: boolean;
+  readonly texts: TextMemory;
 }
 
 class UwsExchange extends Exchange {
@@ -66,7 +71,7 @@ class UwsExchange extends Exchange {
     this.#bodyBytes += chunk.byteLength;
     if (this.#bodyBytes > limitBytes) return false;
     if (isLast && this.#chunks === undefined) {
-      const text = decodeUtf8(chunk);
+      const text = this.#server.texts.decode(chunk);
       if (text !== undefined) {
         this.receiveText(text);
         return true;
@@ -93,10 +98,15 @@ class UwsExchange extends Exchange {
     else this.#res.cork(() => this.#send(head, body));
   }
 
-  #send({ status, text }: AnswerHead, body: AnswerBody): void {
+  protected override writeStamped(head: AnswerHead, body: StampedBody, id: string): void {
+    this.write(head, body.stamped(this.requestId, id));
+  }
+
+  #send(head: AnswerHead, body: AnswerBody): void {
     const res = this.#res;
+    const { status } = head;
     // All header lines in one call, because uWS writes what it is given between two line ends.
-    res.writeStatus(text + this.requestId);
+    res.writeStatus(head.stamped(this.requestId));
     if (status === 204 || status === 304) {
       res.endWithoutBody();
     } else if (this.method === 'HEAD') {
@@ -113,6 +123,7 @@ class UwsServer implements Listening {
   readonly #uws: Uws;
   readonly #options: TransportOptions;
   readonly #context: ExchangeContext;
+  readonly #admission: Admission;
   readonly #app: UwsApp;
   /** Uploads of more than one packet; the others end in the callback in which they began. */
   readonly #uploads = new Set<UwsExchange>();
@@ -121,13 +132,14 @@ class UwsServer implements Listening {
   port = 0;
   #sweep: NodeJS.Timeout | undefined;
   #inFlight = 0;
-  readonly #state: ServerState = { closing: false };
+  readonly #state: ServerState = { closing: false, texts: new TextMemory() };
   #closed: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
 
   constructor(uws: Uws, options: TransportOptions) {
     this.#uws = uws;
     this.#options = options;
+    this.#admission = new Admission(options.limits, options.context.problemBaseUrl);
     const { context } = options;
     this.#context = {
       ...context,
@@ -141,6 +153,19 @@ class UwsServer implements Listening {
       },
     };
     this.#app = uws.newApp().any('/*', (res, req) => this.#request(res, req));
+    this.#takeExact();
+  }
+
+  /** The hot paths are known to uWS: then neither method nor path is read, which are two calls. */
+  #takeExact(): void {
+    for (const match of this.#options.router.exact()) {
+      const { method, pattern } = match.route;
+      if (!PLAIN_PATTERN.test(pattern)) continue;
+      const take = (res: UwsResponse, req: UwsRequest): void =>
+        this.#requestOf(res, req, factsOf(req, method, pattern), match);
+      if (method === 'GET') this.#app.get(pattern, take);
+      else if (method === 'POST') this.#app.post(pattern, take);
+    }
   }
 
   listen(): boolean {
@@ -182,13 +207,17 @@ class UwsServer implements Listening {
   }
 
   #request(res: UwsResponse, req: UwsRequest): void {
-    const { router, limits } = this.#options;
-    const facts = factsOf(req);
-    const match = router.match(facts.method, facts.path);
+    const facts = factsOf(req, req.getCaseSensitiveMethod(), req.getUrl());
+    this.#requestOf(res, req, facts, this.#options.router.match(facts.method, facts.path));
+  }
+
+  #requestOf(res: UwsResponse, req: UwsRequest, facts: IntakeFacts, match: RouteMatch): void {
+    const { limits } = this.#options;
     const exchange = this.#enter(res, req, facts, match);
     const found = this.#state.closing
       ? SHUTTING_DOWN
-      : (crowdedOut(match, this.#inFlight, limits) ?? interceptionOf(match, facts, limits));
+      : (this.#admission.refusalOf(match, this.#inFlight, exchange.startedAtMs) ??
+        interceptionOf(match, facts, limits));
     if (found !== undefined) {
       const transferEncoding = req.getHeader('transfer-encoding');
       exchange.closeAfter = isCostlyToDrain(facts.contentLength, transferEncoding);
@@ -245,14 +274,14 @@ class UwsServer implements Listening {
 const ZERO = 0x30;
 
 /** Each look-up costs a call into C++, so none is made that cannot change what is decided. */
-function factsOf(req: UwsRequest): IntakeFacts {
+function factsOf(req: UwsRequest, method: string, path: string): IntakeFacts {
   const contentLength = req.getHeader('content-length');
   // Only where no length says that a body comes.
   const isLengthOpen = contentLength === '' || contentLength.charCodeAt(0) === ZERO;
   const transferEncoding = isLengthOpen ? req.getHeader('transfer-encoding') : '';
   return {
-    method: req.getCaseSensitiveMethod(),
-    path: req.getUrl(),
+    method,
+    path,
     query: req.getQuery() ?? '',
     contentLength,
     transferEncoding,

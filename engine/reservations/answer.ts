@@ -16,20 +16,15 @@ export interface Decided {
   readonly level: DurabilityLevel;
   readonly record: ReservationRecord | undefined;
   readonly shortages: readonly Shortage[] | undefined;
+  /** The object from which this and many like it are answered, where that is so. */
+  readonly known?: object;
 }
 
 /** Nothing was decided, or it is not known what; the same id resolves it. */
 export interface Undecided {
   readonly kind: 'undecided';
   readonly id: string;
-  readonly outcome:
-    | 'fenced'
-    | 'overloaded'
-    | 'log_full'
-    | 'undecided'
-    | 'store_unavailable'
-    | 'durability_unknown'
-    | 'unreadable';
+  readonly outcome: LaneRefusal['outcome'] | 'durability_unknown';
   readonly detail: string;
   readonly retryAfterMs: number;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { QUANTITY_MAX } from '../domain/cell.ts';
-import type { Cart, ItemInput } from './cart.ts';
-import { cartAttributes, cartFingerprint, mergeItems } from './cart.ts';
+import type { CartLine, CartTerms, ItemInput } from './cart.ts';
+import { Cart, cartAttributes, mergeItems } from './cart.ts';
 
 function merged(items: readonly ItemInput[]) {
   const lines = mergeItems(items);
@@ -63,18 +63,16 @@ describe('cartAttributes', () => {
   });
 });
 
-describe('cartFingerprint', () => {
-  const base: Cart = {
-    lines: merged([{ sku_id: 'A', warehouse_id: ['X', 'Y'], quantity: 1 }]),
-    partial: false,
-    split: true,
-    ttlS: undefined,
-    attributes: '',
-  };
-  const of = (change: Partial<Cart>) => cartFingerprint({ ...base, ...change }).toString('hex');
+describe('the fingerprint of a cart', () => {
+  const wanted = merged([{ sku_id: 'A', warehouse_id: ['X', 'Y'], quantity: 1 }]);
+  const terms: CartTerms = { partial: false, split: true, ttlS: undefined, attributes: '' };
+  const of = ({ lines = wanted, ...change }: Partial<CartTerms & { lines: CartLine[] }>) =>
+    new Cart(lines, { ...terms, ...change }).fingerprint.toString('hex');
 
   it('has 8 bytes and repeats', () => {
-    expect(cartFingerprint(base)).toHaveLength(8);
+    const cart = new Cart(wanted, terms);
+    expect(cart.fingerprint).toHaveLength(8);
+    expect(cart.fingerprint.toString('hex')).toBe(of({}));
     expect(of({})).toBe(of({}));
   });
 

@@ -4,6 +4,7 @@ import type { CellField, Sku } from '../domain/ids.ts';
 import { asSku, cellField } from '../domain/ids.ts';
 import type { ReserveLine } from '../redis/operation.ts';
 import { digest64 } from '../stock/digest.ts';
+import { wishOf } from './sold-out.ts';
 
 /** Ids may come as JSON integers. */
 export type IdInput = string | number;
@@ -30,8 +31,31 @@ export interface CartTerms {
   readonly attributes: string;
 }
 
-export interface Cart extends CartTerms {
+export class Cart implements CartTerms {
   readonly lines: readonly CartLine[];
+  readonly partial: boolean;
+  readonly split: boolean;
+  readonly ttlS: number | undefined;
+  readonly attributes: string;
+  /** Of a cart of one line: what it wants, for the sold-out cache; undefined of several. */
+  readonly wish: string | undefined;
+  #fingerprint: Buffer | undefined;
+
+  constructor(lines: readonly CartLine[], { partial, split, ttlS, attributes }: CartTerms) {
+    this.lines = lines;
+    this.partial = partial;
+    this.split = split;
+    this.ttlS = ttlS;
+    this.attributes = attributes;
+    const [only] = lines;
+    this.wish = only === undefined || lines.length > 1 ? undefined : wishOf(only, split);
+  }
+
+  /** Made when it is first asked for: who is told that it is sold out needs none. */
+  get fingerprint(): Buffer {
+    this.#fingerprint ??= cartFingerprint(this);
+    return this.#fingerprint;
+  }
 }
 
 /** The sum of the lines of one wish is beyond what a line may name. */
@@ -107,7 +131,7 @@ export function cartAttributes(parties: CartParties): string {
  * retry when the default was changed in between. No id contains a separator that is used here, and
  * the free text comes last, so different carts give different texts.
  */
-export function cartFingerprint(cart: Cart): Buffer {
+export function cartFingerprint(cart: CartTerms & Pick<Cart, 'lines'>): Buffer {
   let text = `${cart.partial ? 'p' : 'a'}${cart.split ? 's' : 'w'}${cart.ttlS ?? ''}`;
   for (const line of cart.lines) {
     text += `;${line.sku},${line.quantity}`;

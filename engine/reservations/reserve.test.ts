@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { digestId } from '../domain/reservation-id.ts';
-import type { Cart } from './cart.ts';
-import { mergeItems } from './cart.ts';
+import { Cart, mergeItems } from './cart.ts';
 import { PUBLIC_CALLER } from './identity.ts';
 import { lookUp } from './look-up.ts';
 import type { ReserveRequest } from './reserve.ts';
@@ -22,7 +21,8 @@ const lines = mergeItems([
   { sku_id: 'B', quantity: 1 },
 ]);
 if (!Array.isArray(lines)) throw new Error('the cart overflowed');
-const CART: Cart = { lines, partial: false, split: true, ttlS: undefined, attributes: '' };
+const TERMS = { partial: false, split: true, ttlS: undefined, attributes: '' };
+const CART = new Cart(lines, TERMS);
 
 async function run(request: Partial<ReserveRequest>, script: SubjectScript) {
   const subject = makeSubject(script);

@@ -1,17 +1,16 @@
 /** Takes units from available to reserved, under an id, until a deadline. The hot path. */
 import { isRefusal, type OperationAnswer } from '../redis/lane-port.ts';
 import type { OperationResult, Shortage } from '../redis/operation.ts';
-import type { Done } from './answer.ts';
+import type { Decided, Done } from './answer.ts';
 import { fromRefusal, refused, unavailable } from './answer.ts';
 import type { Wanted } from './assurance.ts';
 import { assure } from './assurance.ts';
-import type { Cart, CartLine } from './cart.ts';
-import { cartFingerprint } from './cart.ts';
+import type { Cart } from './cart.ts';
 import type { ReservationDeps } from './deps.ts';
 import type { IdentityClaim } from './identity.ts';
 import { identify } from './identity.ts';
 import { usualLevel } from './levels.ts';
-import type { SoldOut, SoldOutCache } from './sold-out.ts';
+import type { SoldOutCache } from './sold-out.ts';
 
 export interface ReserveRequest extends IdentityClaim {
   readonly cart: Cart;
@@ -28,11 +27,12 @@ export function reserve(request: ReserveRequest, deps: ReservationDeps, done: Do
   }
   const id = identity.text;
   const wanted: Wanted = { verb: 'reserve', level: request.level };
-  const wish = cart.lines.length === 1 ? cart.lines[0] : undefined;
+  const { wish } = cart;
   if (wish !== undefined && identity.fresh) {
-    const known = deps.soldOut.find(wish, cart.split, cart.partial);
+    // A partial reserve takes what there is.
+    const known = deps.soldOut.find(wish, cart.partial ? 1 : (cart.lines[0]?.quantity ?? 1));
     if (known !== undefined) {
-      assure(id, soldOutAnswer(known), wanted, deps, done);
+      done(knownAnswer(id, known));
       return;
     }
   }
@@ -42,7 +42,7 @@ export function reserve(request: ReserveRequest, deps: ReservationDeps, done: Do
       kind: 'reserve',
       id: identity.packed,
       fresh: identity.fresh,
-      fingerprint: cartFingerprint(cart),
+      fingerprint: cart.fingerprint,
       ttlS: cart.ttlS ?? deps.policy.ttlDefaultS,
       partial: cart.partial,
       split: cart.split,
@@ -50,7 +50,7 @@ export function reserve(request: ReserveRequest, deps: ReservationDeps, done: Do
       attributes: cart.attributes,
     },
     (answer) => {
-      if (wish !== undefined) remember(deps.soldOut, cart, wish, answer, askedAtMs);
+      if (wish !== undefined) remember(deps.soldOut, wish, answer, askedAtMs);
       if (isRefusal(answer)) done(fromRefusal(id, answer));
       else if (answer.outcome === 'unknown_warehouse') {
         judgeUnknown(id, answer, cart, wanted, deps, done);
@@ -60,23 +60,33 @@ export function reserve(request: ReserveRequest, deps: ReservationDeps, done: Do
   );
 }
 
-function soldOutAnswer({ stamp, available }: SoldOut): OperationResult {
-  return { outcome: 'insufficient', replayed: false, stamp, shortages: [{ line: 0, available }] };
+/** A refusal promises nothing, so no level is waited for (`levelOf`). */
+function knownAnswer(id: string, known: OperationResult): Decided {
+  const { outcome, replayed, stamp, record, shortages } = known;
+  return {
+    kind: 'decided',
+    id,
+    outcome,
+    replayed,
+    stamp,
+    level: 'memory',
+    record,
+    shortages,
+    known,
+  };
 }
 
 /** What the answer to a cart of one line tells of the next one that wants the same. */
 function remember(
   soldOut: SoldOutCache,
-  { split }: Cart,
-  wish: CartLine,
+  wish: string,
   answer: OperationAnswer,
   askedAtMs: number,
 ): void {
-  if (answer.outcome === 'created') soldOut.unlearn(wish, split);
+  if (answer.outcome === 'created') soldOut.unlearn(wish);
   else if (answer.outcome === 'fenced' || answer.outcome === 'store_unavailable') soldOut.forget();
   else if (answer.outcome === 'insufficient' && !isRefusal(answer)) {
-    const available = answer.shortages?.[0]?.available ?? 0;
-    soldOut.learn(wish, split, { stamp: answer.stamp, available }, askedAtMs);
+    soldOut.learn(wish, answer, askedAtMs);
   }
 }
 

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestEngine, type TestEngine } from '../testing/engine.ts';
 import type { ReservationAnswer } from './answer.ts';
-import { mergeItems } from './cart.ts';
+import { Cart, mergeItems } from './cart.ts';
 import type { ReservationDeps } from './deps.ts';
 import { PUBLIC_CALLER } from './identity.ts';
 import { reserve } from './reserve.ts';
@@ -48,7 +48,7 @@ function shopOf(engine: ReservationDeps): Shop {
 function buy({ deps }: Shop, sku: string, idempotencyKey?: string): Promise<ReservationAnswer> {
   const lines = mergeItems([{ sku_id: sku, quantity: 1 }]);
   if (!Array.isArray(lines)) throw new Error('the cart overflowed');
-  const cart = { lines, partial: false, split: true, ttlS: undefined, attributes: '' };
+  const cart = new Cart(lines, { partial: false, split: true, ttlS: undefined, attributes: '' });
   const who = { caller: PUBLIC_CALLER, idempotencyKey, reservationId: undefined };
   return new Promise((done) => reserve({ cart, level: 'memory', ...who }, deps, done));
 }

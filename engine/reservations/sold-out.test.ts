@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { CellField, Sku } from '../domain/ids.ts';
-import type { LaneStamp, ReserveLine } from '../redis/operation.ts';
-import { SoldOutCache } from './sold-out.ts';
+import type { LaneStamp, OperationResult, ReserveLine } from '../redis/operation.ts';
+import { SoldOutCache, wishOf } from './sold-out.ts';
 
 const AGE_MS = 200;
 const stampOf = (epoch: number): LaneStamp => ({ epoch, seq: 1, timeMs: 0, offsetMs: 0 });
 const STAMP = stampOf(5);
+
+function noOf(available: number, stamp = STAMP): OperationResult {
+  return { outcome: 'insufficient', replayed: false, stamp, shortages: [{ line: 0, available }] };
+}
 
 function line(sku: string, quantity = 1, ...fields: string[]): ReserveLine {
   return { sku: sku as Sku, quantity, fields: fields as CellField[] };
@@ -22,9 +26,9 @@ function start(ageMsMax = AGE_MS) {
     },
   });
   const learn = (what: ReserveLine, available = 0, split = true): void =>
-    cache.learn(what, split, { stamp: STAMP, available }, clock.ms);
+    cache.learn(wishOf(what, split), noOf(available), clock.ms);
   const finds = (what: ReserveLine, { split = true, partial = false } = {}): boolean =>
-    cache.find(what, split, partial) !== undefined;
+    cache.find(wishOf(what, split), partial ? 1 : what.quantity) !== undefined;
   return { clock, counted, cache, learn, finds };
 }
 
@@ -33,10 +37,47 @@ describe('a no', () => {
     const { clock, counted, learn, finds } = start();
     learn(line('HOT'));
     clock.ms += AGE_MS - 1;
+    expect(finds(line('HOT')), 'asks the lane').toBe(false);
     expect(finds(line('HOT'))).toBe(true);
     clock.ms += 1;
     expect(finds(line('HOT'))).toBe(false);
     expect(counted.answers).toBe(1);
+  });
+
+  it('has one ask again when half of its time is over, and nobody else before it ends', () => {
+    const { clock, learn, finds } = start();
+    learn(line('HOT'));
+    clock.ms += AGE_MS / 2 - 1;
+    expect(finds(line('HOT'))).toBe(true);
+    clock.ms += 1;
+    const asks = () => Array.from({ length: 256 }, () => finds(line('HOT'))).filter((no) => !no);
+    expect(asks()).toHaveLength(1);
+    clock.ms += AGE_MS / 2 - 1;
+    expect(asks(), 'the answer does not come').toHaveLength(0);
+    clock.ms += 1;
+    expect(asks(), 'its time is over').toHaveLength(256);
+  });
+
+  it('is renewed by what the lane tells who asked again, counted from that question', () => {
+    const { clock, learn, finds } = start();
+    learn(line('HOT'));
+    for (let round = 0; round < 50; round += 1) {
+      clock.ms += AGE_MS / 2;
+      expect(finds(line('HOT'))).toBe(false);
+      learn(line('HOT'));
+      expect(finds(line('HOT'))).toBe(true);
+    }
+  });
+
+  it('is given as the same object until the lane is heard again', () => {
+    const { cache, learn } = start();
+    const wish = wishOf(line('HOT'), true);
+    learn(line('HOT'));
+    const first = cache.find(wish, 1);
+    expect(first).toMatchObject({ outcome: 'insufficient' });
+    expect(cache.find(wish, 7)).toBe(first);
+    learn(line('HOT'));
+    expect(cache.find(wish, 1)).not.toBe(first);
   });
 
   it('is of its SKU, its warehouses in their order, and whether it may be split', () => {
@@ -63,7 +104,7 @@ describe('a no', () => {
   it('goes with a yes to the same wish', () => {
     const { cache, learn, finds } = start();
     learn(line('HOT'));
-    cache.unlearn(line('HOT'), true);
+    cache.unlearn(wishOf(line('HOT'), true));
     expect(finds(line('HOT'))).toBe(false);
   });
 
@@ -71,14 +112,14 @@ describe('a no', () => {
     const { clock, cache, learn, finds } = start();
     clock.ms += 50;
     learn(line('HOT'), 0);
-    cache.learn(line('HOT'), true, { stamp: STAMP, available: 9 }, clock.ms - 50);
+    cache.learn(wishOf(line('HOT'), true), noOf(9), clock.ms - 50);
     expect(finds(line('HOT', 5))).toBe(true);
   });
 
   it('goes with its epoch, and with a lane that is closed', () => {
     const { clock, cache, learn, finds } = start();
     learn(line('HOT'));
-    cache.learn(line('COLD'), true, { stamp: stampOf(6), available: 0 }, clock.ms);
+    cache.learn(wishOf(line('COLD'), true), noOf(0, stampOf(6)), clock.ms);
     expect(finds(line('HOT'))).toBe(false);
     expect(finds(line('COLD'))).toBe(true);
     learn(line('HOT'));

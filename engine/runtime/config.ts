@@ -67,9 +67,9 @@ const SETTINGS = z.object({
   /** How long an answer waits for its durability level before it says that it is unknown. */
   HOLDFAST_DURABILITY_WAIT_MS: count(10, 60_000, 5_000),
   HOLDFAST_BATCH_OPERATIONS: count(1, 2_000, 512),
-  /** Of carts of several lines, so that one script takes Redis for some ms at most. */
-  HOLDFAST_BATCH_LINES: count(1, 1_000, 1_000),
-  /** Admission: who would wait longer for the lane is refused at once; settlements beyond 10x. */
+  /** Of carts, so that a script takes Redis for 5 ms; more than a full batch of single lines. */
+  HOLDFAST_BATCH_LINES: count(1, 1_000, 600),
+  /** Admission: who would wait longer for the lane is refused at once. What ends a hold: 10x. */
   HOLDFAST_QUEUE_WAIT_MS: count(1, 60_000, 50),
   /** Under way over HTTP at a time; beyond it the API answers 503 before it reads the request. */
   HOLDFAST_REQUESTS_MAX: count(1, 1_000_000, 20_000),

@@ -14,7 +14,7 @@ export const OTHER = 'other';
 interface FamilyOptions<Label extends string> {
   readonly name: string;
   readonly help: string;
-  /** One or two. */
+  /** Two at most. */
   readonly labels: readonly Label[];
   readonly registry: Registry;
 }
@@ -24,13 +24,23 @@ class Series<Cell> {
   readonly #cells = new Map<string, Map<string, Cell>>();
   readonly #make: () => Cell;
   #count = 0;
+  /** The one that was asked for last: in a rush it is nearly always the next one, too. */
+  #lastFirst: string | undefined;
+  #lastSecond = '';
+  #last: Cell | undefined;
 
   constructor(make: () => Cell) {
     this.#make = make;
   }
 
   of(first: string, second: string): Cell {
-    return this.#cells.get(first)?.get(second) ?? this.#add(first, second);
+    const last = this.#last;
+    if (last !== undefined && first === this.#lastFirst && second === this.#lastSecond) return last;
+    const cell = this.#cells.get(first)?.get(second) ?? this.#add(first, second);
+    this.#lastFirst = first;
+    this.#lastSecond = second;
+    this.#last = cell;
+    return cell;
   }
 
   #add(first: string, second: string): Cell {

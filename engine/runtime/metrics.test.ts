@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createMetrics, OTHER, SERIES_MAX } from './metrics.ts';
 
 const make = () => createMetrics({ processMetrics: false });
@@ -81,5 +81,31 @@ describe('metrics', () => {
   it('can show the process', async () => {
     const text = await createMetrics({ processMetrics: true }).render();
     expect(text).toContain('process_cpu_user_seconds_total');
+    expect(text).toContain('# TYPE holdfast_event_loop_delay_seconds histogram');
+  });
+
+  it('shows how long the event loop was blocked', async () => {
+    const metrics = createMetrics({ processMetrics: true });
+    const name = 'holdfast_event_loop_delay_seconds';
+    await vi.waitFor(async () => {
+      expect(await metrics.render()).toMatch(new RegExp(`^${name}_count [1-9]`, 'm'));
+    });
+    expect(await metrics.render()).toMatch(new RegExp(`^${name}_bucket{le="0.01"} `, 'm'));
+  });
+
+  it('keeps series apart that are counted by turns', async () => {
+    const metrics = make();
+    for (let i = 0; i < 3; i += 1) {
+      metrics.onRequest('/a', 200, 1);
+      metrics.onRequest('/a', 409, 1);
+      metrics.onRequest('/b', 409, 1);
+    }
+    const text = await metrics.render();
+    for (const labels of [
+      'route="/a",status="200"',
+      'route="/a",status="409"',
+      'route="/b",status="409"',
+    ])
+      expect(text).toContain(`holdfast_http_requests_total{${labels}} 3`);
   });
 });

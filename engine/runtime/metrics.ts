@@ -7,12 +7,15 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { OutcomeName } from '../domain/outcome.ts';
 import { HotCounter, HotHistogram, OTHER, SERIES_MAX } from './hot-metrics.ts';
+import { watchLoopDelay } from './loop-delay.ts';
 import type { MetricsSnapshot } from './metrics-sum.ts';
 
 /** Wide enough for an answer from memory and for one that waits for PostgreSQL. */
 const DURATION_BOUNDS_S = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 ];
+/** The loop should not keep anybody waiting for more than 10 ms. */
+const LOOP_BOUNDS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 /** One value, or one for each set of labels. */
@@ -60,7 +63,10 @@ export interface Metrics {
 /** `processMetrics`: also CPU, memory, event loop and garbage collection of this process. */
 export function createMetrics(options: { readonly processMetrics: boolean }): Metrics {
   const registry = new Registry();
-  if (options.processMetrics) collectDefaultMetrics({ register: registry });
+  if (options.processMetrics) {
+    collectDefaultMetrics({ register: registry });
+    loopMetrics(registry);
+  }
   return {
     ...httpMetrics(registry),
     ...laneMetrics(registry),
@@ -93,6 +99,17 @@ async function snapshotOf(registry: Registry, what: 'all' | 'counts'): Promise<M
 
 function labelsOf(labels: Readonly<Record<string, string | number | undefined>>) {
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]));
+}
+
+function loopMetrics(registry: Registry): void {
+  const delays = new HotHistogram({
+    name: 'holdfast_event_loop_delay_seconds',
+    help: 'By how much a timer of 10 ms was late: how long the event loop was blocked.',
+    labels: [],
+    registry,
+    bounds: LOOP_BOUNDS_S,
+  });
+  watchLoopDelay((delayS) => delays.observe('', delayS));
 }
 
 function httpMetrics(registry: Registry): Pick<Metrics, 'onRequest' | 'onAbort' | 'countOutcome'> {

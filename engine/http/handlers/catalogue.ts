@@ -9,10 +9,10 @@ import { isTimeZone, WAREHOUSE_DEFAULTS } from '../../stock/warehouse.ts';
 import { putWarehouse } from '../../stock/warehouse-store.ts';
 import type { AnswerHeaders } from '../answer.ts';
 import type { Exchange, Handler } from '../exchange.ts';
+import { outcomeProblem, retryAfter } from '../outcome-problem.ts';
 import { appliedPreference } from '../preferences.ts';
 import { compileBody } from '../schema.ts';
 import { productRequest, warehouseRequest } from '../schema-stock.ts';
-import { outcomeProblem, retryAfter } from './outcome-problem.ts';
 import { answerFaults, readPathId, readRequest } from './request.ts';
 
 const RETRY_AFTER_MS = 1_000;

@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { asSku, cellField } from '../../domain/ids.ts';
 import type { HeldRecord, ReservationRecord } from '../../domain/reservation.ts';
 import type { CartLine } from '../../reservations/cart.ts';
+import { outcomeProblem } from '../outcome-problem.ts';
 import { problem } from '../problem.ts';
 import { compileBody } from '../schema.ts';
 import { problemAnswer, reservationAnswer } from '../schema-answers.ts';
-import { createInsufficientWriter } from './insufficient-json.ts';
-import { outcomeProblem } from './outcome-problem.ts';
-import { createReservationWriter } from './reservation-json.ts';
+import { createInsufficientBodies, createInsufficientWriter } from './insufficient-json.ts';
+import { createReservationBodies, createReservationWriter } from './reservation-json.ts';
 
 const STAMP = { epoch: 4_294_967_297, seq: 9, timeMs: 1_800_000_000_250, offsetMs: 60_000 };
 const LINE = {
@@ -135,4 +135,45 @@ describe('insufficient as JSON', () => {
     expect(value).toEqual(problem(outcomeProblem('insufficient'), details, 'req-1', base));
     expect(compileBody(problemAnswer)(value)).toHaveProperty('body');
   });
+});
+
+const idOf = (nth: number): string => `hf_${String(nth).padStart(32, '0')}`;
+const textOf = (body: string | Uint8Array): string => Buffer.from(body).toString();
+
+it('a reservation beside others is what it is alone', () => {
+  const bodyOf = createReservationBodies();
+  const later = { ...STAMP, seq: 10 };
+  const others: ReservationRecord[] = [
+    HELD,
+    { ...HELD, deadlineS: HELD.deadlineS + 5 },
+    { ...HELD, version: 3 },
+    { ...HELD, lines: [LINE] },
+    { state: 'released', fingerprint: HELD.fingerprint, createdS: HELD.createdS },
+  ];
+  for (let nth = 0; nth < 120; nth += 1) {
+    // Long runs of the same, and every change from one to another.
+    const record = others[nth < 60 ? 0 : nth % others.length] ?? HELD;
+    const stamp = nth % 20 < 15 ? STAMP : later;
+    const level = nth % 30 < 25 ? 'memory' : 'logged';
+    const body = bodyOf(record, stamp, level);
+    expect(textOf(body.stamped('AAAAAA-00000', idOf(nth)))).toBe(
+      write(idOf(nth), record, stamp, level),
+    );
+  }
+});
+
+it('a sold out that is known is what it is when the lane says it', () => {
+  const writeOne = createInsufficientWriter('');
+  const bodyOf = createInsufficientBodies('');
+  const known = [{}, {}];
+  for (let nth = 0; nth < 60; nth += 1) {
+    const which = nth % 5 === 0 ? 1 : 0;
+    const shortages = [{ line: 0, available: which }];
+    const line: CartLine = { sku: asSku('MUG'), quantity: nth < 40 ? 2 : 3, fields: [], item: 0 };
+    const requestId = `AAAAAA-${String(nth).padStart(5, '0')}`;
+    const body = bodyOf(known[which] ?? {}, line, shortages);
+    expect(textOf(body.stamped(requestId, idOf(nth)))).toBe(
+      writeOne(requestId, idOf(nth), [line], shortages),
+    );
+  }
 });

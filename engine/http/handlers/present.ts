@@ -6,13 +6,13 @@ import type { CartLine } from '../../reservations/cart.ts';
 import type { AnswerHeaders } from '../answer.ts';
 import { AnswerHead, jsonHead, problemHead } from '../answer.ts';
 import type { Exchange } from '../exchange.ts';
+import { outcomeProblem, retryAfter } from '../outcome-problem.ts';
 import { appliedPreference } from '../preferences.ts';
 import type { ProblemError } from '../problem.ts';
 import { PROBLEM_GUIDE } from '../problem-guide.ts';
-import { createInsufficientWriter } from './insufficient-json.ts';
-import { outcomeProblem, retryAfter } from './outcome-problem.ts';
+import { createInsufficientBodies, createInsufficientWriter } from './insufficient-json.ts';
 import type { ReservationWriter } from './reservation-json.ts';
-import { createReservationWriter } from './reservation-json.ts';
+import { createReservationBodies, createReservationWriter } from './reservation-json.ts';
 
 /** The cart of a reserve, for answers that speak of its lines. */
 export interface AskedCart {
@@ -41,25 +41,36 @@ export interface PresenterOptions {
 
 export function createPresenter(options: PresenterOptions): Presenter {
   const write = createReservationWriter();
+  const bodyOf = createReservationBodies();
   const writeInsufficient = createInsufficientWriter(options.problemBaseUrl);
+  const insufficientBody = createInsufficientBodies(options.problemBaseUrl);
 
   const presentDecided = (exchange: Exchange, answer: Decided, asked: Presented): void => {
     const { id, outcome, record, stamp, level } = answer;
     const { status } = OUTCOMES[outcome];
     if (status < 300 && record !== undefined) {
       const lines = outcome === 'created' && asked.cart?.partial ? asked.cart.lines : undefined;
-      const body = write(id, record, stamp, level, lines);
-      exchange.respondWith(headOf(answer, asked), body);
+      const head = headOf(answer, asked);
+      if (lines === undefined) exchange.respondStamped(head, bodyOf(record, stamp, level), id);
+      else exchange.respondWith(head, write(id, record, stamp, level, lines));
     } else if (outcome === 'insufficient' && asked.cart !== undefined) {
-      const body = writeInsufficient(
-        exchange.requestId,
-        id,
-        asked.cart.lines,
-        answer.shortages ?? [],
-      );
-      exchange.respondWith(problemHead(status), body);
+      presentInsufficient(exchange, answer, asked.cart.lines);
     } else {
       presentRejection(exchange, answer, asked, write);
+    }
+  };
+
+  const presentInsufficient = (
+    exchange: Exchange,
+    { id, known, shortages = [] }: Decided,
+    lines: readonly CartLine[],
+  ): void => {
+    const head = problemHead(OUTCOMES.insufficient.status);
+    const [line] = lines;
+    if (known !== undefined && line !== undefined) {
+      exchange.respondStamped(head, insufficientBody(known, line, shortages), id);
+    } else {
+      exchange.respondWith(head, writeInsufficient(exchange.requestId, id, lines, shortages));
     }
   };
 

@@ -3,10 +3,10 @@ import type { OutcomeName } from '../../domain/outcome.ts';
 import { OUTCOMES } from '../../domain/outcome.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import type { Handler } from '../exchange.ts';
+import { outcomeProblem } from '../outcome-problem.ts';
 import type { ProblemRow } from '../problem.ts';
 import { TRANSPORT_PROBLEMS } from '../problem.ts';
 import { PROBLEM_GUIDE } from '../problem-guide.ts';
-import { outcomeProblem } from './outcome-problem.ts';
 
 export interface ProblemPage extends ProblemRow {
   readonly meaning: string;

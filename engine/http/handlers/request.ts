@@ -3,10 +3,10 @@ import type { DurabilityLevel, LevelLacks } from '../../domain/durability.ts';
 import { isId } from '../../domain/ids.ts';
 import type { Exchange } from '../exchange.ts';
 import { parseJsonBody } from '../json.ts';
+import { outcomeProblem } from '../outcome-problem.ts';
 import { readPreference } from '../preferences.ts';
 import type { ProblemError } from '../problem.ts';
 import type { BodyCheck } from '../schema.ts';
-import { outcomeProblem } from './outcome-problem.ts';
 
 /** Headers that the handlers of changes read; their routes must list them. */
 export const CHANGE_HEADERS = ['prefer', 'idempotency-key'] as const;
@@ -34,7 +34,15 @@ export function readRequest<Body>(
   scan?: (text: string) => Body | undefined,
 ): Asked<Body> | undefined {
   const body = scan?.(exchange.text ?? '') ?? readBody(exchange, check);
-  if (body === undefined) return undefined;
+  return body === undefined ? undefined : readTerms(exchange, body, deployment);
+}
+
+/** What a request says beside its body, or undefined as above. */
+export function readTerms<Body>(
+  exchange: Exchange,
+  body: Body,
+  deployment: Deployment,
+): Asked<Body> | undefined {
   const preferred = readLevel(exchange, deployment);
   if (preferred === undefined) return undefined;
   return { body, level: preferred.level, idempotencyKey: exchange.header('idempotency-key') };

@@ -9,6 +9,7 @@ import type { Placement, ReservationLine, ReservationRecord } from '../../domain
 import { isTombstone } from '../../domain/reservation.ts';
 import type { LaneStamp } from '../../redis/operation.ts';
 import type { CartLine } from '../../reservations/cart.ts';
+import { StampedBody } from '../stamped.ts';
 
 /**
  * Writes one reservation. `asked`: the lines of a partial reserve that was just made, so that what
@@ -23,11 +24,66 @@ export type ReservationWriter = (
 ) => string;
 
 export function createReservationWriter(): ReservationWriter {
+  const write = createRestWriter();
+  return (id, record, stamp, level, asked) => BEFORE_ID + id + write(record, stamp, level, asked);
+}
+
+/** The same for a reservation beside others that differ in their ids only. */
+export type ReservationBodies = (
+  record: ReservationRecord,
+  stamp: LaneStamp,
+  level: DurabilityLevel,
+) => StampedBody;
+
+/**
+ * Keeps the last one: reserves that want the same are answered with the same lines, by identity,
+ * and one stamp (redis/run-codec.ts).
+ */
+export function createReservationBodies(): ReservationBodies {
+  const write = createRestWriter();
+  let last: Parameters<ReservationBodies> | undefined;
+  let body = new StampedBody(undefined, '', '');
+  return (record, stamp, level) => {
+    if (last === undefined || !isAlike(last, record, stamp, level)) {
+      body = new StampedBody(undefined, BEFORE_ID, write(record, stamp, level));
+      last = [record, stamp, level];
+    }
+    return body;
+  };
+}
+
+function isAlike(
+  [record, stamp, level]: Parameters<ReservationBodies>,
+  other: ReservationRecord,
+  otherStamp: LaneStamp,
+  otherLevel: DurabilityLevel,
+): boolean {
+  return (
+    stamp === otherStamp &&
+    level === otherLevel &&
+    record.state === 'held' &&
+    other.state === 'held' &&
+    record.lines === other.lines &&
+    record.deadlineS === other.deadlineS &&
+    record.version === other.version
+  );
+}
+
+const BEFORE_ID = '{"reservation_id":"';
+
+type RestWriter = (
+  record: ReservationRecord,
+  stamp: LaneStamp,
+  level: DurabilityLevel,
+  asked?: readonly CartLine[],
+) => string;
+
+/** Writes what stands behind the id. */
+function createRestWriter(): RestWriter {
   const isoOf = rememberLast((ms) => new Date(ms).toISOString());
-  return (id, record, stamp, level, asked) => {
+  return (record, stamp, level, asked) => {
     const head =
-      `{"reservation_id":"${id}","status":"${record.state}",` +
-      `"epoch":${stamp.epoch},"durability":"${level}",`;
+      `","status":"${record.state}",` + `"epoch":${stamp.epoch},"durability":"${level}",`;
     if (isTombstone(record)) return `${head}"lines":[]}`;
     const lines = asked === undefined ? linesJson(record) : partialLinesJson(record, asked);
     if (record.state === 'committed') return `${head}"version":${record.version},"lines":${lines}}`;

@@ -3,7 +3,7 @@ import type { ReservationDeps } from '../../reservations/deps.ts';
 import { reservationIdFault } from '../../reservations/identity.ts';
 import { lookUp } from '../../reservations/look-up.ts';
 import type { Handler } from '../exchange.ts';
-import { outcomeProblem } from './outcome-problem.ts';
+import { outcomeProblem } from '../outcome-problem.ts';
 import type { Presenter } from './present.ts';
 import { readLevel, readPathId } from './request.ts';
 

@@ -44,6 +44,19 @@ const CLASSES: Uint8Array = Uint8Array.from({ length: 128 }, (_, unit) => {
   return (/[A-Za-z0-9._:-]/.test(character) ? ID : 0) | (isPlain ? PRINTABLE : 0);
 });
 
+/** A key with its quotation marks, as code units. */
+const keyOf = (name: string): Uint8Array => Uint8Array.from(Buffer.from(`"${name}"`));
+
+const CHANNEL = keyOf('channel');
+const CUSTOMER_ID = keyOf('customer_id');
+const ITEMS = keyOf('items');
+const ORDER_ID = keyOf('order_id');
+const QUANTITY = keyOf('quantity');
+const RESERVATION_ID = keyOf('reservation_id');
+const SKU_ID = keyOf('sku_id');
+const TTL_SECONDS = keyOf('ttl_seconds');
+const WAREHOUSE_ID = keyOf('warehouse_id');
+
 export interface ScanBounds {
   readonly ttlMinS: number;
   readonly ttlMaxS: number;
@@ -67,10 +80,13 @@ export function scanReserve(text: string, bounds: ScanBounds): ReserveForm | und
 /** A place in a text. What it does not find leaves the place anywhere: the caller gives up. */
 class Scan {
   readonly #text: string;
+  /** Of strings of all kinds V8 reads it with a call, so it is read once. */
+  readonly #end: number;
   #at = 0;
 
   constructor(text: string) {
     this.#text = text;
+    this.#end = text.length;
   }
 
   /** The next code unit that is no space, and steps over it. */
@@ -97,18 +113,18 @@ class Scan {
 
   /** With a look at the length, because one step too far makes V8 take the slow way from then on. */
   #unitAt(at: number): number {
-    return at < this.#text.length ? this.#text.charCodeAt(at) : END;
+    return at < this.#end ? this.#text.charCodeAt(at) : END;
   }
 
-  /** Steps over `word` when it stands at the next place. */
-  takes(word: string): boolean {
+  /** Steps over the word, given as its code units, when it stands at the next place. */
+  takes(word: Uint8Array): boolean {
     this.peek();
     const text = this.#text;
     const start = this.#at;
-    if (start + word.length > text.length) return false;
+    if (start + word.length > this.#end) return false;
     // `startsWith` costs more than the few steps of this.
     for (let i = 0; i < word.length; i += 1) {
-      if (text.charCodeAt(start + i) !== word.charCodeAt(i)) return false;
+      if (text.charCodeAt(start + i) !== word[i]) return false;
     }
     this.#at = start + word.length;
     return true;
@@ -119,7 +135,7 @@ class Scan {
     if (this.next() !== QUOTE) return undefined;
     const text = this.#text;
     const start = this.#at;
-    const limit = Math.min(text.length, start + ID_LENGTH_MAX + 1);
+    const limit = Math.min(this.#end, start + ID_LENGTH_MAX + 1);
     for (let at = start; at < limit; at += 1) {
       const unit = text.charCodeAt(at);
       if (unit === QUOTE && at > start) {
@@ -175,13 +191,13 @@ function readItem(scan: Scan): ItemInput | undefined {
   let quantity: number | undefined;
   let behind: number;
   do {
-    if (sku === undefined && scan.takes('"sku_id"')) {
+    if (sku === undefined && scan.takes(SKU_ID)) {
       sku = scan.next() === COLON ? scan.name(ID) : undefined;
       if (sku === undefined) return undefined;
-    } else if (warehouse === undefined && scan.takes('"warehouse_id"')) {
+    } else if (warehouse === undefined && scan.takes(WAREHOUSE_ID)) {
       warehouse = scan.next() === COLON ? scan.name(ID) : undefined;
       if (warehouse === undefined) return undefined;
-    } else if (quantity === undefined && scan.takes('"quantity"')) {
+    } else if (quantity === undefined && scan.takes(QUANTITY)) {
       quantity = scan.next() === COLON ? scan.integer() : undefined;
       if (quantity === undefined || quantity < 1 || quantity > QUANTITY_MAX) return undefined;
     } else {
@@ -203,7 +219,7 @@ function readObject(scan: Scan, bounds: ScanBounds): ReserveForm | undefined {
   const about: About = {};
   let behind: number;
   do {
-    if (items === undefined && scan.takes('"items"')) {
+    if (items === undefined && scan.takes(ITEMS)) {
       const isArray = scan.next() === COLON && scan.next() === OPEN_ARRAY;
       items = isArray ? readItems(scan) : undefined;
       if (items === undefined) return undefined;
@@ -218,27 +234,27 @@ function readObject(scan: Scan, bounds: ScanBounds): ReserveForm | undefined {
 
 /** One member beside the items; false when it is not plainly one that was not there before. */
 function readSaid(scan: Scan, about: About, { ttlMinS, ttlMaxS }: ScanBounds): boolean {
-  if (about.customer_id === undefined && scan.takes('"customer_id"')) {
+  if (about.customer_id === undefined && scan.takes(CUSTOMER_ID)) {
     const named = scan.next() === COLON ? scan.name(PRINTABLE) : undefined;
     if (named !== undefined) about.customer_id = named;
     return named !== undefined;
   }
-  if (about.order_id === undefined && scan.takes('"order_id"')) {
+  if (about.order_id === undefined && scan.takes(ORDER_ID)) {
     const named = scan.next() === COLON ? scan.name(PRINTABLE) : undefined;
     if (named !== undefined) about.order_id = named;
     return named !== undefined;
   }
-  if (about.reservation_id === undefined && scan.takes('"reservation_id"')) {
+  if (about.reservation_id === undefined && scan.takes(RESERVATION_ID)) {
     const named = scan.next() === COLON ? scan.name(ID) : undefined;
     if (named !== undefined) about.reservation_id = named;
     return named !== undefined;
   }
-  if (about.channel === undefined && scan.takes('"channel"')) {
+  if (about.channel === undefined && scan.takes(CHANNEL)) {
     const named = scan.next() === COLON ? scan.string(ID) : undefined;
     if (named !== undefined) about.channel = named;
     return named !== undefined;
   }
-  if (about.ttl_seconds === undefined && scan.takes('"ttl_seconds"')) {
+  if (about.ttl_seconds === undefined && scan.takes(TTL_SECONDS)) {
     const ttlS = scan.next() === COLON ? scan.integer() : undefined;
     if (ttlS === undefined || ttlS < ttlMinS || ttlS > ttlMaxS) return false;
     about.ttl_seconds = ttlS;

@@ -1,7 +1,6 @@
 /** `POST /api/v1/inventory/reserve`. */
 import { QUANTITY_MAX } from '../../domain/cell.ts';
-import type { Cart } from '../../reservations/cart.ts';
-import { cartAttributes, mergeItems } from '../../reservations/cart.ts';
+import { Cart, cartAttributes, mergeItems } from '../../reservations/cart.ts';
 import type { ReservationDeps } from '../../reservations/deps.ts';
 import { PUBLIC_CALLER } from '../../reservations/identity.ts';
 import { reserve } from '../../reservations/reserve.ts';
@@ -9,42 +8,75 @@ import type { Exchange, Handler } from '../exchange.ts';
 import type { JsonValue } from '../json.ts';
 import type { BodyCheck, TtlBounds } from '../schema.ts';
 import { compileBody, requestSchemas } from '../schema.ts';
-import type { Presenter } from './present.ts';
-import { type Asked, answerFaults, type Deployment, readRequest } from './request.ts';
+import type { Presented, Presenter } from './present.ts';
+import { type Asked, answerFaults, type Deployment, readRequest, readTerms } from './request.ts';
 import { NOTHING_SAID, type ReserveForm } from './reserve-form.ts';
 import { scanReserve } from './reserve-scan.ts';
 
 export function reserveHandler(deps: ReservationDeps, present: Presenter): Handler {
   const read = reserveReader(deps.policy);
+  const plainCarts = new Map<string, ReadCart>();
   return (exchange) => {
-    const request = read(exchange);
+    const text = exchange.text ?? '';
+    const kept = plainCarts.get(text);
+    const request =
+      kept === undefined ? readCart(exchange, read) : readTerms(exchange, kept, deps.policy);
     if (request === undefined) return;
-    const { items, itemsPointer, about } = request.body;
-    const lines = mergeItems(items);
-    if (!Array.isArray(lines)) {
-      const message = `brings its SKU to ${lines.total} units; at most ${QUANTITY_MAX}`;
-      answerFaults(exchange, [{ pointer: `${itemsPointer}/${lines.item}/quantity`, message }]);
-      return;
+    const { cart, asked, reservationId } = request.body;
+    if (kept === undefined && isPlain(request.body, text)) {
+      if (plainCarts.size === PLAIN_CARTS_MAX) plainCarts.clear();
+      plainCarts.set(text, request.body);
     }
-    const cart: Cart = {
-      lines,
-      partial: about.mode === 'partial',
-      split: about.split ?? true,
-      ttlS: about.ttl_seconds,
-      attributes: cartAttributes(about),
-    };
     const { level, idempotencyKey } = request;
-    const asked = {
-      operation: 'reserve',
-      isLevelPreferred: level !== undefined,
-      cart: { lines, partial: cart.partial, itemsPointer },
-    };
-    reserve(
-      { cart, level, idempotencyKey, reservationId: about.reservation_id, caller: PUBLIC_CALLER },
-      deps,
-      (answer) => present(exchange, answer, asked),
+    const presented = level === undefined ? asked : { ...asked, isLevelPreferred: true };
+    reserve({ cart, level, idempotencyKey, reservationId, caller: PUBLIC_CALLER }, deps, (answer) =>
+      present(exchange, answer, presented),
     );
   };
+}
+
+/** A body as the service takes it. */
+interface ReadCart {
+  readonly cart: Cart;
+  readonly reservationId: ReserveForm['about']['reservation_id'];
+  /** As long as no level is preferred. */
+  readonly asked: Presented;
+}
+
+/** In a sale nearly all want the same. Beyond so many all are forgotten: each is one pass to read. */
+const PLAIN_CARTS_MAX = 1_024;
+const PLAIN_TEXT_MAX = 160;
+
+/** Whether others may send it, too: it names nobody. */
+function isPlain({ cart, reservationId }: ReadCart, text: string): boolean {
+  const isNobodys = cart.attributes === '' && reservationId === undefined;
+  return isNobodys && text.length <= PLAIN_TEXT_MAX;
+}
+
+/** The request with its cart, or undefined when it was not acceptable and the exchange answered. */
+function readCart(exchange: Exchange, read: ReserveReader): Asked<ReadCart> | undefined {
+  const request = read(exchange);
+  if (request === undefined) return undefined;
+  const { items, itemsPointer, about } = request.body;
+  const lines = mergeItems(items);
+  if (!Array.isArray(lines)) {
+    const message = `brings its SKU to ${lines.total} units; at most ${QUANTITY_MAX}`;
+    answerFaults(exchange, [{ pointer: `${itemsPointer}/${lines.item}/quantity`, message }]);
+    return undefined;
+  }
+  const cart = new Cart(lines, {
+    partial: about.mode === 'partial',
+    split: about.split ?? true,
+    ttlS: about.ttl_seconds,
+    attributes: cartAttributes(about),
+  });
+  const asked: Presented = {
+    operation: 'reserve',
+    isLevelPreferred: false,
+    cart: { lines, partial: cart.partial, itemsPointer },
+  };
+  const { level, idempotencyKey } = request;
+  return { body: { cart, asked, reservationId: about.reservation_id }, level, idempotencyKey };
 }
 
 type ReserveReader = (exchange: Exchange) => Asked<ReserveForm> | undefined;

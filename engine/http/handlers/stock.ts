@@ -9,6 +9,7 @@ import { moveStock } from '../../stock/movement.ts';
 import type { AnswerHeaders } from '../answer.ts';
 import type { Exchange, Handler } from '../exchange.ts';
 import type { JsonValue } from '../json.ts';
+import { outcomeProblem, retryAfter } from '../outcome-problem.ts';
 import { appliedPreference } from '../preferences.ts';
 import { PROBLEM_GUIDE } from '../problem-guide.ts';
 import type { BodyCheck } from '../schema.ts';
@@ -17,7 +18,6 @@ import { adjustRequest, receiveRequest } from '../schema-stock.ts';
 import { orUnavailable } from './catalogue.ts';
 import type { Movement, MovementBody } from './movement-body.ts';
 import { readMovement } from './movement-body.ts';
-import { outcomeProblem, retryAfter } from './outcome-problem.ts';
 import { answerFaults, readRequest } from './request.ts';
 
 export interface StockHandlerDeps extends MovementDeps {

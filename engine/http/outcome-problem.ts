@@ -1,8 +1,8 @@
 /** The outcome table's rows as HTTP problems. */
-import type { OutcomeName } from '../../domain/outcome.ts';
-import { OUTCOMES } from '../../domain/outcome.ts';
-import type { AnswerHeaders } from '../answer.ts';
-import type { ProblemRow } from '../problem.ts';
+import type { OutcomeName } from '../domain/outcome.ts';
+import { OUTCOMES } from '../domain/outcome.ts';
+import type { AnswerHeaders } from './answer.ts';
+import type { ProblemRow } from './problem.ts';
 
 const ROWS: Readonly<Record<OutcomeName, ProblemRow>> = Object.freeze(
   Object.fromEntries(
