@@ -167,7 +167,12 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
   const whole = becomeWhole(options, stores, { lane, levels, backlog, signal: closing.signal });
   // Whoever started the engine is told; until then it must not count as unhandled.
   whole.catch(() => undefined);
-  const workers = [...startWorkers(options, lane, watermarks), backlog.start()];
+  const workers = startWorkers(options, lane, watermarks);
+  // A look before Redis has answered would only be told as its failure.
+  const looking = whole.then(
+    () => (closing.signal.aborted ? undefined : backlog.start()),
+    () => undefined,
+  );
   return {
     ...{ config, log, metrics, pool, redis },
     ...{ lane, watermarks, directory, skuClasses, whole },
@@ -186,6 +191,7 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
     async close() {
       closing.abort();
       await Promise.all(workers.map((worker) => worker.stop()));
+      await (await looking)?.stop();
       watermarks.close();
       lane.close();
       await stores.close();

@@ -1,6 +1,4 @@
 /** The settings of all servers, checked at the start of each role and by `holdfast check`. */
-import { connectKafka } from '../kafka/connect.ts';
-import { judgeTopic, readTopicFacts } from '../kafka/settings-check.ts';
 import { createPool } from '../postgres/pool.ts';
 import { judgePostgres, readPostgresFacts } from '../postgres/settings-check.ts';
 import { connectRedis, whenReady } from '../redis/connect.ts';
@@ -173,6 +171,9 @@ async function checkPostgres(config: Config): Promise<Looked> {
 }
 
 async function checkKafka({ kafkaBrokers, logTopic }: Config): Promise<Looked> {
+  // Its client is loaded where there is a Kafka.
+  const { connectKafka } = await import('../kafka/connect.ts');
+  const { judgeTopic, readTopicFacts } = await import('../kafka/settings-check.ts');
   const where = `Kafka topic ${logTopic}`;
   const kafka = connectKafka({ brokers: kafkaBrokers, clientId: NAME, onLog: () => undefined });
   const facts = await readTopicFacts(kafka, logTopic);

@@ -1,26 +1,7 @@
 /** `holdfast dev|serve|relay|persist|recover|migrate`: the processes. */
 import { Command, Option } from 'commander';
-import type { LogChoice } from '../../deploy/local/stack.ts';
-import { parseTerm, showTerm } from '../../reconciler/term.ts';
-import { requireFree } from '../runtime/listen-error.ts';
-import { createLogger } from '../runtime/log.ts';
-import { untilThere } from '../runtime/unreachable.ts';
-import { CommandError, EXIT } from './api.ts';
-import { requireSettings } from './check-settings.ts';
-import {
-  type Role,
-  type RoleOptions,
-  runMigrations,
-  startAll,
-  startPersist,
-  startRecover,
-  startRelay,
-  unparkLane,
-} from './roles.ts';
-import { readyLine, serve } from './serve.ts';
-import { startStackWithProgress } from './stack-progress.ts';
-import { type TopologyOptions, withTopologyOptions } from './topology-options.ts';
-import { configure, untilEnded, untilSignal } from './until-ended.ts';
+import type { DevOptions } from './dev.ts';
+import { withTopologyOptions } from './topology-options.ts';
 
 const STORES = `
 REDIS_URL and DATABASE_URL name the stores; KAFKA_BROKERS the log (without it the log is embedded in Redis).
@@ -36,32 +17,47 @@ A signal to it lets all of them drain. /metrics answers for all of them, /readyz
 const EXIT_CODES = `
 Exit codes: 0 ended by a signal; 1 failed, with the reason on stderr; 2 usage or environment`;
 
+/** Loaded by who acts: `--help` needs none of it. */
+const actions = () => import('./role-actions.ts');
+
 export function roleCommands(): Command[] {
   return [
     dev(),
-    role('serve', 'the engine: HTTP in, micro-batches to Redis', serve)
+    role(
+      'serve',
+      'the engine: HTTP in, micro-batches to Redis',
+      [WAITS, WORKERS],
+      async (options) => (await import('./serve.ts')).serve(options),
+    )
       .option('--port <port>', 'overrides HOLDFAST_PORT')
       .option('--host <host>', 'overrides HOLDFAST_HOST')
       .option('--workers <number>', 'engines on the port, or auto; overrides HOLDFAST_WORKERS'),
-    role('relay', 'the log of the lane to Kafka', () => hold('relay', startRelay)),
-    role('persist', 'the log to PostgreSQL', () => hold('persister', startPersist)),
-    role('recover', 'closes, repairs and opens the lane when it needs it', recover)
+    role('relay', 'the log of the lane to Kafka', [WAITS], async () => (await actions()).relay()),
+    role('persist', 'the log to PostgreSQL', [WAITS], async () => (await actions()).persist()),
+    role(
+      'recover',
+      'closes, repairs and opens the lane when it needs it',
+      [WAITS],
+      async (options) => (await actions()).recover(options),
+    )
       .option('--watch', 'stay, and recover whenever it is needed (the default)')
       .option('--unpark', 'a person has looked: let a parked lane be recovered, and end')
       .option(
         '--above <term>',
         'with --unpark: this PostgreSQL is the right one; go on above the term that Redis carries',
       ),
-    role('migrate', 'bring the database to this schema', migrateOnce),
+    role('migrate', 'bring the database to this schema', [], async () =>
+      (await actions()).migrateOnce(),
+    ),
   ];
 }
 
 function role(
   name: string,
   description: string,
+  more: readonly string[],
   action: (options: Record<string, string>) => Promise<void>,
 ): Command {
-  const more = { migrate: [], serve: [WAITS, WORKERS] }[name] ?? [WAITS];
   const example = `\nExample:\n  $ eval "$(holdfast stack env)" && holdfast ${name}`;
   const examples = name === 'serve' ? `${example}\n  $ holdfast serve --workers auto` : example;
   return new Command(name)
@@ -92,67 +88,5 @@ Examples:
   $ holdfast dev --log embedded --port 0
   $ holdfast dev --sentinel               on a Redis that fails over: kill its primary and see`,
     )
-    .action(runDev);
-}
-
-interface DevOptions extends TopologyOptions {
-  readonly port: string;
-  readonly host: string;
-  readonly dir?: string;
-  readonly log: LogChoice;
-}
-
-async function runDev({ port, host, dir, ...wanted }: DevOptions): Promise<void> {
-  // A port that is wrong altogether is told with the rest of the configuration.
-  if (/^\d{1,5}$/.test(port) && Number(port) < 65_536) await requireFree(host, Number(port));
-  const stack = await startStackWithProgress({
-    ...wanted,
-    ...(dir !== undefined && { directory: dir }),
-  });
-  try {
-    const config = configure({ ...process.env, ...stack.env }, { port, host });
-    const log = createLogger('dev', config.logLevel);
-    await requireSettings(config, log);
-    const serving = await startAll({ config, log });
-    process.stdout.write(`${readyLine(serving.url, stack.log)}\n`);
-    await untilSignal();
-    await serving.close();
-  } finally {
-    await stack.stop();
-  }
-}
-
-async function hold(name: string, start: (options: RoleOptions) => Promise<Role>): Promise<void> {
-  const config = configure(process.env, {});
-  const log = createLogger(name, config.logLevel);
-  await untilEnded(async (signal) => {
-    await untilThere({ what: 'the stores', log, signal }, () => requireSettings(config, log));
-    const running = await start({ config, log, signal });
-    process.stdout.write(`holdfast ${name} runs\n`);
-    return { close: () => running.close(), failed: Promise.resolve() };
-  });
-}
-
-async function recover(options: { unpark?: string | true; above?: string }): Promise<void> {
-  const { unpark, above } = options;
-  if (unpark === undefined && above === undefined) return hold('recovery', startRecover);
-  const term = above === undefined ? undefined : parseTerm(above);
-  if (unpark === undefined || (above !== undefined && term === undefined)) {
-    throw new CommandError('--above <term> goes with --unpark; a term is like 1.6', EXIT.usage);
-  }
-  const config = configure(process.env, {});
-  const log = createLogger('recovery', config.logLevel);
-  const plan = await unparkLane({ config, log, above: term });
-  if (plan.kind === 'refuse') throw new CommandError(plan.reason, EXIT.refused);
-  if (plan.kind === 'not_parked') process.stdout.write('the lane is not parked\n');
-  else {
-    const number = plan.above === undefined ? '' : `, numbered above ${showTerm(plan.above)}`;
-    process.stdout.write(`unparked: recovery will go on${number}\n`);
-  }
-}
-
-async function migrateOnce(): Promise<void> {
-  const config = configure(process.env, {});
-  const ran = await runMigrations({ config, log: createLogger('migrate', config.logLevel) });
-  process.stdout.write(ran.length === 0 ? 'nothing to migrate\n' : `${ran.join('\n')}\n`);
+    .action(async (options: DevOptions) => (await import('./dev.ts')).runDev(options));
 }

@@ -13,11 +13,8 @@ import { parseTerm } from '../../reconciler/term.ts';
 import { claimNamedBy, planUnpark, type UnparkPlan } from '../../reconciler/unpark.ts';
 import { LaneWatcher, WATCH_LIMITS, type WatchReport } from '../../reconciler/watch.ts';
 import type { ClusterWorker } from '../cluster/worker.ts';
-import { createEngine, type Engine } from '../engine.ts';
-import { registerReadiness } from '../http/handlers/health.ts';
-import { apiRoutes } from '../http/routes.ts';
-import { type HttpServer, startHttpServer } from '../http/server.ts';
-import { pause } from '../log/pause.ts';
+import type { Engine } from '../engine.ts';
+import type { HttpServer } from '../http/server.ts';
 import { createPool, type Pool } from '../postgres/pool.ts';
 import { connectRedis, whenReady } from '../redis/connect.ts';
 import { quorumOf } from '../redis/durability-support.ts';
@@ -30,7 +27,6 @@ import type { RedisSource } from '../redis/source.ts';
 import type { Config } from '../runtime/config.ts';
 import { crashPointFrom } from '../runtime/crash-point.ts';
 import type { Logger } from '../runtime/log.ts';
-import { createMetrics } from '../runtime/metrics.ts';
 import { untilThere } from '../runtime/unreachable.ts';
 import { type LogRole, startLogRole } from './log-role.ts';
 import { createRoleMeter, persisterMetrics, relayMetrics } from './role-metrics.ts';
@@ -38,13 +34,10 @@ import { createRoleMeter, persisterMetrics, relayMetrics } from './role-metrics.
 const LANE = 0;
 /** Behind every entry that can be: then `tail` reads none. */
 const NO_ENTRIES = { epoch: Number.MAX_SAFE_INTEGER, seq: 0 };
-const GRACE_MS = 5_000;
 /** One look at whether Redis is there; it is tried again until the role is ended. */
 const REDIS_TRY_MS = 2_000;
 /** The same of Kafka. */
 const KAFKA_TRY_MS = 5_000;
-/** How long a start waits for a Redis that is there, before it goes on without it. */
-const WHOLE_MS_MAX = 10_000;
 
 export interface Role {
   close(): Promise<void>;
@@ -83,64 +76,17 @@ export interface ServeOptions extends RoleOptions {
   readonly worker?: Pick<ClusterWorker, 'shared'> | undefined;
 }
 
-/**
- * Engine and HTTP. Waits for PostgreSQL; listens without Redis, which `engine.whole` waits for, but
- * gives one that is there the time to answer, so that who starts it may sell at once.
- */
+/** Engine and HTTP (start-serve.ts); loaded here, because the other roles need none of it. */
 export async function startServe(options: ServeOptions): Promise<Serving> {
-  const { config, log, worker } = options;
-  const own = createMetrics({ processMetrics: true });
-  const metrics = worker === undefined ? own : worker.shared(own);
-  await waitForSchema(options, 'holdfast-engine');
-  const engine = await createEngine({ ...options, metrics });
-  try {
-    registerReadiness(metrics, engine);
-    // Others on the port sell meanwhile: it takes no request that it would have to refuse.
-    if (worker !== undefined) await redisThere(options, engine);
-    const http = await startHttpServer({
-      routes: apiRoutes(engine, { currency: config.currency, probes: engine.probes }),
-      host: config.host,
-      port: config.port,
-      sharesPort: worker !== undefined,
-      transport: config.transport,
-      limits: { requestsMax: config.requestsMax },
-      hooks: {
-        onRequest: metrics.onRequest,
-        onAbort: metrics.onAbort,
-        onError: (error, requestId) => log.error({ err: error, request_id: requestId }, 'http'),
-      },
-    });
-    const close = async (): Promise<void> => {
-      await http.close(GRACE_MS);
-      await engine.close();
-    };
-    try {
-      if (worker === undefined) await redisThere(options, engine);
-    } catch (error) {
-      await http.close(GRACE_MS);
-      throw error;
-    }
-    return { url: http.url, engine, http, close };
-  } catch (error) {
-    await engine.close();
-    throw error;
-  }
-}
-
-/** Waits for it to answer, but not long, and not where it is known to be away. */
-async function redisThere({ requireRedis, signal }: ServeOptions, engine: Engine): Promise<void> {
-  if (requireRedis === undefined) await firstOf(engine.whole, WHOLE_MS_MAX, signal);
-}
-
-/** Until the promise is settled, the time is over, or the signal comes. */
-async function firstOf(done: Promise<void>, ms: number, signal?: AbortSignal): Promise<void> {
-  const waiting = new AbortController();
-  const ends = AbortSignal.any([waiting.signal, ...(signal === undefined ? [] : [signal])]);
-  await Promise.race([done, pause(ms, ends)]).finally(() => waiting.abort());
+  const engineAndHttp = await import('./start-serve.ts');
+  return await engineAndHttp.startServe(options);
 }
 
 /** Throws SchemaError when PostgreSQL answers and has another schema; waits while it is away. */
-async function waitForSchema({ config, log, signal }: RoleOptions, name: string): Promise<void> {
+export async function waitForSchema(
+  { config, log, signal }: RoleOptions,
+  name: string,
+): Promise<void> {
   const pool = poolOf(config, log, name, 1);
   try {
     await untilThere({ what: 'PostgreSQL', log, signal }, () => requireSchema(pool));

@@ -35,10 +35,13 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly failure: Failure }
   /** Its numbers: as asked for, or unasked, when it ends. */
   | { readonly kind: 'numbers'; readonly question?: number; readonly snapshot: MetricsSnapshot }
+  | { readonly kind: 'alive' }
   /** Somebody asked it for the numbers of all. */
   | { readonly kind: 'ask_all'; readonly question: number };
 
 export type FromSupervisor =
+  /** Whether it hangs: any word is an answer. */
+  | { readonly kind: 'beat' }
   | { readonly kind: 'ask'; readonly question: number }
   | { readonly kind: 'all'; readonly question: number; readonly text: string };
 
@@ -46,9 +49,14 @@ const FROM_WORKER: ReadonlySet<unknown> = new Set<FromWorker['kind']>([
   'answering',
   'failed',
   'numbers',
+  'alive',
   'ask_all',
 ]);
-const FROM_SUPERVISOR: ReadonlySet<unknown> = new Set<FromSupervisor['kind']>(['ask', 'all']);
+const FROM_SUPERVISOR: ReadonlySet<unknown> = new Set<FromSupervisor['kind']>([
+  'beat',
+  'ask',
+  'all',
+]);
 
 /** Both ends are of one build, so the kind alone is looked at. */
 export function fromWorker(message: unknown): FromWorker | undefined {

@@ -5,14 +5,16 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createLogger } from '../runtime/log.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
+import type { Pace } from './heartbeat.ts';
 import { ClusterFailed, type Supervisor, startSupervisor } from './supervisor.ts';
 
 /** What every worker here begins with. */
 const PRELUDE = `
 const { existsSync, writeFileSync } = require('node:fs');
 const { number } = JSON.parse(process.env.HOLDFAST_WORKER);
-const say = (message) => process.send(message);
-const answer = () => say({ kind: 'answering', url: 'http://here', isWhole: true });
+const say = (message, then) => process.send(message, then);
+const answer = (then) => say({ kind: 'answering', url: 'http://here', isWhole: true }, then);
+const hang = () => process.kill(process.pid, 'SIGSTOP');
 const fail = (message, more) => {
   const failure = { message, exitCode: 2, isFinal: true, ...more };
   process.send({ kind: 'failed', failure }, () => process.exit(2));
@@ -23,7 +25,7 @@ const first = () => {
   writeFileSync(mark, '');
   return isFirst;
 };
-process.on('message', () => undefined);
+process.on('message', ({ kind }) => kind === 'beat' && say({ kind: 'alive' }));
 process.on('SIGTERM', () => process.exit(0));
 `;
 
@@ -44,7 +46,7 @@ interface Started {
   readonly metrics: Metrics;
 }
 
-async function start(workers: number, body: string): Promise<Started> {
+async function start(workers: number, body: string, pace?: Pace): Promise<Started> {
   scripts += 1;
   const script = join(directory, `worker-${scripts}.cjs`);
   await writeFile(script, PRELUDE + body);
@@ -53,6 +55,7 @@ async function start(workers: number, body: string): Promise<Started> {
     ...{ workers, script, args: [], isRedisAway: false, metrics },
     env: { MARK: `${script}.` },
     log: createLogger('test', 'silent'),
+    ...(pace !== undefined && { pace }),
   });
   running.push(supervisor);
   return { supervisor, metrics };
@@ -114,12 +117,68 @@ describe('a supervisor', () => {
     expect((await failureOf(supervisor)).message).toBe('the reason');
   });
 
-  it('takes nobody down who sells for one that cannot', async () => {
-    const { supervisor } = await start(
+  it('waits for what a worker said, also when it hears of its end first', async () => {
+    // The channel outlives the worker: its heir speaks when the worker's end has been collected.
+    const heir = `
+      const untilEnded = () => {
+        try { process.kill(Number(process.env.OF), 0); } catch {
+          const failure = { message: 'the reason', exitCode: 2, isFinal: true };
+          process.send({ kind: 'failed', failure }, () => process.exit());
+          return;
+        }
+        setTimeout(untilEnded, 5);
+      };
+      untilEnded();`;
+    const { supervisor, metrics } = await start(
+      1,
+      `const env = { ...process.env, OF: String(process.pid), NODE_CHANNEL_FD: '3',
+         NODE_CHANNEL_SERIALIZATION_MODE: 'advanced' };
+       delete env.NODE_UNIQUE_ID;
+       const stdio = ['ignore', 'ignore', 'ignore', 3];
+       const { spawn } = require('node:child_process');
+       spawn(process.execPath, ['-e', ${JSON.stringify(heir)}], { env, stdio });
+       process.exit(2);`,
+    );
+    expect((await failureOf(supervisor)).message).toBe('the reason');
+    expect(await metrics.render()).toContain('holdfast_worker_starts{worker="1"} 1');
+  });
+
+  it('kills a worker that hangs, and starts another one there', async () => {
+    const { supervisor, metrics } = await start(
       2,
-      'if (number === 1 || !first()) answer(); else setTimeout(() => fail("no"), 200);',
+      `if (number === 2 && first()) answer(hang); else answer();`,
+      { everyMs: 100, missedMax: 20 },
     );
     await supervisor.ready;
+    await until(metrics, 'holdfast_worker_hangs{worker="2"} 1');
+    await until(metrics, 'holdfast_worker_starts{worker="2"} 2');
+    await until(metrics, 'holdfast_worker_up{worker="2"} 1');
+  });
+
+  it('ends when it is stopped while a worker hangs', async () => {
+    const pace = { everyMs: 100, missedMax: 20 };
+    const { supervisor, metrics } = await start(1, 'answer(hang);', pace);
+    await supervisor.ready;
+    await supervisor.stop();
+    expect(await metrics.render()).toContain('holdfast_worker_hangs{worker="1"} 1');
+  });
+
+  it('takes nobody down who sells for one that cannot', async () => {
+    const { supervisor, metrics } = await start(
+      2,
+      `const isTold = number === 2 && first();
+       process.on('message', ({ kind }) => isTold && kind === 'end' && fail('no'));
+       if (!isTold) answer();`,
+    );
+    await until(metrics, 'holdfast_worker_up{worker="1"} 1');
+    for (const worker of await workersNow()) worker.send({ kind: 'end' });
+    await supervisor.ready;
+    expect(await metrics.render()).toContain('holdfast_worker_starts{worker="2"} 2');
+    expect(await metrics.render()).toContain('holdfast_worker_starts{worker="1"} 1');
+    // Of two that are settled the first one wins.
+    expect(await Promise.race([supervisor.ended, Promise.resolve('it goes on')])).toBe(
+      'it goes on',
+    );
   });
 
   it('can be stopped while a place waits for its next worker', async () => {
@@ -133,7 +192,7 @@ describe('a supervisor', () => {
       1,
       `process.removeAllListeners('SIGTERM');
        process.on('SIGTERM', () => say({ kind: 'draining' }));
-       process.on('message', () => process.exit(0));
+       process.on('message', (message) => message === 'end' && process.exit(0));
        answer();`,
     );
     await supervisor.ready;
@@ -150,10 +209,21 @@ describe('a supervisor', () => {
   });
 });
 
+/** Resolves when the supervisor's numbers have the line. */
+async function until(metrics: Metrics, line: string): Promise<void> {
+  while (!(await metrics.render()).includes(line)) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function workersNow() {
+  const { default: cluster } = await import('node:cluster');
+  return Object.values(cluster.workers ?? {}).filter((each) => each !== undefined);
+}
+
 /** Resolves when one says that it drains. */
 async function workersThatDrain() {
-  const { default: cluster } = await import('node:cluster');
-  const workers = Object.values(cluster.workers ?? {}).filter((each) => each !== undefined);
+  const workers = await workersNow();
   await Promise.all(
     workers.map(
       (each) =>

@@ -13,6 +13,7 @@ import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import { Gatherer } from './gatherer.ts';
+import { Heartbeat, PACE, type Pace } from './heartbeat.ts';
 import {
   type Answering,
   type Failure,
@@ -20,6 +21,7 @@ import {
   fromWorker,
   PLACEMENT_VARIABLE,
   type Placement,
+  tell,
 } from './messages.ts';
 import { afterDeath, WELL_MS } from './restarts.ts';
 
@@ -33,6 +35,8 @@ export interface SupervisorOptions {
   readonly log: Logger;
   /** Of this process; they are told with those of the workers. */
   readonly metrics: Metrics;
+  /** How soon a worker that hangs is killed; PACE by default. */
+  readonly pace?: Pace;
 }
 
 export interface Supervisor {
@@ -67,6 +71,7 @@ interface Place {
   answeringSinceMs: number;
   deathsInARow: number;
   starts: number;
+  hangs: number;
   failure: Failure | undefined;
   pause: NodeJS.Timeout | undefined;
 }
@@ -77,6 +82,7 @@ class WorkerSupervisor implements Supervisor {
   readonly #options: SupervisorOptions;
   readonly #places: readonly Place[];
   readonly #gatherer: Gatherer;
+  readonly #heartbeat: Heartbeat;
   #deathsInSilence = 0;
   #isStopping = false;
   #failure: Failure | undefined;
@@ -112,6 +118,36 @@ class WorkerSupervisor implements Supervisor {
       serialization: 'advanced',
     });
     for (const place of this.#places) this.#start(place);
+    this.#heartbeat = this.#startHeartbeat(options.pace ?? PACE);
+  }
+
+  /** Also while workers drain: one that hangs would never end. */
+  #startHeartbeat(pace: Pace): Heartbeat {
+    const at = (number: number): Place | undefined => this.#places[number - 1];
+    const answering = () => this.#places.filter(({ state }) => state === 'answering');
+    const heartbeat = new Heartbeat({
+      pace,
+      places: () => answering().map(({ number }) => number),
+      ask: (number) => {
+        const worker = at(number)?.worker;
+        if (worker !== undefined) tell(worker, { kind: 'beat' });
+      },
+      onHung: (number) => this.#killHung(at(number), pace),
+    });
+    heartbeat.start();
+    return heartbeat;
+  }
+
+  #killHung(place: Place | undefined, { everyMs, missedMax }: Pace): void {
+    if (place?.worker === undefined) return;
+    place.hangs += 1;
+    const { pid } = place.worker.process;
+    const silent_ms = everyMs * missedMax;
+    this.#options.log.error(
+      { worker: place.number, worker_pid: pid, silent_ms },
+      'a worker hangs: it is killed',
+    );
+    place.worker.process.kill('SIGKILL');
   }
 
   stop(): Promise<void> {
@@ -149,6 +185,7 @@ class WorkerSupervisor implements Supervisor {
   }
 
   #hear(place: Place, worker: Worker, message: FromWorker | undefined): void {
+    this.#heartbeat.heard(place.number);
     switch (message?.kind) {
       case 'answering':
         this.#answers(place, message);
@@ -162,6 +199,7 @@ class WorkerSupervisor implements Supervisor {
       case 'ask_all':
         void this.#gatherer.answer(worker, message.question);
         break;
+      case 'alive':
       case undefined:
     }
   }
@@ -178,6 +216,7 @@ class WorkerSupervisor implements Supervisor {
 
   #died(place: Place, worker: Worker, how: string): void {
     if (place.worker !== worker) return;
+    this.#heartbeat.heard(place.number);
     this.#gatherer.ended(place.number);
     const wasWell =
       place.state === 'answering' && performance.now() - place.answeringSinceMs >= WELL_MS;
@@ -221,14 +260,16 @@ class WorkerSupervisor implements Supervisor {
   }
 
   #endIfEmpty(): void {
-    if (this.#places.every(({ state }) => state === 'empty')) this.#onEnded();
+    if (!this.#places.every(({ state }) => state === 'empty')) return;
+    this.#heartbeat.stop();
+    this.#onEnded();
   }
 }
 
 function placeOf(number: number): Place {
   return {
     ...{ number, state: 'empty', worker: undefined, isWhole: false, answeringSinceMs: 0 },
-    ...{ deathsInARow: 0, starts: 0, failure: undefined, pause: undefined },
+    ...{ deathsInARow: 0, starts: 0, hangs: 0, failure: undefined, pause: undefined },
   };
 }
 
@@ -239,6 +280,8 @@ function registerPlaces({ gauge }: Metrics, places: readonly Place[]): void {
   gauge('holdfast_worker_up', 'Whether a worker answers there.', ['worker'], up);
   const starts = each((place) => place.starts);
   gauge('holdfast_worker_starts', 'Workers that were started there.', ['worker'], starts);
+  const hangs = each((place) => place.hangs);
+  gauge('holdfast_worker_hangs', 'Workers that were killed there for hanging.', ['worker'], hangs);
 }
 
 function noUse(deaths: number, how: string): Failure {

@@ -103,6 +103,7 @@ class Link implements ClusterWorker {
   }
 
   #hear(message: FromSupervisor | undefined): void {
+    if (message?.kind === 'beat') void this.#tell({ kind: 'alive' });
     if (message?.kind === 'all') this.#asking.get(message.question)?.(message.text);
     if (message?.kind !== 'ask' || this.#metrics === undefined) return;
     const { question } = message;

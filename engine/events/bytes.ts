@@ -92,6 +92,11 @@ export class ByteWriter {
     this.#buffer.writeUInt16BE(value, at);
   }
 
+  /** Forgets what was written. */
+  clear(): void {
+    this.#at = 0;
+  }
+
   take(): Buffer {
     const copy = Buffer.from(this.#buffer.subarray(0, this.#at));
     this.#at = 0;

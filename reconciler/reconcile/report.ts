@@ -74,14 +74,16 @@ export function toReported({ finding, status }: Applied, isPlan: boolean): Repor
 
 const SHOWN_MAX = 100;
 const number = (value: number): string => value.toLocaleString('en');
+const counted = (value: number, one: string): string =>
+  `${number(value)} ${value === 1 ? one : `${one}s`}`;
 
 /** What was compared, in one sentence: a diff of zero says of what it is zero. */
 export function describeCompared({ compared, from, to, scope }: ReconcileReport): string {
   const parts = [
-    `${number(compared.cells)} cells`,
-    `${number(compared.records)} records (${number(compared.holds)} live holds)`,
-    `${number(compared.due_entries)} deadlines`,
-    `${number(compared.ledger_cells)} ledger sums`,
+    counted(compared.cells, 'cell'),
+    `${counted(compared.records, 'record')} (${counted(compared.holds, 'live hold')})`,
+    counted(compared.due_entries, 'deadline'),
+    counted(compared.ledger_cells, 'ledger sum'),
   ];
   const limits = [
     ...(scope.skus === null ? [] : [`of ${scope.skus.join(', ')}`]),

@@ -26,3 +26,13 @@ export async function keepPositions(pool: Pool): Promise<() => Promise<void>> {
     client.release();
   };
 }
+
+/** Keeps it while the work is done, and lets it go whatever becomes of that. */
+export async function whilePositionsAreKept<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
+  const letGo = await keepPositions(pool);
+  try {
+    return await work();
+  } finally {
+    await letGo();
+  }
+}
