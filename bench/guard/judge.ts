@@ -1,9 +1,9 @@
 /**
- * Which ratios have got worse. Noise only ever makes a try look worse or better for a moment, a
- * regression makes each try worse: so a ratio counts as what its best try says. Pure.
+ * Which ratios have got worse. What V8 and Redis do now and then falls into one count and not into
+ * another, a regression into each: so a ratio counts as what its best try says. Pure.
  */
 
-/** By name; CPU of one thing against CPU of another in the same run, so lower is better. */
+/** By name; instructions of one thing against those of another in the same run: lower is better. */
 export type Ratios = Readonly<Record<string, number>>;
 
 export interface Judgement {
@@ -13,8 +13,11 @@ export interface Judgement {
   readonly isWorse: boolean;
 }
 
-/** One that gets worse by a fifth fails. */
-export const WORSE_MAX = 1.2;
+/**
+ * Counts of one tree differed by two or three percent. In the engine's counts unoptimised code weighs
+ * more than in its CPU, so a fifth of CPU may be less than a fifth here.
+ */
+export const WORSE_MAX = 1.1;
 
 /** Throws when a ratio that is known was not measured, or the other way round. */
 export function judge(tries: readonly Ratios[], known: Ratios): Judgement[] {

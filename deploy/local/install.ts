@@ -17,7 +17,7 @@ import {
 } from './find-programs.ts';
 import type { OnProgress } from './progress.ts';
 
-export type Program = 'redis' | 'postgres' | 'java' | 'maven';
+export type Program = 'redis' | 'postgres' | 'java' | 'maven' | 'valgrind';
 
 export interface Machine {
   readonly hasApt: boolean;
@@ -38,24 +38,28 @@ const DEBIAN_PACKAGES: Readonly<Record<Program, readonly string[]>> = {
   // default-jre-headless is Java 11 on older releases, so the version comes first.
   java: ['openjdk-17-jre-headless', 'openjdk-21-jre-headless', 'default-jre-headless'],
   maven: ['maven'],
+  valgrind: ['valgrind'],
 };
 const FEDORA_PACKAGES: Readonly<Record<Program, string>> = {
   redis: 'valkey',
   postgres: 'postgresql-server',
   java: 'java-21-openjdk-headless',
   maven: 'maven',
+  valgrind: 'valgrind',
 };
 const MACOS_PACKAGES: Readonly<Record<Program, string>> = {
   redis: 'redis',
   postgres: 'postgresql@17',
   java: 'openjdk@21',
   maven: 'maven',
+  valgrind: 'valgrind',
 };
 const TITLES: Readonly<Record<Program, string>> = {
   redis: `Redis ${REDIS_VERSION_MIN} or newer`,
   postgres: `PostgreSQL ${POSTGRES_VERSION_MIN} or newer`,
   java: `Java ${JAVA_VERSION_MIN} or newer`,
   maven: 'Maven',
+  valgrind: 'valgrind',
 };
 /** Another apt-get may be at work, as it is after boot on many machines. */
 const APT_OPTIONS = ['-o', 'DPkg::Lock::Timeout=120', '-q', '-y'];
@@ -81,6 +85,8 @@ export function missingPrograms(needed: readonly Program[], env: NodeJS.ProcessE
     postgres: () => findPostgres(env),
     java: () => findJava(env),
     maven: () => findMaven(env),
+    // vgdb comes with it.
+    valgrind: () => onPath('valgrind', env),
   };
   return needed.filter((program) => find[program]() === undefined);
 }
