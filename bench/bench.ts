@@ -1,7 +1,8 @@
 /** What a run, or a test of one scenario, gives to scenarios: worlds on servers of its own. */
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Bench, Stores } from './scenario.ts';
+import { countCreated } from './measure/engine-metrics.ts';
+import type { Bench, Stores, World } from './scenario.ts';
 import { openWorld } from './world.ts';
 import { createStoreServers } from './world-stores.ts';
 
@@ -43,12 +44,28 @@ export async function createBench(options: BenchOptions): Promise<OpenBench> {
     return known;
   };
   const closeAll = async (): Promise<void> => {
-    for (const each of opened) await each.close();
+    const closes = await Promise.allSettled([...opened].map((each) => each.close()));
+    throwFirst(closes);
+  };
+  const shared = shareWorld(() => openWorld(servers));
+  let isClosed = false;
+  // A scenario that was given up goes on until something fails it.
+  const refuseWhenClosed = (): void => {
+    if (isClosed) throw new Error('the bench is closed');
   };
   const bench: Bench = {
     ...{ quick, seed, directory, onProgress },
-    open: (wish) => remember(openWorld(servers, wish)),
-    openStores: (wish) => remember(servers.open(wish)),
+    async open(wish = {}) {
+      refuseWhenClosed();
+      if (quick && Object.keys(wish).length === 0) return await remember(shared.lend());
+      await shared.close();
+      return await remember(openWorld(servers, wish));
+    },
+    async openStores(wish) {
+      refuseWhenClosed();
+      await shared.close();
+      return await remember(servers.open(wish));
+    },
   };
   return {
     ...bench,
@@ -57,14 +74,53 @@ export async function createBench(options: BenchOptions): Promise<OpenBench> {
       await chmod(scratch, 0o711);
       try {
         return await work({ ...bench, ...own, directory: scratch });
+      } catch (error) {
+        // Whatever it left behind, the next shall not find; what broke it off is what is told.
+        await Promise.allSettled([closeAll(), shared.close()]);
+        throw error;
       } finally {
-        await closeAll();
-        await rm(scratch, { recursive: true, force: true });
+        try {
+          await closeAll();
+        } finally {
+          await rm(scratch, { recursive: true, force: true });
+        }
       }
     },
     async close() {
-      await closeAll();
-      await servers.stop();
+      isClosed = true;
+      const closes = await Promise.allSettled([closeAll(), shared.close()]);
+      throwFirst([...closes, ...(await Promise.allSettled([servers.stop()]))]);
+    },
+  };
+}
+
+function throwFirst(ends: readonly PromiseSettledResult<unknown>[]): void {
+  const failed = ends.find((each) => each.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+interface SharedWorld {
+  /** As it is; the persister runs. It is given back by closing it. */
+  lend(): Promise<World>;
+  /** The next one is lent a new one. */
+  close(): Promise<void>;
+}
+
+function shareWorld(open: () => Promise<World>): SharedWorld {
+  let opened: World | undefined;
+  return {
+    async lend() {
+      opened ??= await open();
+      const lent = opened;
+      const giveBack = async (): Promise<void> => {
+        if (opened === lent) await lent.persister.start();
+      };
+      return { ...lent, createdBefore: await countCreated(lent.shop.url), close: giveBack };
+    },
+    async close() {
+      const closing = opened;
+      opened = undefined;
+      await closing?.close();
     },
   };
 }

@@ -2,6 +2,7 @@
 import { type MeasuredCost, PROCESSES, type ProcessName } from './capacity.ts';
 import { cpuUsPerAnswer } from './phase.ts';
 import type { BenchReport, ScenarioResult } from './run.ts';
+import type { ScenarioReport } from './scenario.ts';
 
 /** The report lacks a scenario or a number of it; the message says which. */
 export class CapacityError extends Error {
@@ -10,7 +11,8 @@ export class CapacityError extends Error {
 
 export const CAPACITY_SCENARIOS = ['full-pipeline', 'memory', 'availability-reads'] as const;
 
-const READS_PHASE = 'reads alone';
+/** What `availability-reads` calls it. */
+export const READS_PHASE = 'reads alone';
 /** A reserve and its answer with their heads, and what TCP and IP add to each of their packets. */
 const REQUEST_BYTES = 900;
 
@@ -21,24 +23,38 @@ const REQUEST_BYTES = 900;
 export function costOf(reports: readonly BenchReport[]): MeasuredCost {
   const all = reports.flatMap(({ scenarios }) => scenarios);
   const [pipeline, memory, reads] = CAPACITY_SCENARIOS.map((name) => find(all, name));
-  const event = (name: ProcessName): number => fact(pipeline, `kafka: CPU of ${name} an event`);
   const alone = reads?.phases.find(({ name }) => name === READS_PHASE);
   if (alone === undefined) throw new CapacityError(`the run has no phase "${READS_PHASE}"`);
+  return {
+    ...pipelineCost(pipeline),
+    readUs: { engine: cpuUsPerAnswer(alone, 'engine'), redis: cpuUsPerAnswer(alone, 'redis') },
+    memoryBytes: memoryCost(memory),
+    requestBytes: REQUEST_BYTES,
+  };
+}
+
+/** Of `full-pipeline`. Throws CapacityError. */
+export function pipelineCost(
+  pipeline: ScenarioReport | undefined,
+): Pick<MeasuredCost, 'cpuUs' | 'storedBytes'> {
+  const event = (name: ProcessName): number => fact(pipeline, `kafka: CPU of ${name} an event`);
   const cpuUs = Object.fromEntries(PROCESSES.map((name) => [name, event(name)]));
   return {
     cpuUs: cpuUs as MeasuredCost['cpuUs'],
-    readUs: { engine: cpuUsPerAnswer(alone, 'engine'), redis: cpuUsPerAnswer(alone, 'redis') },
     storedBytes: {
       // The same entries, which a trimmed stream has no more.
       kafka: fact(pipeline, 'embedded: bytes of the log an event'),
       postgres: fact(pipeline, 'kafka: bytes of PostgreSQL an event'),
     },
-    memoryBytes: {
-      cell: fact(memory, 'a cell'),
-      liveHold: fact(memory, 'a live reservation of one line, id made'),
-      tombstone: fact(memory, 'a tombstone, id made'),
-    },
-    requestBytes: REQUEST_BYTES,
+  };
+}
+
+/** Of `memory`. Throws CapacityError. */
+export function memoryCost(memory: ScenarioReport | undefined): MeasuredCost['memoryBytes'] {
+  return {
+    cell: fact(memory, 'a cell'),
+    liveHold: fact(memory, 'a live reservation of one line, id made'),
+    tombstone: fact(memory, 'a tombstone, id made'),
   };
 }
 
@@ -50,7 +66,7 @@ function find(all: readonly ScenarioResult[], wanted: string): ScenarioResult {
   );
 }
 
-function fact(scenario: ScenarioResult | undefined, wanted: string): number {
+function fact(scenario: ScenarioReport | undefined, wanted: string): number {
   const found = scenario?.facts.find(({ what }) => what === wanted);
   if (found !== undefined && Number.isFinite(found.value)) return found.value;
   throw new CapacityError(`${scenario?.name ?? 'the run'} did not measure "${wanted}"`);

@@ -65,6 +65,7 @@ it('renderCapacity gives a table with a column for each load', () => {
   for (const line of lines) expect(line.split(' | ')).toHaveLength(3);
   expect(lines[0]).toBe('|  | a day | x |');
   expect(table).toContain('| 50,000 (12,000) |');
-  expect(table).toContain('| persister: cores at the spike | 0.5 (1 processes) |');
+  expect(table).toContain('| persister: cores at the spike | 0.5 (1 process) |');
+  expect(table).toContain('| engine: cores at the spike | 1.2 (1 node of 16 cores) |');
   expect(table).toContain('| PostgreSQL, a year, 2 copies | 454 TB |');
 });

@@ -134,7 +134,10 @@ export function renderCapacity(plans: readonly Capacity[]): string {
 function cores({ needs }: Capacity, process: ProcessName): string {
   const need = needs.find((each) => each.process === process);
   if (need === undefined) return '';
-  const unit = OF_ONE_LANE.has(process) ? 'processes' : `nodes of ${NODE_CORES} cores`;
+  const one = need.units === 1;
+  const unit = OF_ONE_LANE.has(process)
+    ? `process${one ? '' : 'es'}`
+    : `node${one ? '' : 's'} of ${NODE_CORES} cores`;
   return `${need.cores.toFixed(1)} (${need.units} ${unit})`;
 }
 

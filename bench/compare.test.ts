@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Comparison, compareReports } from './compare.ts';
+import { settingsIn } from './environment.ts';
 import { renderComparison, renderComparisonHtml } from './report/comparison.ts';
 import { parseReport, ReportError } from './report/read.ts';
 import { sampleLoad, samplePhase, sampleReport, sampleScenario } from './report/sample.ts';
@@ -91,14 +92,52 @@ describe('comparing two runs', () => {
     expect(found.rows).toEqual([]);
   });
 
+  it('takes what is not measured any more for worse, where it was judged', () => {
+    const never = withFact(Number.POSITIVE_INFINITY, 'lower');
+    // As JSON has it: null.
+    const read = parseReport('run.json', JSON.stringify(never));
+    for (const after of [never, read, withPhase({})]) {
+      const found = compareReports(withFact(40, 'lower'), after, TOLERANCE);
+      expect(found).toMatchObject({ worse: 1, lost: ['hot-sku: a fact'], gone: found.lost });
+      expect(renderComparison(found, true)).toMatch(
+        /WORSE, only before: hot-sku: a fact\n.*1 worse, 0 better, of 1 that/s,
+      );
+    }
+    const unjudged = compareReports(withFact(40), never, TOLERANCE);
+    expect(unjudged).toMatchObject({ worse: 0, lost: [], gone: ['hot-sku: a fact'] });
+    const notRun = compareReports(
+      withFact(40, 'lower'),
+      sampleReport({ scenarios: [] }),
+      TOLERANCE,
+    );
+    expect(notRun).toMatchObject({ worse: 0, lost: [], gone: ['hot-sku: a fact'] });
+  });
+
+  it('finds each number of a scenario that broke off worse, and its audit failed', () => {
+    const broken = sampleScenario({ phases: [], facts: [], audit: { ok: false, words: ['no'] } });
+    const after = sampleReport({ scenarios: [broken] });
+    const found = compareReports(sampleReport(), after, TOLERANCE);
+    const judged = compareReports(sampleReport(), sampleReport(), TOLERANCE).rows.filter(
+      ({ change }) => change !== 'shown',
+    );
+    expect(found.worse).toBe(judged.length);
+    expect(found.failed).toEqual(['hot-sku']);
+    expect(compareReports(after, sampleReport(), TOLERANCE)).toMatchObject({
+      worse: 0,
+      failed: [],
+    });
+  });
+
   it('says why two runs are not alike, and what makes them rough', () => {
-    const other = sampleReport({ quick: true, verdict: 'audit_failed' });
+    const failed = sampleScenario({ audit: { ok: false, words: [] } });
+    const other = sampleReport({ quick: true, scenarios: [failed] });
     const environment = {
       ...other.environment,
       cores: 8,
       node: 'v22.1.0',
       is_quiet: false,
       load_average: 5,
+      settings: 'HOLDFAST_BATCH_OPERATIONS=64',
       // Neither of these matters.
       commit: 'fff',
       fsync_ms: { p50: 9, p99: 9 },
@@ -106,6 +145,7 @@ describe('comparing two runs', () => {
     const found = compareReports(sampleReport(), { ...other, environment }, TOLERANCE);
     expect(found.unlike).toEqual([
       'cores: 2, then 8',
+      'settings: none, then HOLDFAST_BATCH_OPERATIONS=64',
       'node: v20, then v22',
       'quick: false, then true',
     ]);
@@ -120,6 +160,17 @@ describe('comparing two runs', () => {
     expect(renderComparisonHtml(found)).toContain('<td class="bad">WORSE</td>');
     const same = compareReports(withFact(1, 'lower'), withFact(1, 'lower'), TOLERANCE);
     expect(renderComparison(same, true)).not.toContain('a fact');
+  });
+});
+
+describe('the settings of the shell', () => {
+  it('are what engines would have of it', () => {
+    const others = { PATH: '/', HOLDFAST_TEST_RUN: '/tmp', HOLDFAST_REDIS_SERVER: '/redis' };
+    expect(settingsIn(others)).toBe('none');
+    const settings = { HOLDFAST_SWEEP_MS: '50', HOLDFAST_BATCH_LINES: '8' };
+    expect(settingsIn({ ...others, ...settings })).toBe(
+      'HOLDFAST_BATCH_LINES=8 HOLDFAST_SWEEP_MS=50',
+    );
   });
 });
 

@@ -3,6 +3,8 @@
  *
  * What is judged: a number of which it is known which way is progress, and which is of enough
  * samples to mean something. The tail beyond p99 and what cost next to no CPU are shown, not judged.
+ * What is judged and was not measured any more, in a scenario that both ran, is worse: it never came
+ * to an end, or what should have measured it broke off.
  */
 import type { Environment } from './environment.ts';
 import { perSecond } from './phase.ts';
@@ -20,6 +22,10 @@ export interface Comparison {
   /** In one of them only: `hot-sku: rejections, p99`. */
   readonly gone: readonly string[];
   readonly added: readonly string[];
+  /** Of those that are gone: judged before, in a scenario that both ran. They count as worse. */
+  readonly lost: readonly string[];
+  /** Scenarios of the second run that failed their audit, or broke off. */
+  readonly failed: readonly string[];
   readonly worse: number;
   readonly better: number;
 }
@@ -67,15 +73,23 @@ export function compareReports(
   });
   const count = (change: ComparedRow['change']): number =>
     rows.filter((row) => row.change === change).length;
+  const gone = [...old.keys()].filter((key) => !now.has(key));
+  const ranAgain = new Set(after.scenarios.map(({ name }) => name));
+  const lost = gone.filter((key) => {
+    const known = old.get(key);
+    return known?.better !== undefined && ranAgain.has(known.scenario);
+  });
   return {
     before: nameOf(before.environment),
     after: nameOf(after.environment),
     unlike: unlikeness(before, after),
     warnings: [...warningsOf('the first run', before), ...warningsOf('the second run', after)],
     rows,
-    gone: [...old.keys()].filter((key) => !now.has(key)),
+    gone,
     added: [...now.keys()].filter((key) => !old.has(key)),
-    worse: count('worse'),
+    lost,
+    failed: failedIn(after),
+    worse: count('worse') + lost.length,
     better: count('better'),
   };
 }
@@ -167,6 +181,8 @@ function unlikeness(before: BenchReport, after: BenchReport): string[] {
       before.environment[name],
       after.environment[name],
     ]),
+    // A report of before they were told has none.
+    ['settings', before.environment.settings ?? 'none', after.environment.settings ?? 'none'],
     ['node', major(before.environment.node), major(after.environment.node)],
     ['quick', before.quick, after.quick],
     ['seed', before.seed, after.seed],
@@ -180,12 +196,18 @@ function major(version: string): string {
   return version.split('.')[0] ?? version;
 }
 
-function warningsOf(which: string, { environment, verdict, scenarios }: BenchReport): string[] {
-  const failed = scenarios.filter(({ audit }) => !audit.ok).map(({ name }) => name);
+function failedIn({ scenarios }: BenchReport): string[] {
+  return scenarios.filter(({ audit }) => !audit.ok).map(({ name }) => name);
+}
+
+function warningsOf(which: string, report: BenchReport): string[] {
+  const { environment, verdict } = report;
+  const failed = failedIn(report);
   return [
     ...(environment.is_quiet
       ? []
       : [`${which} was on a machine that was not quiet (load ${environment.load_average})`]),
-    ...(verdict === 'audit_failed' ? [`${which} failed its audit (${failed.join(', ')})`] : []),
+    ...(failed.length > 0 ? [`${which} failed its audit (${failed.join(', ')})`] : []),
+    ...(verdict === 'interrupted' ? [`${which} was interrupted`] : []),
   ];
 }

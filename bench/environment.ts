@@ -31,6 +31,8 @@ export interface Environment {
   readonly governor: string;
   /** Of the container, if any. */
   readonly limits: string;
+  /** HOLDFAST_... of the shell: the processes have them wherever the bench sets no others. */
+  readonly settings: string;
   /** Of the disk below the servers' data: 4 KiB appended and synchronized, ms. */
   readonly fsync_ms: { readonly p50: number; readonly p99: number };
 }
@@ -66,6 +68,7 @@ export async function readEnvironment(
     clock: kernelSays('/sys/devices/system/clocksource/clocksource0/current_clocksource'),
     governor: kernelSays('/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor'),
     limits: containerLimits(),
+    settings: settingsIn(process.env),
     fsync_ms: await measureFsync(directory),
   };
 }
@@ -87,6 +90,22 @@ function containerLimits(): string {
     ...(memory > 0 ? [`${(memory / 2 ** 30).toFixed(1)} GB`] : []),
   ];
   return limits.length === 0 ? 'none' : limits.join(', ');
+}
+
+/** No settings of the product: the tests' own, and where a binary of Redis is, whose version is told. */
+const OTHERS = /^HOLDFAST_(?:TEST_|FAULT_|REDIS_SERVER$)/;
+
+/** Sorted; `none` without any. */
+export function settingsIn(env: NodeJS.ProcessEnv): string {
+  const names = Object.keys(env).filter(
+    (name) => name.startsWith('HOLDFAST_') && !OTHERS.test(name),
+  );
+  return names.length === 0
+    ? 'none'
+    : names
+        .sort()
+        .map((name) => `${name}=${env[name]}`)
+        .join(' ');
 }
 
 async function measureFsync(directory: string): Promise<Environment['fsync_ms']> {
@@ -140,7 +159,7 @@ function commit(): string {
 
 export function renderEnvironment(conditions: Environment): string {
   const { cpu, cores, memory_gb, system, node, redis, redis_persistence, postgres } = conditions;
-  const { clock, governor, limits, fsync_ms } = conditions;
+  const { clock, governor, limits, settings, fsync_ms } = conditions;
   const quiet = conditions.is_quiet ? 'quiet' : `NOT QUIET: wait until it is below ${LOAD_QUIET}`;
   return [
     'Conditions',
@@ -148,6 +167,7 @@ export function renderEnvironment(conditions: Environment): string {
     `  ${cores} cores of ${cpu}, ${memory_gb} GB, ${system}; load average ${conditions.load_average} (${quiet})`,
     `  Node ${node}, HTTP over ${conditions.http}; Redis ${redis} (${redis_persistence}); PostgreSQL ${postgres}`,
     `  clock ${clock}, governor ${governor}, limits of the container: ${limits}; fsync of 4 KiB ${fsync_ms.p50} ms (p99 ${fsync_ms.p99})`,
+    ...(settings === 'none' ? [] : [`  settings of the shell: ${settings}`]),
     '  Redis, engine, load generator and PostgreSQL share these cores; everything is on loopback',
   ].join('\n');
 }

@@ -11,9 +11,16 @@ export interface RunOptions {
   /** Short phases: to see that it works, not to compare. */
   readonly quick: boolean;
   readonly seed: string;
+  /** No scenario begins that would likely end later; those are left out, and named. */
+  readonly secondsMax?: number;
   readonly onProgress: OnRunProgress;
   /** Where the run makes a directory of its own, gone at its end; a temporary one by default. */
   readonly parent?: string;
+  /**
+   * Aborted: what is finished is reported at once, and the scenario that runs is given up. What was
+   * started is closed behind the report, and ends with this process at the latest.
+   */
+  readonly signal?: AbortSignal;
 }
 
 export type OnRunProgress = (progress: RunProgress) => void;
@@ -21,7 +28,8 @@ export type OnRunProgress = (progress: RunProgress) => void;
 export type RunProgress =
   | { readonly kind: 'preparing'; readonly what: string }
   | { readonly kind: 'working'; readonly scenario: string; readonly what: string }
-  | { readonly kind: 'done'; readonly scenario: string; readonly result: ScenarioResult };
+  | { readonly kind: 'done'; readonly scenario: string; readonly result: ScenarioResult }
+  | { readonly kind: 'left out'; readonly scenario: string };
 
 export interface BenchReport {
   /** Changes when an older reader could not read it. */
@@ -30,6 +38,8 @@ export interface BenchReport {
   readonly quick: boolean;
   readonly seed: string;
   readonly scenarios: readonly ScenarioResult[];
+  /** For which there was no time, or which an interruption came before. */
+  readonly leftOut?: readonly string[];
   readonly verdict: Verdict;
 }
 
@@ -38,35 +48,90 @@ export interface ScenarioResult extends ScenarioReport {
   readonly took_s: number;
 }
 
-/** The worst of all scenarios: an audit that failed stands above a threshold that was missed. */
-export type Verdict = 'ok' | 'audit_failed' | 'threshold_missed';
+/**
+ * The worst of all scenarios: an audit that failed stands above a threshold that was missed. An
+ * interrupted run has none; each of its scenarios says how its own audit ended.
+ */
+export type Verdict = 'ok' | 'audit_failed' | 'threshold_missed' | 'interrupted';
+
+/** Interrupted before there was anything to report. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+}
 
 export const REPORT_FORMAT = 'holdfast-bench/1';
 
+/** Rejects with InterruptedError when it is interrupted before the conditions are known. */
 export async function runBench(options: RunOptions): Promise<BenchReport> {
-  const { quick, seed, scenarios, onProgress } = options;
+  const { quick, seed, signal } = options;
   const { directory, clear } = await ownDirectory(options.parent);
   const bench = await createBench({
     ...{ directory, quick, seed },
-    onProgress: (what) => onProgress({ kind: 'preparing', what }),
+    onProgress: (what) => options.onProgress({ kind: 'preparing', what }),
   });
-  try {
-    const environment = await readConditions(bench);
-    const results: ScenarioResult[] = [];
-    for (const scenario of scenarios) {
-      const result = await runOne(bench, scenario, onProgress);
-      onProgress({ kind: 'done', scenario: scenario.name, result });
-      results.push(result);
+  const close = async (): Promise<void> => {
+    try {
+      await bench.close();
+    } finally {
+      await clear();
     }
-    return {
-      ...{ format: REPORT_FORMAT, environment, quick, seed },
-      scenarios: results,
-      verdict: verdictOf(results),
-    };
+  };
+  try {
+    return await runAll(bench, options, interruptionOf(signal));
   } finally {
-    await bench.close();
-    await clear();
+    const closing = close();
+    // Whoever interrupts does not wait for servers; nor does what they say of it matter any more.
+    if (signal?.aborted === true) closing.catch(() => undefined);
+    else await closing;
   }
+}
+
+async function runAll(
+  bench: OpenBench,
+  { quick, seed, scenarios, secondsMax = Number.POSITIVE_INFINITY, onProgress }: RunOptions,
+  interruption: Promise<undefined>,
+): Promise<BenchReport> {
+  const startMs = performance.now();
+  const environment = await Promise.race([readConditions(bench), interruption]);
+  if (environment === undefined) throw new InterruptedError('interrupted before it began');
+  const results: ScenarioResult[] = [];
+  const leftOut: string[] = [];
+  let isInterrupted = false;
+  for (const scenario of scenarios) {
+    const passedS = (performance.now() - startMs) / 1_000;
+    if (isInterrupted || !hasTime(secondsMax - passedS, results)) {
+      if (!isInterrupted) onProgress({ kind: 'left out', scenario: scenario.name });
+      leftOut.push(scenario.name);
+      continue;
+    }
+    const result = await Promise.race([runOne(bench, scenario, onProgress), interruption]);
+    if (result === undefined) {
+      isInterrupted = true;
+      leftOut.push(scenario.name);
+      continue;
+    }
+    onProgress({ kind: 'done', scenario: scenario.name, result });
+    results.push(result);
+  }
+  return {
+    ...{ format: REPORT_FORMAT, environment, quick, seed },
+    scenarios: results,
+    ...(leftOut.length > 0 && { leftOut }),
+    verdict: isInterrupted ? 'interrupted' : verdictOf(results),
+  };
+}
+
+/** Resolves when the signal is aborted; without one, never. */
+function interruptionOf(signal: AbortSignal | undefined): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) resolve(undefined);
+    else signal?.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+}
+
+/** A machine that was slow so far is slow from now on: the next takes as long as the longest did. */
+function hasTime(leftS: number, results: readonly ScenarioResult[]): boolean {
+  return leftS > Math.max(0, ...results.map((each) => each.took_s));
 }
 
 interface OwnDirectory {

@@ -14,7 +14,7 @@ export interface Scenario {
   readonly name: string;
   /** One line, for --help and the report. */
   readonly about: string;
-  /** In a run that names no scenario; a quick one has about three minutes for all that run then. */
+  /** In a run that names no scenario. */
   readonly runs: 'always' | 'unless quick' | 'when named';
   readonly run: (bench: Bench) => Promise<ScenarioReport>;
 }
@@ -28,7 +28,11 @@ export interface Bench {
   readonly directory: string;
   /** What is done now, a line. */
   readonly onProgress: (what: string) => void;
-  /** Redis emptied, a database of its own, and the product's processes on them. */
+  /**
+   * Redis emptied, a database of its own, and the product's processes on them. In a quick run the
+   * scenarios that want nothing special of it share one, each with SKUs and keys of its own: to start
+   * the processes takes longer than what is measured.
+   */
   readonly open: (options?: WorldOptions) => Promise<World>;
   /** The same stores without any of the product's processes, for who brings his own part of it. */
   readonly openStores: (options?: StoresOptions) => Promise<Stores>;
@@ -46,6 +50,8 @@ export interface WorldOptions extends StoresOptions {
   readonly workers?: number;
   /** Further settings of the product's processes. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Also a quick run shall open it for this scenario alone, with nothing in it. */
+  readonly isOwn?: true;
 }
 
 /** Empty, the run's own. A run has them once: close them before others are opened. */
@@ -62,6 +68,8 @@ export interface Stores {
 
 /** A whole system in processes of its own, ready to sell. */
 export interface World extends Stores {
+  /** Reserves that the engine had counted when the scenario was given it. */
+  readonly createdBefore: number;
   /** The API, what is still to be persisted, the audit; open already. */
   readonly shop: Shop;
   /** The persister runs from the beginning; a scenario that measures what is before it stops it. */

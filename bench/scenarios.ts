@@ -19,6 +19,7 @@ import { peers } from './scenarios/peers.ts';
 import { persister } from './scenarios/persister.ts';
 import { replay } from './scenarios/replay.ts';
 import { retryStorm } from './scenarios/retry-storm.ts';
+import { workers } from './scenarios/workers.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   lane,
@@ -26,17 +27,18 @@ export const SCENARIOS: readonly Scenario[] = [
   flashDrop,
   longTail,
   carts,
-  replay,
   retryStorm,
   cartAbandon,
   availabilityReads,
   mixed,
+  replay,
   overload,
   memory,
   persister,
   expiryStorm,
   fullPipeline,
   checkoutPairs,
+  workers,
   // Last: what a group and its Sentinels do while they idle is no part of the others' numbers.
   commitLatency,
   peers,

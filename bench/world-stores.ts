@@ -126,7 +126,12 @@ async function empty(redis: Redis): Promise<void> {
   await redis.bgrewriteaof();
   const isRewriting = async (): Promise<boolean> =>
     /^aof_rewrite_(?:in_progress|scheduled):1/m.test(await redis.info('persistence'));
-  while ((await isRewriting()) && performance.now() < untilMs) await sleep(POLL_MS);
+  while (await isRewriting()) {
+    if (performance.now() > untilMs) {
+      throw new Error(`Redis still rewrites its append-only file after ${REWRITTEN_MS_MAX} ms`);
+    }
+    await sleep(POLL_MS);
+  }
 }
 
 function costsOf(groups: readonly ProcessGroup[]): ProcessCost[] {

@@ -75,6 +75,7 @@ export async function openWorld(
       ...stores,
       env,
       shop,
+      createdBefore: 0,
       persister: replaceable(persister.value, running, persist),
       measure: createMeasure(stores, shop.url, groups),
       close,
@@ -154,7 +155,12 @@ function phaseOf(
         engine: after.engine.cpuUs - before.engine.cpuUs,
         redis: redisThreadUs,
       }),
-      { name: 'load', cpuUs: load.cpuUsPerRequest * load.answers, rssBytes: load.rssBytes },
+      {
+        name: 'load',
+        // Per request: those that were not answered in time cost it as much.
+        cpuUs: load.cpuUsPerRequest * (load.answers + load.timeouts),
+        rssBytes: load.rssBytes,
+      },
     ],
     redisThreadUs,
     commands: commandsBetween(before.redis, after.redis),

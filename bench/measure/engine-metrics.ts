@@ -8,6 +8,15 @@ export interface EngineReading {
   readonly batches: Histogram;
   /** By `operation outcome`. */
   readonly outcomes: ReadonlyMap<string, number>;
+  /** By number; none where one process serves. */
+  readonly workers: ReadonlyMap<string, WorkerReading>;
+}
+
+export interface WorkerReading {
+  /** User and system time, us. */
+  readonly cpuUs: number;
+  /** Its connections and its own files; NaN where the system does not tell. */
+  readonly openFiles: number;
 }
 
 export interface Histogram {
@@ -21,6 +30,11 @@ export async function readEngine(url: string): Promise<EngineReading> {
   const response = await fetch(`${url}/metrics`);
   if (!response.ok) throw new Error(`${url}/metrics answers ${response.status}`);
   return parseEngine(await response.text());
+}
+
+/** Reserves, since the engine started. */
+export async function countCreated(url: string): Promise<number> {
+  return (await readEngine(url)).outcomes.get('reserve created') ?? 0;
 }
 
 interface Sample {
@@ -44,6 +58,7 @@ export function parseEngine(text: string): EngineReading {
       buckets: uncumulated(samples.get(`${batch}_bucket`) ?? []),
     },
     outcomes: outcomesOf(samples.get('holdfast_outcomes_total') ?? []),
+    workers: workersOf(samples),
   };
 }
 
@@ -58,6 +73,21 @@ function parseSamples(text: string): Map<string, Sample[]> {
     samples.set(name, list);
   }
   return samples;
+}
+
+/** What adds up has no worker's name; what a process says of itself has. */
+function workersOf(samples: ReadonlyMap<string, readonly Sample[]>): Map<string, WorkerReading> {
+  const byWorker = (name: string): Map<string, number> =>
+    new Map((samples.get(name) ?? []).map(({ labels, value }) => [labels.worker ?? '', value]));
+  const openFiles = byWorker('process_open_fds');
+  return new Map(
+    [...byWorker('process_cpu_seconds_total')]
+      .filter(([worker]) => /^\d+$/.test(worker))
+      .map(([worker, seconds]) => [
+        worker,
+        { cpuUs: seconds * 1e6, openFiles: openFiles.get(worker) ?? Number.NaN },
+      ]),
+  );
 }
 
 function outcomesOf(samples: readonly Sample[]): Map<string, number> {

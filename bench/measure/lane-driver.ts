@@ -4,7 +4,12 @@ import type { Redis } from 'ioredis';
 import type { CellField, Sku } from '../../engine/domain/ids.ts';
 import { NEVER } from '../../engine/events/entry.ts';
 import { laneScripts } from '../../engine/redis/lane-scripts.ts';
-import { joinLane, type LaneSession, reserveOperation } from './lane-session.ts';
+import {
+  joinLane,
+  type LaneSession,
+  reserveOperation,
+  type SessionLimits,
+} from './lane-session.ts';
 
 export interface DrivenLane {
   /** Sends so many reserves of one unit, in full batches; throws when one is not accepted. */
@@ -47,15 +52,12 @@ export async function driveLane(
 }
 
 /** Empties the Redis, which must be the bench's own, and opens its lane as recovery would. */
-export async function openEmptyLane(
-  redis: Redis,
-  options: { readonly batch: number },
-): Promise<LaneSession> {
+export async function openEmptyLane(redis: Redis, limits: SessionLimits): Promise<LaneSession> {
   await redis.flushall('SYNC');
   const state = laneScripts(redis, LANE);
   const claim = await state.claim(TERM);
   if (!claim.claimed) throw new Error('the Redis of the bench is claimed by somebody else');
   const opened = await state.open(TERM, claim.replid, NEVER, randomBytes(8), 0);
   if (opened !== 'done') throw new Error(`the lane was not opened: ${opened}`);
-  return await joinLane(redis, options);
+  return await joinLane(redis, limits);
 }

@@ -44,13 +44,21 @@ const LANE = 0;
 const FINGERPRINT = Buffer.from('12345678');
 /** Two batches are in flight, one is gathered, and one more so that none goes out short. */
 const BATCHES_WAITING = 4;
+/** Of HOLDFAST_BATCH_LINES. */
+const LINES_MAX = 1_000;
 /** Of SKUs in one look at their balances: a reply of some hundred kilobytes. */
 const SKUS_AT_ONCE = 2_000;
+
+export interface SessionLimits {
+  readonly batch: number;
+  /** Of a batch, as HOLDFAST_BATCH_LINES counts them. Default: the greatest that it may be. */
+  readonly lines?: number;
+}
 
 /** The lane must be open. */
 export async function joinLane(
   redis: Redis,
-  { batch }: { readonly batch: number },
+  { batch, lines = LINES_MAX }: SessionLimits,
 ): Promise<LaneSession> {
   let batches = 0;
   let operations = 0;
@@ -59,7 +67,7 @@ export async function joinLane(
     number: LANE,
     limits: {
       batchOperationsMax: batch,
-      batchLinesMax: 8_000,
+      batchLinesMax: lines,
       queueWaitMsMax: 60_000,
       holdAgeSMax: 86_400,
     },

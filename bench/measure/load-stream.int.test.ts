@@ -42,6 +42,7 @@ const get = (path: string, more: Partial<FlowRequest> = {}): FlowRequest => ({
   label: 'get',
   ...more,
 });
+const NO_TIMES = { sinceDueMs: 1, sinceSentMs: 1, atMs: 1 };
 const pathOf = (text: string): string => text.split(' ')[1] ?? '';
 const echo = (socket: Socket, text: string): void => {
   socket.write(wireAnswer(200, JSON.stringify(pathOf(text))));
@@ -183,13 +184,14 @@ describe('the tally', () => {
     expect(l0?.latency.count).toBe(10);
     const many = new LoadTally();
     expect(() => {
-      for (let i = 0; i < 100; i++) many.count(`l${i}`, 200, 1, 1, () => '');
+      for (let i = 0; i < 100; i++) many.count(`l${i}`, 200, NO_TIMES, () => '');
     }).toThrow('more than 64 labels');
   });
 
   it('counts answers in the second in which they came', () => {
     const tally = new LoadTally();
-    for (const atMs of [0, 999, 1_000, 3_500]) tally.count('x', 200, 1, atMs, () => '');
+    for (const atMs of [0, 999, 1_000, 3_500])
+      tally.count('x', 200, { ...NO_TIMES, atMs }, () => '');
     expect(tally.byLabel().x?.perSecond).toEqual({ 200: [2, 1, 0, 1] });
   });
 });

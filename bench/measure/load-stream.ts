@@ -22,6 +22,8 @@ export interface StreamOptions {
   readonly timeoutMs: number;
   /** How long after the end requests are sent that were due before. */
   readonly drainMs: number;
+  /** Open loop: what no free caller took so long after it was due is not sent; absent: it waits. */
+  readonly patienceMs?: number;
 }
 
 const TICK_MS = 1;
@@ -40,12 +42,12 @@ export class LoadStream {
   /** Neither idle nor retired. */
   #busy = 0;
   #retired = 0;
-  /** Open loop: how many requests were due until now, of them how many were sent, and of all. */
+  /** Open loop: how many requests were due until now, of them sent and given up, and due in all. */
   #due = 0;
   #sent = 0;
+  #unsent = 0;
   #dueInAll = 0;
   #backlogMax = 0;
-  #unsent = 0;
   #startMs = 0;
   #endsAtMs = 0;
   #ticker: NodeJS.Timeout | undefined;
@@ -65,6 +67,15 @@ export class LoadStream {
 
   get unsent(): number {
     return this.#unsent;
+  }
+
+  /** Of what was due: sent or given up, in the order in which it was due. */
+  get #taken(): number {
+    return this.#sent + this.#unsent;
+  }
+
+  get #patienceMs(): number {
+    return this.#options.patienceMs ?? Number.POSITIVE_INFINITY;
   }
 
   async connect(): Promise<void> {
@@ -138,13 +149,14 @@ export class LoadStream {
     const nowMs = performance.now();
     const ticks = Math.floor((nowMs - this.#startMs) / TICK_MS) + 1;
     this.#due = Math.min(this.#dueInAll, Math.floor((ticks * TICK_MS * rate) / 1_000));
-    while (this.#sent < this.#due) {
+    this.#giveUp(rate, nowMs - this.#patienceMs, nowMs);
+    while (this.#taken < this.#due) {
       const caller = this.#idle.shift();
       if (caller === undefined) break;
       this.#busy++;
       this.#send(caller, this.#takeDue(rate), nowMs);
     }
-    this.#backlogMax = Math.max(this.#backlogMax, this.#due - this.#sent);
+    this.#backlogMax = Math.max(this.#backlogMax, this.#due - this.#taken);
     if (this.#due < this.#dueInAll) {
       // Where less than one a tick is due, most ticks have nothing to do.
       const nextMs = this.#dueMs(this.#due + 1, rate);
@@ -153,10 +165,20 @@ export class LoadStream {
     this.#finishWhenDone();
   }
 
-  /** The beginning of the tick in which the next unsent request is due. */
+  /** The beginning of the tick in which the next request is due. */
   #takeDue(rate: number): number {
     this.#sent++;
-    return this.#dueMs(this.#sent, rate);
+    return this.#dueMs(this.#taken, rate);
+  }
+
+  /** Never sends what was due before `beforeMs` and waits still. */
+  #giveUp(rate: number, beforeMs: number, nowMs: number): void {
+    while (this.#taken < this.#due) {
+      const dueMs = this.#dueMs(this.#taken + 1, rate);
+      if (dueMs >= beforeMs) return;
+      this.#unsent++;
+      this.#tally.countUnsent(nowMs - dueMs);
+    }
   }
 
   #dueMs(nth: number, rate: number): number {
@@ -173,7 +195,8 @@ export class LoadStream {
   }
 
   #goOnOpen(caller: Caller, rate: number, nowMs: number): void {
-    if (this.#sent < this.#due) {
+    this.#giveUp(rate, nowMs - this.#patienceMs, nowMs);
+    if (this.#taken < this.#due) {
       this.#busy++;
       this.#send(caller, this.#takeDue(rate), nowMs);
     } else this.#idle.push(caller);
@@ -197,6 +220,7 @@ export class LoadStream {
     const { connection, request } = caller;
     if (request === undefined) throw new Error('bug: nothing to send');
     caller.dueMs = dueMs;
+    caller.sentMs = nowMs;
     caller.timesOutMs = nowMs + this.#options.timeoutMs;
     if (connection !== undefined && nowMs - caller.usedMs < IDLE_MS_MAX) {
       connection.send(request.bytes);
@@ -224,7 +248,12 @@ export class LoadStream {
     nowMs: number,
     textOf: () => string,
   ): void {
-    this.#tally.count(label, status, nowMs - caller.dueMs, nowMs - this.#startMs, textOf);
+    const times = {
+      sinceDueMs: nowMs - caller.dueMs,
+      sinceSentMs: nowMs - caller.sentMs,
+      atMs: nowMs - this.#startMs,
+    };
+    this.#tally.count(label, status, times, textOf);
     caller.timesOutMs = Number.POSITIVE_INFINITY;
     this.#busy--;
   }
@@ -237,11 +266,9 @@ export class LoadStream {
     }
     const { rate, drainMs } = this.#options;
     if (rate === undefined || nowMs < this.#endsAtMs + drainMs) return;
-    for (; this.#sent + this.#unsent < this.#due; this.#unsent++) {
-      this.#tally.countUnsent(nowMs - this.#dueMs(this.#sent + this.#unsent + 1, rate));
-    }
-    this.#due = this.#sent;
-    this.#dueInAll = this.#sent;
+    this.#giveUp(rate, Number.POSITIVE_INFINITY, nowMs);
+    this.#due = this.#taken;
+    this.#dueInAll = this.#taken;
     this.#finishWhenDone();
   }
 
@@ -268,8 +295,8 @@ export class LoadStream {
 
   #finishWhenDone(): void {
     if (this.#busy > 0) return;
-    const isAllSent = this.#options.rate !== undefined && this.#sent >= this.#dueInAll;
-    if (isAllSent || this.#retired === this.#callers.length) this.#finish();
+    const isAllTaken = this.#options.rate !== undefined && this.#taken >= this.#dueInAll;
+    if (isAllTaken || this.#retired === this.#callers.length) this.#finish();
   }
 }
 
@@ -281,6 +308,7 @@ class Caller {
   request: FlowRequest | undefined;
   /** When it was due; its latency counts from then. */
   dueMs = 0;
+  sentMs = 0;
   /** Of the request under way. */
   timesOutMs = Number.POSITIVE_INFINITY;
   /** When its connection was opened, or brought an answer. */

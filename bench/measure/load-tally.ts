@@ -8,6 +8,8 @@ export interface LabelResult {
   readonly latency: LatencySummary;
   /** Of answers below 300 alone: an overload refuses the rest at once. */
   readonly accepted: LatencySummary;
+  /** Of the same, from the sending: without the wait for a free connection. */
+  readonly acceptedSinceSent: LatencySummary;
   /** By status: answers in each second since the load began. */
   readonly perSecond: Readonly<Record<string, readonly number[]>>;
   /** By status, from 400 up: the first such answer. */
@@ -27,6 +29,14 @@ interface Status {
   readonly first: string | undefined;
 }
 
+/** Of one answer, or of the wait for it. */
+export interface AnswerTimes {
+  readonly sinceDueMs: number;
+  readonly sinceSentMs: number;
+  /** Since the load began. */
+  readonly atMs: number;
+}
+
 interface LabelTally {
   answers: number;
   readonly byStatus: Map<number, Status>;
@@ -35,6 +45,7 @@ interface LabelTally {
 export class LoadTally {
   readonly #latencies = new LatencyBook();
   readonly #accepted = new LatencyBook();
+  readonly #acceptedSinceSent = new LatencyBook();
   readonly #labels = new Map<string, LabelTally>();
   #answers = 0;
   #timeouts = 0;
@@ -51,8 +62,7 @@ export class LoadTally {
   count(
     label: string,
     status: number,
-    latencyMs: number,
-    atMs: number,
+    { sinceDueMs, sinceSentMs, atMs }: AnswerTimes,
     textOf: () => string,
   ): void {
     const tally = this.#labels.get(label) ?? this.#addLabel(label);
@@ -72,8 +82,11 @@ export class LoadTally {
       tally.answers++;
       this.#answers++;
     }
-    this.#latencies.record(label, latencyMs);
-    if (status >= 200 && status < 300) this.#accepted.record(label, latencyMs);
+    this.#latencies.record(label, sinceDueMs);
+    if (status >= 200 && status < 300) {
+      this.#accepted.record(label, sinceDueMs);
+      this.#acceptedSinceSent.record(label, sinceSentMs);
+    }
   }
 
   /** It has waited so long: a percentile without it would be of the lucky ones. */
@@ -106,6 +119,7 @@ export class LoadTally {
           byStatus: Object.fromEntries(statuses.map(([name, { count }]) => [name, count])),
           latency: this.#latencies.summary(label),
           accepted: this.#accepted.summary(label),
+          acceptedSinceSent: this.#acceptedSinceSent.summary(label),
           perSecond: Object.fromEntries(statuses.map(([name, each]) => [name, each.perSecond])),
           firstRefusals: Object.fromEntries(
             statuses.flatMap(([name, { first }]) => (first === undefined ? [] : [[name, first]])),

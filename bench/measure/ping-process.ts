@@ -5,6 +5,7 @@
  */
 import { connect } from 'node:net';
 import { LatencyBook, type LatencySummary } from '../load/latency.ts';
+import { Fifo } from './fifo.ts';
 
 export interface PingResult {
   /** From the sending. */
@@ -26,7 +27,7 @@ if (host === undefined || port === undefined) throw new Error('usage: ping-proce
 const book = new LatencyBook();
 const longest = new Map<number, number>();
 /** When those that are under way were sent; Redis answers in order. */
-const sent: number[] = [];
+const sent = new Fifo<number>();
 const socket = connect({ host, port: Number(port), noDelay: true });
 let received = 0;
 let startMs = 0;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { renderHistogram } from '../report.ts';
-import { median } from '../scenarios/lane.ts';
 import { readWrk } from './cross-check.ts';
 import { batchesBetween, outcomesBetween, parseEngine } from './engine-metrics.ts';
+import { median } from './median.ts';
 import { commandsBetween, type RedisReading } from './redis-cpu.ts';
 
 const metrics = (cpu: number, batches: readonly number[], created: number): string =>
@@ -49,6 +49,23 @@ describe('what an engine says of itself', () => {
     });
     expect(outcomesBetween(before, after).get('reserve created')).toBe(30);
     expect(renderHistogram(batches)).toBe('mean 5 operations; 2: 83 %, over 2: 17 %');
+  });
+
+  it('is told apart by worker, where there are several', () => {
+    expect(before.workers.size).toBe(0);
+    const { workers, cpuUs } = parseEngine(
+      [
+        'process_cpu_seconds_total{worker="1"} 2',
+        'process_cpu_seconds_total{worker="supervisor"} 9',
+        'process_cpu_seconds_total{worker="2"} 1',
+        'process_open_fds{worker="2"} 31',
+      ].join('\n'),
+    );
+    expect(cpuUs).toBe(12_000_000);
+    expect([...workers]).toEqual([
+      ['1', { cpuUs: 2_000_000, openFiles: Number.NaN }],
+      ['2', { cpuUs: 1_000_000, openFiles: 31 }],
+    ]);
   });
 });
 

@@ -11,12 +11,16 @@ export interface ScriptTimes {
   readonly longestUs: number;
 }
 
-/** More than a scenario runs scripts in; the oldest go first. */
+/** More than the scripts of a scenario, with the long ones of their commands. */
 const ENTRIES_MAX = 20_000;
 /** The slow log also has the commands that a script called. */
 const SCRIPTS = new Set(['evalsha', 'eval']);
 
-/** Runs the work, and gives the scripts that took `fromUs` or longer meanwhile. */
+/**
+ * Runs the work, and gives the scripts that took `fromUs` or longer meanwhile. Throws when the log
+ * was full, because its oldest entries are gone then, with the longest maybe: a greater `fromUs`
+ * leaves the short commands of the scripts out.
+ */
 export async function timeScripts(
   redis: Redis,
   fromUs: number,
@@ -29,6 +33,9 @@ export async function timeScripts(
   try {
     await redis.slowlog('RESET');
     await work();
+    if (Number(await redis.slowlog('LEN')) >= ENTRIES_MAX) {
+      throw new Error(`Redis' slow log was full: ${ENTRIES_MAX} took ${fromUs} us or longer`);
+    }
     return timesOf((await redis.slowlog('GET', ENTRIES_MAX)) as readonly SlowEntry[]);
   } finally {
     for (const [i, name] of names.entries()) await redis.config('SET', name, before[i] ?? '');

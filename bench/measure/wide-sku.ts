@@ -4,25 +4,17 @@
  */
 import type { Redis } from 'ioredis';
 import type { CellField } from '../../engine/domain/ids.ts';
+import { PREFERENCES_MAX } from '../../engine/reservations/policy.ts';
 import { footprintBytes } from './footprint.ts';
 import { openEmptyLane } from './lane-driver.ts';
 import { type LaneSession, reserveOperation } from './lane-session.ts';
 import { skuName, warehouseName } from './names.ts';
-import { readRedis } from './redis-cpu.ts';
-import { timeScripts } from './script-times.ts';
-
-export interface WideCost {
-  readonly what: string;
-  /** CPU of Redis for a batch, which is one script. */
-  readonly cpuUs: number;
-  /** Of the script, by the clock. */
-  readonly longestUs: number;
-}
+import { costOfScript, type ScriptCost } from './script-cost.ts';
 
 export interface WideSku {
   readonly warehouses: number;
   readonly bytesPerCell: number;
-  readonly costs: readonly WideCost[];
+  readonly costs: readonly ScriptCost[];
   /** Units. */
   readonly received: number;
   readonly sold: number;
@@ -31,11 +23,16 @@ export interface WideSku {
 }
 
 const SKU = skuName('WIDE', 0);
-const UNITS = 1_000;
+/** More than all batches of a full run take of the ten warehouses that they name. */
+const UNITS = 16_000;
 const CELLS_AT_ONCE = 2_000;
 const BATCH = 128;
-/** Warehouses that a ranked list names; 255 are the most. */
-const RANKED = [10, 255] as const;
+/** Warehouses that a ranked list names: several of them, and the most that a request may name. */
+const RANKED = [10, PREFERENCES_MAX] as const;
+/** More operations with ranked lists than these are not let into one batch. */
+const BATCH_WEIGHT = 600;
+/** Cells that one line is split over: near the 255 that it may be. */
+const SPLIT = 250;
 const TTL_S = 3_600;
 
 /** The Redis is emptied. `batches` of each kind are timed. */
@@ -54,19 +51,9 @@ export async function measureWide(
   }
   const bytes = (await footprintBytes(redis)) - before;
   let sold = 0;
-  const cost = async (
-    what: string,
-    batch: number,
-    named: readonly CellField[],
-  ): Promise<WideCost> => {
-    const before = await readRedis(redis);
-    const { longestUs } = await timeScripts(redis, 0, async () => {
-      // One batch at a time: what is timed is a script, not a queue.
-      for (let i = 0; i < batches; i++) await sellBatch(session, batch, named);
-    });
-    const after = await readRedis(redis);
+  const cost = (what: string, batch: number, named: readonly CellField[]): Promise<ScriptCost> => {
     sold += batch * batches;
-    return { what, cpuUs: (after.cpuUs - before.cpuUs) / batches, longestUs };
+    return costOfScript(redis, what, batches, () => sellBatch(session, batch, named));
   };
   const costs = [
     await cost('one reserve that names one warehouse', 1, [warehouseName(0)]),
@@ -75,8 +62,17 @@ export async function measureWide(
   ];
   for (const ranked of RANKED) {
     const named = fields.slice(0, ranked);
-    costs.push(await cost(`${BATCH} reserves, ${named.length} warehouses ranked`, BATCH, named));
+    const batch = Math.min(BATCH, Math.floor(BATCH_WEIGHT / named.length));
+    costs.push(await cost(`${batch} reserves, ${named.length} warehouses ranked`, batch, named));
   }
+  // Once, because it empties what it takes from; of fewer warehouses all but one.
+  const split = UNITS * Math.min(SPLIT, warehouses - 1);
+  sold += split;
+  costs.push(
+    await costOfScript(redis, `one line split over ${split / UNITS} warehouses`, 1, () =>
+      sellBatch(session, 1, [], split),
+    ),
+  );
   const balances = await session.balances([SKU]);
   return {
     warehouses,
@@ -92,10 +88,14 @@ function sellBatch(
   session: LaneSession,
   count: number,
   named: readonly CellField[],
+  quantity = 1,
 ): Promise<void> {
   return session.submit({
     count,
     wanted: 'created',
-    operation: () => reserveOperation(session.makeId(), SKU, named, TTL_S),
+    operation: () => ({
+      ...reserveOperation(session.makeId(), SKU, named, TTL_S),
+      lines: [{ sku: SKU, quantity, fields: named }],
+    }),
   });
 }

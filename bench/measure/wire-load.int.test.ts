@@ -2,7 +2,8 @@
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { serveWire, type WireServer, wireAnswer } from './test-server.ts';
-import { answerLength, type LoadPlan, runLoad } from './wire-load.ts';
+import { answerLength } from './wire-connection.ts';
+import { type LoadPlan, runLoad } from './wire-load.ts';
 
 const servers: WireServer[] = [];
 afterEach(async () => {
@@ -118,6 +119,23 @@ describe('an open loop', () => {
     expect(timeouts + unsent).toBe(300);
     expect(latency.count).toBe(300);
     expect(latency.p50Ms).toBeGreaterThanOrEqual(300);
+  });
+});
+
+describe('an open loop with patience', () => {
+  it('does not send what no connection took in time, and says how much that is', async () => {
+    const plan = await serve((socket) => void setTimeout(() => socket.write(ANSWER), 20));
+    const patienceMs = 10;
+    const result = await runLoad({ ...plan, rate: 1_000, patienceMs });
+    expect(result.unsent).toBeGreaterThan(0);
+    expect(result.answers + result.unsent).toBe(300);
+    expect(result.latency.count).toBe(300);
+    const { accepted, acceptedSinceSent } = result.byLabel.answer ?? {};
+    expect(accepted?.count).toBe(result.answers);
+    expect(acceptedSinceSent?.count).toBe(result.answers);
+    // Who was sent had waited no longer than that; three digits are kept of either.
+    const waited = (accepted?.maxMs ?? Number.NaN) - (acceptedSinceSent?.maxMs ?? Number.NaN);
+    expect(waited).toBeLessThan(patienceMs + (accepted?.maxMs ?? 0) / 500);
   });
 });
 

@@ -13,8 +13,6 @@ import { createFlow, type FlowSpec } from './flows.ts';
 import { LoadStream } from './load-stream.ts';
 import { type LabelResult, LoadTally } from './load-tally.ts';
 
-export { answerLength } from './wire-connection.ts';
-
 interface PlanBase {
   readonly host: string;
   readonly port: number;
@@ -23,6 +21,11 @@ interface PlanBase {
   readonly timeoutMs?: number;
   /** How long after the end requests are sent that were due before; what is left is `unsent`. */
   readonly drainMs?: number;
+  /**
+   * Open loop: a request that no free connection took within it of its due time counts as `unsent`.
+   * Absent: it waits for one, however long.
+   */
+  readonly patienceMs?: number;
 }
 
 /** One and the same request. */
@@ -64,7 +67,7 @@ export interface LoadResult {
   readonly backlogMax: number;
   /** Requests without an answer in time. */
   readonly timeouts: number;
-  /** Open loop: requests that were due and were not sent, because too many waited before them. */
+  /** Open loop: requests that were due and were not sent, because no connection was free in time. */
   readonly unsent: number;
   readonly byLabel: Readonly<Record<string, LabelResult>>;
   /** What the flows make of the answers, summed over the streams. */
@@ -134,6 +137,7 @@ async function prepareStream(
     ...(rate !== undefined && { rate }),
     timeoutMs: plan.timeoutMs ?? TIMEOUT_MS,
     drainMs: plan.drainMs ?? DRAIN_MS,
+    ...(plan.patienceMs !== undefined && { patienceMs: plan.patienceMs }),
   });
   return { source, stream };
 }

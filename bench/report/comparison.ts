@@ -8,7 +8,7 @@ const HEAD = ['', 'before', 'after', 'after : before', ''];
 
 /** `onlyChanges`: without what is neither better nor worse. */
 export function renderComparison(comparison: Comparison, onlyChanges: boolean): string {
-  const { before, after, warnings, unlike, rows, gone, added } = comparison;
+  const { before, after, warnings, unlike, rows, gone, added, lost } = comparison;
   const shown = rows.filter(({ change }) => !onlyChanges || isChange(change));
   return [
     `${before.at}, commit ${before.commit}`,
@@ -23,19 +23,22 @@ export function renderComparison(comparison: Comparison, onlyChanges: boolean): 
             shown.map((row) => [`${row.scenario}: ${row.what}`, ...numbers(row), word(row)]),
           ),
         ]),
-    ...gone.map((each) => `Only before: ${each}`),
+    ...gone.map((each) => `${lost.includes(each) ? 'WORSE, only before' : 'Only before'}: ${each}`),
     ...added.map((each) => `Only after: ${each}`),
     `${summary(comparison)}\n`,
   ].join('\n');
 }
 
 export function renderComparisonHtml(comparison: Comparison): string {
-  const { before, after, warnings, unlike, rows, gone, added } = comparison;
+  const { before, after, warnings, unlike, rows, gone, added, lost } = comparison;
   const scenarios = [...new Set(rows.map(({ scenario }) => scenario))];
   return page(
     `Bench: ${before.commit} and ${after.commit}`,
     [
-      paragraph(summary(comparison), comparison.worse === 0 ? 'ok' : 'bad'),
+      paragraph(
+        summary(comparison),
+        comparison.worse + comparison.failed.length === 0 ? 'ok' : 'bad',
+      ),
       paragraph(
         `Before: ${before.at}, commit ${before.commit}. After: ${after.at}, commit ${after.commit}.`,
       ),
@@ -44,14 +47,16 @@ export function renderComparisonHtml(comparison: Comparison): string {
       ...scenarios.map((scenario) =>
         htmlTable(scenario, HEAD, rows.filter((row) => row.scenario === scenario).map(htmlRow)),
       ),
-      ...gone.map((each) => paragraph(`Only before: ${each}`, 'faint')),
+      ...gone.map((each) =>
+        paragraph(`Only before: ${each}`, lost.includes(each) ? 'bad' : 'faint'),
+      ),
       ...added.map((each) => paragraph(`Only after: ${each}`, 'faint')),
     ].join('\n'),
   );
 }
 
-function summary({ worse, better, rows }: Comparison): string {
-  const judged = rows.filter(({ change }) => change !== 'shown').length;
+function summary({ worse, better, rows, lost }: Comparison): string {
+  const judged = rows.filter(({ change }) => change !== 'shown').length + lost.length;
   return `${worse} worse, ${better} better, of ${judged} that are judged`;
 }
 

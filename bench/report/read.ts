@@ -26,7 +26,7 @@ const REPORT = z.looseObject({
   }),
   quick: z.boolean(),
   seed: z.string(),
-  verdict: z.enum(['ok', 'audit_failed', 'threshold_missed']),
+  verdict: z.enum(['ok', 'audit_failed', 'threshold_missed', 'interrupted']),
   scenarios: z.array(
     z.looseObject({
       name: z.string(),

@@ -7,6 +7,7 @@ export const VERDICTS: Readonly<Record<Verdict, string>> = {
   ok: 'Every audit passed, and no threshold was missed',
   audit_failed: 'An audit FAILED: what was measured means nothing',
   threshold_missed: 'Every audit passed; a threshold was MISSED',
+  interrupted: 'INTERRUPTED: these are the scenarios that were finished by then',
 };
 
 export function phaseTitle({ name, rate }: Pick<Phase, 'name' | 'rate'>): string {

@@ -6,9 +6,10 @@
  * Audit: no read has another answer than 200; each unit that was answered as reserved is reserved;
  * Redis, log and PostgreSQL agree.
  */
-import { type SkuRange, skuNames } from '../measure/flows/zipf.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
+import { type SkuRange, skusOf } from '../measure/flows/zipf.ts';
 import type { StreamPlan } from '../measure/wire-load.ts';
-import type { Bench, Fact, Phase, Scenario, ScenarioReport } from '../scenario.ts';
+import type { Bench, Fact, Phase } from '../scenario.ts';
 import { cellsOf, putOnSale, WAREHOUSE } from './goods.ts';
 import {
   answersOverTime,
@@ -27,8 +28,6 @@ export interface AvailabilityReadsSize {
   readonly seconds: number;
 }
 
-const FULL: AvailabilityReadsSize = { callers: 128, skus: 1_000, warmUpSeconds: 3, seconds: 10 };
-const QUICK: AvailabilityReadsSize = { ...FULL, warmUpSeconds: 0.5, seconds: 1.2 };
 const UNITS_EACH = 10_000_000;
 const READS_WANTED = 20_000;
 const RESERVES_WANTED = 5_000;
@@ -36,22 +35,21 @@ const RESERVES_WANTED = 5_000;
 const READS_LOAD = 0.4;
 const RESERVES_LOAD = 0.2;
 
-export const availabilityReads: Scenario = {
+export const availabilityReads = defineScenario<AvailabilityReadsSize>({
   name: 'availability-reads',
   about: '20,000 reads of availability a second beside a sale: what each costs the other',
   runs: 'unless quick',
-  run: (bench) => runAvailabilityReads(bench, bench.quick ? QUICK : FULL),
-};
+  full: { callers: 128, skus: 1_000, warmUpSeconds: 3, seconds: 10 },
+  quick: { warmUpSeconds: 0.5, seconds: 1.2 },
+  run,
+});
 
-export async function runAvailabilityReads(
-  bench: Bench,
-  size: AvailabilityReadsSize,
-): Promise<ScenarioReport> {
+async function run(bench: Bench, size: AvailabilityReadsSize): Promise<Findings> {
   const { seed, onProgress } = bench;
   const { callers, seconds, warmUpSeconds } = size;
   const world = await bench.open();
   const skus: SkuRange = { prefix: 'SEEN', count: size.skus };
-  const skuIds = skuNames(skus);
+  const skuIds = skusOf(skus);
   await putOnSale(world.shop.url, cellsOf(skuIds, UNITS_EACH));
   const looks = (rate?: number): StreamPlan => ({
     ...{ callers, flow: { name: 'reads', params: { seed, skus } } },
@@ -86,14 +84,12 @@ export async function runAvailabilityReads(
   const audit = await auditUnits(world, [{ skuIds, received, phases }]);
   await world.close();
   return {
-    name: availabilityReads.name,
     phases,
     facts: [...factsOf({ reads, reserves }, [alone, saleAlone, both]), ...refusalFacts(phases)],
     series: [
       answersOverTime('reads', both, 'availability', [200]),
       answersOverTime('reserved', both, 'reserve', [201]),
     ],
-    budgets: [],
     audit,
   };
 }

@@ -8,11 +8,12 @@
  * answered are those that the engine counted; Redis, log and PostgreSQL agree.
  */
 import { atMost } from '../budgets.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import type { CheckoutParams } from '../measure/flows/checkout.ts';
-import { type SkuRange, skuNames } from '../measure/flows/zipf.ts';
+import { type SkuRange, skusOf } from '../measure/flows/zipf.ts';
 import type { StreamPlan } from '../measure/wire-load.ts';
 import { cpuUsPerAnswer } from '../phase.ts';
-import type { Bench, Fact, Phase, Scenario, ScenarioReport } from '../scenario.ts';
+import type { Bench, Fact, Phase } from '../scenario.ts';
 import { cellsOf, putOnSale, WAREHOUSE, whenNothingIsHeld } from './goods.ts';
 import {
   answersOverTime,
@@ -32,8 +33,6 @@ export interface CartAbandonSize {
   readonly probes: number;
 }
 
-const FULL: CartAbandonSize = { callers: 128, warmUpSeconds: 3, seconds: 20, probes: 32 };
-const QUICK: CartAbandonSize = { ...FULL, warmUpSeconds: 1, seconds: 3 };
 const CHURN: SkuRange = { prefix: 'CHURN', count: 20 };
 const PROBE = 'PROBE';
 const PROBE_EVERY_MS = 10;
@@ -46,21 +45,23 @@ const BACK_S_MAX = 60;
 /** The design's, for expiry to resale. */
 const RESALE_MS_MAX = 250;
 
-export const cartAbandon: Scenario = {
+export const cartAbandon = defineScenario<CartAbandonSize>({
   name: 'cart-abandon',
   about: 'holds of a second that nobody pays: expiry gives back, and how late that is sold again',
   runs: 'always',
-  run: (bench) => runCartAbandon(bench, bench.quick ? QUICK : FULL),
-};
+  full: { callers: 128, warmUpSeconds: 3, seconds: 20, probes: 32 },
+  quick: { warmUpSeconds: 1, seconds: 3 },
+  run,
+});
 
-export async function runCartAbandon(bench: Bench, size: CartAbandonSize): Promise<ScenarioReport> {
+async function run(bench: Bench, size: CartAbandonSize): Promise<Findings> {
   const { seed, onProgress } = bench;
   const { callers, seconds, warmUpSeconds, probes } = size;
   const world = await bench.open();
   const { url } = world.shop;
-  const warmSkus: SkuRange = { ...CHURN, prefix: 'WARM' };
-  const probeIds = skuNames({ prefix: PROBE, count: probes });
-  await putOnSale(url, [...cellsOf(skuNames(warmSkus), WARM_UNITS), ...cellsOf(probeIds, 1)]);
+  const warmSkus: SkuRange = { ...CHURN, prefix: 'EARLY' };
+  const probeIds = skusOf({ prefix: PROBE, count: probes });
+  await putOnSale(url, [...cellsOf(skusOf(warmSkus), WARM_UNITS), ...cellsOf(probeIds, 1)]);
   const abandon = (skus: SkuRange, phase: string, rate?: number): StreamPlan => {
     const wishes = { kind: 'one', skus, warehouse: WAREHOUSE } as const;
     const params: CheckoutParams = { seed: `${seed}/${phase}`, wishes, ttlSeconds: TTL_S };
@@ -70,7 +71,7 @@ export async function runCartAbandon(bench: Bench, size: CartAbandonSize): Promi
   const warm = await measureStreams(world, 'warm-up', warmUpSeconds, [abandon(warmSkus, 'warm')]);
   const rate = openRate(warm);
   const unitsEach = Math.ceil((rate * LIVES_S_MAX * SCARCITY) / CHURN.count);
-  const churnIds = skuNames(CHURN);
+  const churnIds = skusOf(CHURN);
   await putOnSale(url, cellsOf(churnIds, unitsEach));
   onProgress(`${rate} holds a second, none of them paid`);
   const resale = { prefix: PROBE, warehouse: WAREHOUSE, everyMs: PROBE_EVERY_MS };
@@ -80,16 +81,14 @@ export async function runCartAbandon(bench: Bench, size: CartAbandonSize): Promi
   ]);
   for (const phase of [warm, churn]) requireStatuses(phase, 'reserve', [201, 409]);
   onProgress('the last deadlines');
-  const skuIds = [...churnIds, ...probeIds, ...skuNames(warmSkus)];
+  const skuIds = [...churnIds, ...probeIds, ...skusOf(warmSkus)];
   const backS = await whenNothingIsHeld(url, skuIds, BACK_S_MAX);
   onProgress('audit');
   const received = churnIds.length * unitsEach + probes + warmSkus.count * WARM_UNITS;
   const phases = [warm, churn];
   const audit = await auditUnits(world, [{ skuIds, received, phases, expires: true }]);
-  await world.close();
   const resaleMs = tallied(churn.load, 'resaleP99Ms');
   return {
-    name: cartAbandon.name,
     phases,
     facts: [...factsOf(churn, rate, backS), ...refusalFacts(phases)],
     series: [

@@ -6,44 +6,42 @@
  * Audit: each unit of each cart that was answered as committed is committed, those of carts whose
  * commit was not sent any more are reserved, and Redis, log and PostgreSQL agree.
  */
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import { readRealCarts } from '../measure/flows/wishes.ts';
 import type { FlowSpec } from '../measure/flows.ts';
 import { cpuUsPerAnswer } from '../phase.ts';
-import type { Bench, Fact, Phase, Scenario, ScenarioReport } from '../scenario.ts';
+import type { Bench, Fact, Phase } from '../scenario.ts';
 import { cellsOf, putOnSale, WAREHOUSE } from './goods.ts';
 import {
   answersOverTime,
-  measureFlow,
-  openRate,
+  type LoopsSize,
+  measureLoops,
   refusalFacts,
   requireStatuses,
   servedPerSecond,
 } from './pace.ts';
 import { auditUnits, tallied } from './unit-audit.ts';
 
-export interface CartsSize {
-  readonly callers: number;
+export interface CartsSize extends LoopsSize {
   /** Of the 423 that there are. */
   readonly cartsMax: number;
-  readonly warmUpSeconds: number;
-  readonly seconds: number;
 }
 
-const FULL: CartsSize = { callers: 128, cartsMax: 423, warmUpSeconds: 3, seconds: 10 };
-const QUICK: CartsSize = { ...FULL, warmUpSeconds: 0.5, seconds: 1.5 };
 /** More than any run can sell. */
 const UNITS_EACH = 100_000_000;
 
-export const carts: Scenario = {
+export const carts = defineScenario<CartsSize>({
   name: 'carts',
   about: 'carts in the shapes of the real invoices, reserved and committed: what lines cost',
   runs: 'always',
-  run: (bench) => runCarts(bench, bench.quick ? QUICK : FULL),
-};
+  full: { callers: 128, cartsMax: 423, warmUpSeconds: 3, seconds: 10 },
+  quick: { warmUpSeconds: 0.5, seconds: 1.5 },
+  run,
+});
 
-export async function runCarts(bench: Bench, size: CartsSize): Promise<ScenarioReport> {
+async function run(bench: Bench, size: CartsSize): Promise<Findings> {
   const { seed, onProgress } = bench;
-  const { callers, cartsMax, seconds, warmUpSeconds } = size;
+  const { cartsMax } = size;
   const world = await bench.open();
   const real = await readRealCarts(cartsMax);
   const skuIds = [...new Set(real.flat().map(({ skuId }) => skuId))];
@@ -51,16 +49,9 @@ export async function runCarts(bench: Bench, size: CartsSize): Promise<ScenarioR
   await putOnSale(world.shop.url, cellsOf(skuIds, UNITS_EACH));
   const flow = (phase: string): FlowSpec => {
     const wishes = { kind: 'real carts', warehouse: WAREHOUSE, cartsMax } as const;
-    return { name: 'checkout', params: { seed, wishes, keys: phase, commitShare: 1 } };
+    return { name: 'checkout', params: { seed, wishes, keys: `cart-${phase}`, commitShare: 1 } };
   };
-  onProgress('warming up');
-  const warmUp = { callers, seconds: warmUpSeconds };
-  const warm = await measureFlow(world, 'warm-up', warmUp, flow('warm'));
-  onProgress('closed loop');
-  const closed = await measureFlow(world, 'closed loop', { callers, seconds }, flow('closed'));
-  const rate = openRate(closed);
-  onProgress(`open loop, ${rate} a second`);
-  const open = await measureFlow(world, 'open loop', { callers, seconds }, flow('open'), rate);
+  const { warm, closed, open } = await measureLoops(world, size, flow, onProgress);
   onProgress('audit');
   const phases = [warm, closed, open];
   for (const phase of phases) {
@@ -69,16 +60,13 @@ export async function runCarts(bench: Bench, size: CartsSize): Promise<ScenarioR
   }
   const received = skuIds.length * UNITS_EACH;
   const audit = await auditUnits(world, [{ skuIds, received, phases }]);
-  await world.close();
   return {
-    name: carts.name,
     phases,
     facts: [...factsOf(closed, open), ...refusalFacts(phases)],
     series: [
       answersOverTime('carts reserved', open, 'reserve', [201]),
       answersOverTime('carts committed', open, 'commit', [200]),
     ],
-    budgets: [],
     audit,
   };
 }

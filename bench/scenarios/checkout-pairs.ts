@@ -9,18 +9,11 @@
  * answer that left open what was done widens both by itself); and Redis, log and PostgreSQL agree.
  */
 import { atLeast, atMost, type BudgetRow } from '../budgets.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import { differenceWords } from '../measure/difference-words.ts';
 import { generateLoad } from '../measure/load.ts';
 import type { FlowPlan } from '../measure/wire-load.ts';
-import type {
-  AuditReport,
-  Bench,
-  Fact,
-  Phase,
-  Scenario,
-  ScenarioReport,
-  World,
-} from '../scenario.ts';
+import type { AuditReport, Bench, Fact, Phase, World } from '../scenario.ts';
 
 export interface PairsSize {
   readonly callers: readonly number[];
@@ -33,8 +26,6 @@ type LogKind = 'embedded' | 'kafka';
 
 const LOGS = ['embedded', 'kafka'] as const;
 const CALLERS = [64, 1_024] as const;
-const FULL: PairsSize = { callers: CALLERS, seconds: 10, warmUpSeconds: 5, logs: LOGS };
-const QUICK: PairsSize = { callers: CALLERS, seconds: 1, warmUpSeconds: 1, logs: LOGS };
 /** The design's, at 1,024 callers. */
 const BUDGET = { callers: 1_024, pairsPerSecond: 15_000, p99Ms: 100 };
 const SKUS = 16;
@@ -42,14 +33,16 @@ const WAREHOUSE = 'A';
 const UNITS = 100_000_000;
 const COMMIT_SHARE = 0.9;
 
-export const checkoutPairs: Scenario = {
+export const checkoutPairs = defineScenario<PairsSize>({
   name: 'checkout-pairs',
   about: 'reserve, then commit at `logged` or release; 64 and 1,024 callers, embedded and Kafka',
   runs: 'unless quick',
-  run: (bench) => runCheckoutPairs(bench, bench.quick ? QUICK : FULL),
-};
+  full: { callers: CALLERS, seconds: 10, warmUpSeconds: 5, logs: LOGS },
+  quick: { seconds: 1, warmUpSeconds: 1 },
+  run,
+});
 
-export async function runCheckoutPairs(bench: Bench, size: PairsSize): Promise<ScenarioReport> {
+async function run(bench: Bench, size: PairsSize): Promise<Findings> {
   const runs: PairsRun[] = [];
   for (const log of size.logs) {
     bench.onProgress(`${log}: starting`);
@@ -63,10 +56,8 @@ export async function runCheckoutPairs(bench: Bench, size: PairsSize): Promise<S
   }
   const timed = runs.flatMap(({ timed: each }) => each);
   return {
-    name: checkoutPairs.name,
     phases: timed.map(({ phase }) => phase),
     facts: timed.flatMap(factsOf),
-    series: [],
     budgets: timed.flatMap(budgetsOf),
     audit: {
       ok: runs.every(({ audit }) => audit.ok),

@@ -9,9 +9,11 @@ import type { FsyncProof } from '../../engine/redis/durability-support.ts';
 import { readConfig } from '../../engine/runtime/config.ts';
 import { createLogger } from '../../engine/runtime/log.ts';
 import { atMost } from '../budgets.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import { createHttpClient, type HttpClient } from '../load/client.ts';
 import { LatencyBook, type LatencySummary } from '../load/latency.ts';
-import type { AuditReport, Bench, Scenario, ScenarioReport, Stores } from '../scenario.ts';
+import { differenceWords } from '../measure/difference-words.ts';
+import type { AuditReport, Bench, Stores } from '../scenario.ts';
 import { createShop } from './shop.ts';
 
 interface CommitLatencyReport {
@@ -37,25 +39,25 @@ export interface CommitLatencyOptions {
   readonly rounds: number;
 }
 
-const FULL: CommitLatencyOptions = { commits: 200, rounds: 5 };
-const QUICK: CommitLatencyOptions = { commits: 30, rounds: 2 };
 const SKU = 'LATENCY-1';
 const API = '/api/v1';
 /** The design's, of p99 at `logged`. */
 const LOGGED_MS_MAX = 30;
 
-export const commitLatency: Scenario = {
+export const commitLatency = defineScenario<CommitLatencyOptions>({
   name: 'commit-latency',
   about: "one caller's commit at each durability level, on a Redis group with Sentinels",
   runs: 'always',
-  run: (bench) => runCommitLatency(bench, bench.quick ? QUICK : FULL),
-};
+  full: { commits: 200, rounds: 5 },
+  quick: { commits: 30, rounds: 2 },
+  run,
+});
 
 /** Throws when an answer is a refusal. */
-export async function runCommitLatency(
+async function run(
   { openStores, onProgress }: Bench,
   options: CommitLatencyOptions,
-): Promise<ScenarioReport> {
+): Promise<Findings> {
   const stores = await openStores({ topology: 'sentinel' });
   const config = readConfig({
     ...stores.env,
@@ -126,12 +128,12 @@ async function auditUnits(
     ok: available === units - sold && reserved === 0 && differences.length === 0,
     words: [
       `${sold} commits were answered, ${units - available} of ${units} units are gone, ${reserved} are held`,
-      `${differences.length} differences between Redis, log and PostgreSQL`,
+      ...differenceWords(differences),
     ],
   };
 }
 
-function toReport(report: CommitLatencyReport, audit: AuditReport): ScenarioReport {
+function toReport(report: CommitLatencyReport, audit: AuditReport): Findings {
   const { commits, replicas, fsync, levels } = report;
   const given = levels.flatMap(({ level, latency }) =>
     latency === undefined ? [] : [{ level, latency }],
@@ -139,7 +141,6 @@ function toReport(report: CommitLatencyReport, audit: AuditReport): ScenarioRepo
   const logged = given.find(({ level }) => level === 'logged')?.latency;
   const lower = { unit: 'ms', better: 'lower' } as const;
   return {
-    name: commitLatency.name,
     phases: [],
     facts: given.flatMap(({ level, latency }) => [
       { what: `commit at ${level}, p50`, value: latency.p50Ms, ...lower },

@@ -13,6 +13,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CellField, Sku } from '../../engine/domain/ids.ts';
 import { atMost } from '../budgets.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import { differenceWords } from '../measure/difference-words.ts';
 import { drivenLoad } from '../measure/driven-load.ts';
 import { joinLane, type LaneSession, reserveOperation } from '../measure/lane-session.ts';
@@ -22,15 +23,7 @@ import { startPinger } from '../measure/pinger.ts';
 import { measureResale, type Resale } from '../measure/resale.ts';
 import { type ScriptTimes, timeScripts } from '../measure/script-times.ts';
 import { cpuUsPerAnswer, perSecond, redisUsPerAnswer } from '../phase.ts';
-import type {
-  AuditReport,
-  Bench,
-  Fact,
-  Phase,
-  Scenario,
-  ScenarioReport,
-  World,
-} from '../scenario.ts';
+import type { AuditReport, Bench, Fact, Phase, World } from '../scenario.ts';
 
 export interface StormSize {
   /** Holds that go on through it all. */
@@ -43,20 +36,6 @@ export interface StormSize {
   readonly resaleRounds: number;
 }
 
-const FULL: StormSize = {
-  live: 1_200_000,
-  expiring: 200_000,
-  skus: 200,
-  resaleSkus: 40,
-  resaleRounds: 15,
-};
-const QUICK: StormSize = {
-  live: 20_000,
-  expiring: 30_000,
-  skus: 100,
-  resaleSkus: 20,
-  resaleRounds: 2,
-};
 /** The design's. */
 const BLOCKED_MS_MAX = 10;
 const RESALE_MS_MAX = 250;
@@ -74,27 +53,37 @@ const STORM_MS_MAX = 300_000;
 /** Slower scripts are seen; faster ones would only fill the slow log. */
 const SEEN_FROM_US = 500;
 
-export const expiryStorm: Scenario = {
+export const expiryStorm = defineScenario<StormSize>({
   name: 'expiry-storm',
   about: '200,000 holds end in a second: Redis blocked, time to resale, the sweeper',
-  runs: 'unless quick',
-  run: (bench) => runExpiryStorm(bench, bench.quick ? QUICK : FULL),
-};
+  runs: 'always',
+  full: {
+    live: 1_200_000,
+    expiring: 200_000,
+    skus: 200,
+    resaleSkus: 40,
+    resaleRounds: 15,
+  },
+  quick: {
+    live: 20_000,
+    expiring: 30_000,
+    skus: 100,
+    resaleSkus: 20,
+    resaleRounds: 2,
+  },
+  run,
+});
 
-export async function runExpiryStorm(bench: Bench, size: StormSize): Promise<ScenarioReport> {
+async function run(bench: Bench, size: StormSize): Promise<Findings> {
   const world = await bench.open({ env: { HOLDFAST_TTL_MAX: String(TTL_MAX_S) } });
-  try {
-    return await measureStorm(world, size, bench.onProgress);
-  } finally {
-    await world.close();
-  }
+  return await measureStorm(world, size, bench.onProgress);
 }
 
 async function measureStorm(
   world: World,
   size: StormSize,
   say: (what: string) => void,
-): Promise<ScenarioReport> {
+): Promise<Findings> {
   const { shop, redis } = world;
   const live = skuNames('LIVE', size.skus);
   const storm = skuNames('STORM', size.skus);
@@ -125,7 +114,6 @@ async function measureStorm(
   const audit = await auditOf(world, session, { live, storm, resold }, size, resale);
   const { phase } = seen;
   return {
-    name: expiryStorm.name,
     phases: [phase],
     facts: [...resaleFacts(resale, size), ...stormFacts(seen)],
     series: [

@@ -8,11 +8,11 @@
  * Audit: when all deadlines are over nothing is held; each unit was acknowledged as committed and is
  * committed in Redis and PostgreSQL, or is available again; none more, none less.
  */
-
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import type { CheckoutParams } from '../measure/flows/checkout.ts';
-import { type SkuRange, skuNames } from '../measure/flows/zipf.ts';
+import { type SkuRange, skusOf } from '../measure/flows/zipf.ts';
 import type { FlowSpec } from '../measure/flows.ts';
-import type { Bench, Fact, Phase, Scenario, ScenarioReport, World } from '../scenario.ts';
+import type { Bench, Fact, Phase, World } from '../scenario.ts';
 import { cellsOf, countUnits, putOnSale, WAREHOUSE, whenNothingIsHeld } from './goods.ts';
 import {
   answersOverTime,
@@ -36,21 +36,6 @@ export interface FlashDropSize {
   readonly soldOutSeconds: number;
 }
 
-const FULL: FlashDropSize = {
-  callers: 256,
-  units: 1_000,
-  shoppersMax: 1_000_000,
-  dropSecondsMax: 180,
-  warmUpSeconds: 5,
-  soldOutSeconds: 10,
-};
-const QUICK: FlashDropSize = {
-  ...FULL,
-  units: 200,
-  dropSecondsMax: 2.5,
-  warmUpSeconds: 0.7,
-  soldOutSeconds: 0.7,
-};
 const DROP: SkuRange = { prefix: 'DROP', count: 1 };
 const WARM: SkuRange = { prefix: 'WARM', count: 1 };
 const WARM_UNITS = 100_000_000;
@@ -62,24 +47,38 @@ const BACK_S_MAX = 60;
 const REST_S_MAX = 60;
 const SOLD_OUT = 409;
 
-export const flashDrop: Scenario = {
+export const flashDrop = defineScenario<FlashDropSize>({
   name: 'flash-drop',
   about:
     '1,000 units (quick: 200), a crowd of distinct shoppers: time to sell out, rejections, exactness',
   runs: 'always',
-  run: (bench) => runFlashDrop(bench, bench.quick ? QUICK : FULL),
-};
+  full: {
+    callers: 256,
+    units: 1_000,
+    shoppersMax: 1_000_000,
+    dropSecondsMax: 180,
+    warmUpSeconds: 5,
+    soldOutSeconds: 10,
+  },
+  quick: {
+    units: 200,
+    dropSecondsMax: 2.5,
+    warmUpSeconds: 0.7,
+    soldOutSeconds: 0.7,
+  },
+  run,
+});
 
-export async function runFlashDrop(bench: Bench, size: FlashDropSize): Promise<ScenarioReport> {
+async function run(bench: Bench, size: FlashDropSize): Promise<Findings> {
   const { seed, onProgress } = bench;
   const { callers, units, warmUpSeconds, soldOutSeconds } = size;
   const world = await bench.open();
   const { url } = world.shop;
-  const [dropIds, warmIds] = [skuNames(DROP), skuNames(WARM)];
+  const [dropIds, warmIds] = [skusOf(DROP), skusOf(WARM)];
   await putOnSale(url, [...cellsOf(dropIds, units), ...cellsOf(warmIds, WARM_UNITS)]);
   const crowd = (skus: SkuRange, keys: string, more: Partial<CheckoutParams> = {}): FlowSpec => {
     const wishes = { kind: 'one', skus, warehouse: WAREHOUSE } as const;
-    const key = keys === '' ? {} : { keys };
+    const key = keys === '' ? {} : { keys: `flash-${keys}` };
     return { name: 'checkout', params: { seed: `${seed}/${keys}`, wishes, ...key, ...more } };
   };
   onProgress('warming up');
@@ -112,9 +111,7 @@ export async function runFlashDrop(bench: Bench, size: FlashDropSize): Promise<S
     ],
     [equal('units there were', units, 'were sold', sold)],
   );
-  await world.close();
   return {
-    name: flashDrop.name,
     phases: [warm, ...all],
     facts: [...factsOf(drop, [keyed, bare], backS), ...refusalFacts([warm, ...all])],
     series: [
@@ -122,7 +119,6 @@ export async function runFlashDrop(bench: Bench, size: FlashDropSize): Promise<S
       answersOverTime('sold out', drop, 'reserve', [SOLD_OUT]),
       answersOverTime('paid', drop, 'commit', [200]),
     ],
-    budgets: [],
     audit,
   };
 }

@@ -8,28 +8,20 @@
  * generator heard = what the engine counted, and Redis, log and PostgreSQL agree.
  */
 import { atLeast, type BudgetRow } from '../budgets.ts';
-import {
-  type BacklogSample,
-  growthPerSecond,
-  lowestAtLast,
-  watchBacklog,
-} from '../measure/backlog.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import { differenceWords } from '../measure/difference-words.ts';
-import { outcomesBetween, readEngine } from '../measure/engine-metrics.ts';
+import { countCreated } from '../measure/engine-metrics.ts';
 import { findHighestRate } from '../measure/highest-rate.ts';
 import { generateLoad } from '../measure/load.ts';
+import {
+  growthPerSecond,
+  type LagSample,
+  lowestAtLast,
+  watchLag,
+} from '../measure/persistence-lag.ts';
 import { databaseBytes, logBytesPerEvent } from '../measure/stored-bytes.ts';
 import { perSecond } from '../phase.ts';
-import type {
-  AuditReport,
-  Bench,
-  Fact,
-  Phase,
-  Scenario,
-  ScenarioReport,
-  Series,
-  World,
-} from '../scenario.ts';
+import type { AuditReport, Bench, Fact, Phase, Series, World } from '../scenario.ts';
 
 export interface PipelineSize {
   readonly connections: number;
@@ -42,8 +34,6 @@ export interface PipelineSize {
 type LogKind = 'embedded' | 'kafka';
 
 const LOGS = ['embedded', 'kafka'] as const;
-const FULL: PipelineSize = { connections: 256, seconds: 8, tries: 5, logs: LOGS };
-const QUICK: PipelineSize = { connections: 256, seconds: 1, tries: 2, logs: LOGS };
 /** The design's, in events a second. */
 const BUDGETS: Readonly<Record<LogKind, number>> = { embedded: 40_000, kafka: 30_000 };
 const HOT = 'HOT';
@@ -61,14 +51,16 @@ const ANSWERED_MIN = 0.98;
 /** The last answers come so late at the most, seconds. */
 const LATE_S = 0.25;
 
-export const fullPipeline: Scenario = {
+export const fullPipeline = defineScenario<PipelineSize>({
   name: 'full-pipeline',
   about: 'the rate at which the backlog to PostgreSQL stays flat, log embedded and with Kafka',
   runs: 'unless quick',
-  run: (bench) => runFullPipeline(bench, bench.quick ? QUICK : FULL),
-};
+  full: { connections: 256, seconds: 8, tries: 5, logs: LOGS },
+  quick: { seconds: 1, tries: 2 },
+  run,
+});
 
-export async function runFullPipeline(bench: Bench, size: PipelineSize): Promise<ScenarioReport> {
+async function run(bench: Bench, size: PipelineSize): Promise<Findings> {
   const runs: PipelineRun[] = [];
   for (const log of size.logs) {
     bench.onProgress(`${log}: starting`);
@@ -80,7 +72,6 @@ export async function runFullPipeline(bench: Bench, size: PipelineSize): Promise
     }
   }
   return {
-    name: fullPipeline.name,
     phases: runs.flatMap(({ phases }) => phases),
     facts: runs.flatMap(factsOf),
     series: runs.flatMap(seriesOf),
@@ -102,7 +93,7 @@ interface PipelineRun {
   /** Of the sustained rate; else of the closed loop. */
   readonly shown: Phase;
   readonly lagMsMax: number;
-  readonly samples: readonly BacklogSample[];
+  readonly samples: readonly LagSample[];
   /** Of an event. */
   readonly storedBytes: { readonly log: number; readonly postgres: number };
   readonly audit: AuditReport;
@@ -118,11 +109,11 @@ async function measurePipeline(
   await shop.receive({ [HOT]: UNITS });
   await shop.whenPersisted();
   const bytesBefore = await databaseBytes(pool);
-  const watch = watchBacklog({ redis, pool, sku: HOT, warehouse: WAREHOUSE });
+  const watch = watchLag({ redis, pool, sku: HOT, warehouse: WAREHOUSE });
   const seen = { phases: [] as Phase[], answered: 0 };
   const plan = shop.reservePlan(HOT, connections, seconds);
   const load = async (name: string, rate?: number): Promise<Phase> => {
-    say(name);
+    say(rate === undefined ? name : `${name}, ${rate}/s`);
     const wanted = { ...plan, ...(rate !== undefined && { rate, drainMs: seconds * 1_000 }) };
     const options = rate === undefined ? {} : { rate };
     const phase = await world.measure(name, () => generateLoad(wanted), options);
@@ -132,6 +123,7 @@ async function measurePipeline(
   };
   try {
     await load(`${log}: warm-up`);
+    let tried = 0;
     await shop.whenPersisted();
     const from = watch.samples().length;
     const closed = await load(`${log}: closed loop`);
@@ -143,7 +135,8 @@ async function measurePipeline(
       async (rate) => {
         await shop.whenPersisted();
         const first = watch.samples().length;
-        const phase = await load(`${log}: ${rate}/s, open loop`, rate);
+        // The rate is the phase's own word; a name that is the same in each run can be compared.
+        const phase = await load(`${log}: open loop, try ${++tried}`, rate);
         const during = watch.samples().slice(first);
         if (!isCarried(phase, rate, during, seconds)) return false;
         shown = phase;
@@ -169,7 +162,7 @@ async function measurePipeline(
 function isCarried(
   { load }: Phase,
   rate: number,
-  during: readonly BacklogSample[],
+  during: readonly LagSample[],
   seconds: number,
 ): boolean {
   const startS = firstEventAt(during);
@@ -183,12 +176,12 @@ function isCarried(
 }
 
 /** The generator is a process that has to start before it sends. */
-function firstEventAt(during: readonly BacklogSample[]): number {
+function firstEventAt(during: readonly LagSample[]): number {
   const begun = during.find(({ events }) => events > 0) ?? during[0];
   return begun?.atS ?? 0;
 }
 
-function persistedPerSecond(samples: readonly BacklogSample[]): number {
+function persistedPerSecond(samples: readonly LagSample[]): number {
   const loaded = samples.filter(({ events }) => events > 0);
   const [first] = loaded;
   const last = loaded.at(-1);
@@ -196,15 +189,13 @@ function persistedPerSecond(samples: readonly BacklogSample[]): number {
   return (last.persisted - first.persisted) / (last.atS - first.atS);
 }
 
-function lagOf(samples: readonly BacklogSample[]): number {
+function lagOf(samples: readonly LagSample[]): number {
   return samples.reduce((most, { lagMs }) => Math.max(most, lagMs), 0);
 }
 
 async function auditOf({ shop }: World, answered: number): Promise<AuditReport> {
   await shop.whenPersisted();
-  const engine = await readEngine(shop.url);
-  const outcomes = outcomesBetween({ ...engine, outcomes: new Map() }, engine);
-  const counted = outcomes.get('reserve created') ?? 0;
+  const counted = await countCreated(shop.url);
   const { available, reserved } = await shop.balances(HOT);
   const differences = await shop.audit();
   return {

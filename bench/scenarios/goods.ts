@@ -1,4 +1,5 @@
 /** Puts goods on sale through the API, as many SKUs as a scenario wants, and counts what is there. */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHttpClient, type HttpClient, type Method } from '../load/client.ts';
 
@@ -18,10 +19,14 @@ export interface Units {
 export const WAREHOUSE = 'A';
 /** The engine batches what waits together, and each waits until PostgreSQL has it. */
 const AT_ONCE = 256;
+/** Each asks Redis for as many SKUs as one may: more at once would wait for each other. */
+const COUNTED_AT_ONCE = 4;
 const LINES_MAX = 1_000;
 const SKUS_MAX = 1_000;
 const TIMEOUT_MS = 120_000;
 const POLL_MS = 50;
+const TRIES_MAX = 60;
+const AGAIN_MS = 500;
 
 /** The same number of each. */
 export function cellsOf(skuIds: readonly string[], quantity: number): readonly Cell[] {
@@ -35,19 +40,19 @@ export async function putOnSale(
   warehouseIds: readonly string[] = [],
 ): Promise<void> {
   await withClient(url, async (client) => {
-    const insist = insisting(client);
+    const ask = askerOf(client);
     for (const id of warehouseIds) {
-      await insist('PUT', `/api/v1/warehouses/${id}`, { name: id, time_zone: 'UTC' });
+      await ask('PUT', `/api/v1/warehouses/${id}`, { name: id, time_zone: 'UTC' });
     }
     const skuIds = [...new Set(cells.map(({ skuId }) => skuId))];
     await eachAtOnce(skuIds, async (skuId) => {
-      await insist('PUT', `/api/v1/products/${encodeURIComponent(skuId)}`, { name: skuId });
+      await ask('PUT', `/api/v1/products/${encodeURIComponent(skuId)}`, { name: skuId });
     });
     await eachAtOnce(piecesOf(cells, LINES_MAX), async (piece) => {
       const lines = piece.map(({ skuId, warehouseId, quantity }) => ({
         ...{ sku_id: skuId, warehouse_id: warehouseId, quantity },
       }));
-      await insist('POST', '/api/v1/stock/receive', { lines });
+      await ask('POST', '/api/v1/stock/receive', { lines });
     });
   });
 }
@@ -65,26 +70,39 @@ interface AvailabilityAnswer {
   readonly unknown: readonly string[];
 }
 
-/** Of all these SKUs, everywhere, as Redis has them. Throws when one is unknown or not from Redis. */
+/** Of all these SKUs, everywhere, as Redis has them. Throws when one is unknown or not to be read. */
 export async function countUnits(url: string, skuIds: readonly string[]): Promise<Units> {
   const sum = { available: 0, reserved: 0, allocated: 0 };
   await withClient(url, async (client) => {
-    const insist = insisting(client);
-    await eachAtOnce(piecesOf(skuIds, SKUS_MAX), async (piece) => {
-      const answer = await insist('POST', '/api/v1/inventory/availability', { sku_ids: piece });
-      const { skus, unknown } = answer as AvailabilityAnswer;
-      if (unknown.length > 0) throw new Error(`unknown: ${unknown.slice(0, 10).join(', ')}`);
-      for (const { stale, unreadable, warehouses } of skus) {
-        if (stale === true || unreadable === true) throw new Error('Redis does not tell');
+    const ask = askerOf(client);
+    const count = async (piece: readonly string[]): Promise<void> => {
+      for (const { unreadable, warehouses } of await skusInRedis(ask, piece)) {
+        if (unreadable === true) throw new Error('a SKU of Redis cannot be read');
         for (const { available_qty, reserved_qty, allocated_qty } of warehouses) {
           sum.available += available_qty;
           sum.reserved += reserved_qty;
           sum.allocated += allocated_qty;
         }
       }
-    });
+    };
+    await eachAtOnce(piecesOf(skuIds, SKUS_MAX), count, COUNTED_AT_ONCE);
   });
   return sum;
+}
+
+/** Asks again while PostgreSQL answers in Redis' place: on a busy machine Redis may be late. */
+async function skusInRedis(
+  ask: Ask,
+  skuIds: readonly string[],
+): Promise<AvailabilityAnswer['skus']> {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await ask('POST', '/api/v1/inventory/availability', { sku_ids: skuIds });
+    const { skus, unknown } = answer as AvailabilityAnswer;
+    if (unknown.length > 0) throw new Error(`unknown: ${unknown.slice(0, 10).join(', ')}`);
+    if (skus.every(({ stale }) => stale !== true)) return skus;
+    if (tries >= TRIES_MAX) throw new Error('Redis does not tell');
+    await sleep(AGAIN_MS);
+  }
 }
 
 /** Resolves when every deadline has done its work, with the seconds that it took. */
@@ -105,14 +123,21 @@ export async function whenNothingIsHeld(
   }
 }
 
-type Insist = (method: Method, path: string, body: unknown) => Promise<unknown>;
+type Ask = (method: Method, path: string, body: unknown) => Promise<unknown>;
 
-function insisting(client: HttpClient): Insist {
+/** Asks again under the same key while an engine on a busy machine answers 503. */
+function askerOf(client: HttpClient): Ask {
   return async (method, path, body) => {
-    const headers = { 'content-type': 'application/json' };
-    const answer = await client.request(method, path, headers, JSON.stringify(body));
-    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`);
-    return JSON.parse(answer.body) as unknown;
+    const key = { 'idempotency-key': `goods-${randomUUID()}` };
+    const headers = { 'content-type': 'application/json', ...(method === 'POST' && key) };
+    for (let tries = 1; ; tries += 1) {
+      const answer = await client.request(method, path, headers, JSON.stringify(body));
+      if (answer.status < 300) return JSON.parse(answer.body) as unknown;
+      if (answer.status !== 503 || tries >= TRIES_MAX) {
+        throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`);
+      }
+      await sleep(AGAIN_MS);
+    }
   };
 }
 
@@ -133,10 +158,14 @@ function piecesOf<T>(items: readonly T[], size: number): readonly (readonly T[])
 }
 
 /** Stops at the first that rejects; what is under way then ends by itself. */
-async function eachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+async function eachAtOnce<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+  atOnce = AT_ONCE,
+): Promise<void> {
   const queue = items.values();
   const run = async (): Promise<void> => {
     for (const item of queue) await work(item);
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, run));
+  await Promise.all(Array.from({ length: atOnce }, run));
 }

@@ -6,36 +6,25 @@
  * runs at once. Every unit that was answered as reserved is looked for in the end.
  */
 import { atLeast, atMost, type BudgetRow } from '../budgets.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import { type CheckResult, crossCheck } from '../measure/cross-check.ts';
-import { outcomesBetween, readEngine } from '../measure/engine-metrics.ts';
+import { differenceWords } from '../measure/difference-words.ts';
+import { countCreated } from '../measure/engine-metrics.ts';
 import { generateLoad } from '../measure/load.ts';
 import { redisProfile } from '../measure/redis-cpu.ts';
 import type { LoadPlan } from '../measure/wire-load.ts';
 import { cpuUsPerAnswer, perSecond, redisUsPerAnswer, requireStatus } from '../phase.ts';
-import type {
-  AuditReport,
-  Bench,
-  Fact,
-  Phase,
-  ReportTable,
-  Scenario,
-  ScenarioReport,
-  World,
-} from '../scenario.ts';
+import type { AuditReport, Bench, Fact, Phase, ReportTable, World } from '../scenario.ts';
+import { openRate } from './pace.ts';
 
 export interface HotSkuSize {
   readonly connections: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** Of the open loop, requests a second; what the closed loop cannot carry is lowered. */
+  /** Of the open loop, requests a second: the design's. What the closed loop cannot carry is lowered. */
   readonly rate: number;
 }
 
-/** The design's rate: p99 at 40,000 a second. */
-const FULL: HotSkuSize = { connections: 256, seconds: 10, warmUpSeconds: 5, rate: 40_000 };
-const QUICK: HotSkuSize = { ...FULL, seconds: 0.6, warmUpSeconds: 0.6 };
-/** Open loop at no more than this part of what the closed loop carried: beyond it queues grow. */
-const OPEN_LOAD_MAX = 0.6;
 const UNITS = 500_000_000;
 const HOT = 'HOT';
 const SOLD_OUT = 'GONE';
@@ -43,12 +32,14 @@ const SOLD_OUT = 'GONE';
 const OF_EMPTY_HANDLER = 4;
 const REJECTIONS_OF_EMPTY_HANDLER = 0.3;
 
-export const hotSku: Scenario = {
+export const hotSku = defineScenario<HotSkuSize>({
   name: 'hot-sku',
   about: 'one SKU over HTTP: throughput, latency at a fixed rate, CPU, rejections, the persister',
   runs: 'always',
-  run: (bench) => runHotSku(bench, bench.quick ? QUICK : FULL),
-};
+  full: { connections: 256, seconds: 10, warmUpSeconds: 5, rate: 40_000 },
+  quick: { seconds: 0.6, warmUpSeconds: 0.6 },
+  run,
+});
 
 interface Running {
   readonly world: World;
@@ -74,9 +65,10 @@ interface Drain {
   readonly seconds: number;
 }
 
-export async function runHotSku(bench: Bench, size: HotSkuSize): Promise<ScenarioReport> {
+async function run(bench: Bench, size: HotSkuSize): Promise<Findings> {
   const { onProgress } = bench;
-  const world = await bench.open();
+  // Of its many reservations no later audit shall be slow.
+  const world = await bench.open({ isOwn: true });
   const { shop, persister } = world;
   await shop.receive({ [HOT]: UNITS, [SOLD_OUT]: 1 });
   await shop.buy(SOLD_OUT);
@@ -91,11 +83,9 @@ export async function runHotSku(bench: Bench, size: HotSkuSize): Promise<Scenari
   const backlogEvents = await shop.backlog();
   onProgress('audit');
   const audit = await auditAll(running);
-  await world.close();
   const { closed, checks, open, soldOut, empty } = alone;
   const budgets = budgetsOf(alone, drain, together);
   return {
-    name: hotSku.name,
     phases: [closed, open, together, soldOut, empty],
     facts: [
       { what: 'persister alone, from the log', value: drain.events / drain.seconds, ...RATE },
@@ -136,7 +126,7 @@ async function measureAlone(running: Running): Promise<Alone> {
   const closed = await measure(running, 'reserves, closed loop', plan);
   onProgress('the same from other generators');
   const checks = await crossCheck({ ...plan, url: shop.url });
-  const rate = openRate(Math.min(rateMax, perSecond(closed) * OPEN_LOAD_MAX));
+  const rate = openRate(closed, rateMax);
   onProgress(`open loop, ${rate} a second`);
   const open = await measure(running, 'reserves, open loop', { ...plan, rate });
   onProgress('sold out, and a handler that does nothing');
@@ -144,12 +134,6 @@ async function measureAlone(running: Running): Promise<Alone> {
   const soldOut = await measure(running, 'rejections', soldOutPlan, 409);
   const empty = await measure(running, 'empty handler', shop.emptyPlan(connections, seconds), 200);
   return { closed, checks, open, soldOut, empty };
-}
-
-/** In two digits, so that runs of like machines have the same one. */
-function openRate(most: number): number {
-  const step = 10 ** Math.max(0, Math.floor(Math.log10(most)) - 1);
-  return Math.max(1, Math.floor(most / step) * step);
 }
 
 function reservePlan({ world, size }: Running): LoadPlan {
@@ -182,14 +166,11 @@ async function catchUp({ shop, persister }: World): Promise<Drain> {
   return { events, seconds: (performance.now() - startMs) / 1_000 };
 }
 
-async function auditAll({ world: { shop }, answered }: Running): Promise<AuditReport> {
+async function auditAll({ world, answered }: Running): Promise<AuditReport> {
+  const { shop, createdBefore } = world;
   await shop.whenPersisted();
-  const engine = await readEngine(shop.url);
-  const created = outcomesBetween({ ...engine, outcomes: new Map() }, engine).get(
-    'reserve created',
-  );
   // One unit more was counted: the one that sold the other SKU out.
-  const counted = (created ?? 0) - 1;
+  const counted = (await countCreated(shop.url)) - createdBefore - 1;
   const { available, reserved } = await shop.balances(HOT);
   const differences = await shop.audit();
   const isExact = available + reserved === UNITS && available >= 0;
@@ -201,7 +182,7 @@ async function auditAll({ world: { shop }, answered }: Running): Promise<AuditRe
     words: [
       `${answered} answers said reserved, the engine counted ${counted}, ${reserved} units are reserved`,
       `${available + reserved} of ${UNITS} units are there`,
-      `${differences.length} differences between Redis, log and PostgreSQL`,
+      ...differenceWords(differences),
     ],
   };
 }

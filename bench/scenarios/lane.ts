@@ -7,9 +7,11 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { atMost, type BudgetRow } from '../budgets.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import { driveLane } from '../measure/lane-driver.ts';
+import { median } from '../measure/median.ts';
 import { commandsBetween, type ProfileRow, readRedis, redisProfile } from '../measure/redis-cpu.ts';
-import type { ReportTable, Scenario, ScenarioReport } from '../scenario.ts';
+import type { ReportTable } from '../scenario.ts';
 
 export interface LaneCase {
   readonly name: string;
@@ -57,16 +59,16 @@ export interface LaneReport {
   readonly peers: Readonly<Record<PeerName, Cost>>;
 }
 
-export interface LaneOptions {
+export interface LaneSize {
   /** Measured in each round of each case. */
   readonly reservations: number;
   readonly rounds: number;
+}
+
+export interface LaneOptions extends LaneSize {
   readonly onProgress: (what: string) => void;
 }
 
-const FULL = { reservations: 300_000, rounds: 5 };
-/** Enough for batches of 512 to be full, and for a median to have neighbours. */
-const QUICK = { reservations: 20_000, rounds: 3 };
 const PIPELINE = 512;
 const PEER_STOCK = 1_000_000_000;
 /** A reserve in a batch, hold, deadline and log included, against scripts of one request each. */
@@ -76,17 +78,18 @@ const OF_BARE_COUNTER = 1.5;
 const OF_ONE_SKU = 3;
 const BYTES_OF_RESERVATION_MAX = 200;
 
-export const lane: Scenario = {
+export const lane = defineScenario<LaneSize>({
   name: 'lane',
   about: 'reserves in batches of 128 and 512 without HTTP: CPU of Redis, beside bare scripts',
   runs: 'always',
-  async run({ openStores, quick, onProgress }) {
-    const { redis, close } = await openStores();
-    const report = await runLaneScenario(redis, { ...(quick ? QUICK : FULL), onProgress });
-    await close();
-    return toReport(report);
+  full: { reservations: 300_000, rounds: 5 },
+  // Enough for batches of 512 to be full, and for a median to have neighbours.
+  quick: { reservations: 20_000, rounds: 3 },
+  async run({ openStores, onProgress }, size) {
+    const { redis } = await openStores();
+    return toFindings(await runLaneScenario(redis, { ...size, onProgress }));
   },
-};
+});
 
 /** Empties the Redis. Throws when the units reserved are not those accepted. */
 export async function runLaneScenario(redis: Redis, options: LaneOptions): Promise<LaneReport> {
@@ -140,14 +143,12 @@ export function laneBudgets({ lanes, peers }: LaneReport): BudgetRow[] {
   ];
 }
 
-function toReport(report: LaneReport): ScenarioReport {
+function toFindings(report: LaneReport): Findings {
   const { lanes, peers, reservations, rounds } = report;
   const budgets = laneBudgets(report);
   const lower = { unit: 'us', better: 'lower' } as const;
   const perBytes = { unit: 'bytes', better: 'lower' } as const;
   return {
-    name: lane.name,
-    phases: [],
     facts: [
       ...lanes.map(({ case: { name }, us }) => ({
         what: `Redis CPU, ${name}`,
@@ -165,7 +166,6 @@ function toReport(report: LaneReport): ScenarioReport {
         ...perBytes,
       })),
     ],
-    series: [],
     budgets,
     // Each case counts in each round, and throws where units are missing or too many.
     audit: {
@@ -270,23 +270,28 @@ async function measurePeer(
   script: string,
   { reservations }: LaneOptions,
 ): Promise<number> {
+  const digest = await loadPeer(redis, script);
+  const before = await readRedis(redis);
+  const sent = await sendPeer(redis, digest, reservations);
+  const after = await readRedis(redis);
+  return (after.cpuUs - before.cpuUs) / sent;
+}
+
+/** Empties the Redis. The digest of the script. */
+export async function loadPeer(redis: Redis, script: string): Promise<string> {
   await redis.flushall('SYNC');
   await redis.set('stock', PEER_STOCK);
   await redis.script('LOAD', script);
-  const digest = createHash('sha1').update(script).digest('hex');
-  const before = await readRedis(redis);
-  for (let sent = 0; sent < reservations; sent += PIPELINE) {
+  return createHash('sha1').update(script).digest('hex');
+}
+
+/** A request each, in full pipelines; how many were sent. */
+export async function sendPeer(redis: Redis, digest: string, count: number): Promise<number> {
+  let sent = 0;
+  for (; sent < count; sent += PIPELINE) {
     const pipeline = redis.pipeline();
     for (let i = 0; i < PIPELINE; i++) pipeline.evalsha(digest, 1, 'stock', 1);
     await pipeline.exec();
   }
-  const after = await readRedis(redis);
-  return (after.cpuUs - before.cpuUs) / (Math.ceil(reservations / PIPELINE) * PIPELINE);
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  const low = sorted[Math.ceil(middle) - 1] ?? Number.NaN;
-  return Number.isInteger(middle) ? (low + (sorted[middle] ?? low)) / 2 : low;
+  return sent;
 }

@@ -5,46 +5,42 @@
  * Audit: of all SKUs together, each unit that was answered as reserved is reserved in Redis, the
  * engine counted as many, and Redis, log and PostgreSQL agree, cell by cell.
  */
-
-import { type SkuRange, skuNames } from '../measure/flows/zipf.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
+import { type SkuRange, skusOf } from '../measure/flows/zipf.ts';
 import type { FlowSpec } from '../measure/flows.ts';
 import { cpuUsPerAnswer, redisUsPerAnswer } from '../phase.ts';
-import type { Bench, Scenario, ScenarioReport } from '../scenario.ts';
+import type { Bench } from '../scenario.ts';
 import { cellsOf, putOnSale, WAREHOUSE } from './goods.ts';
 import {
   answersOverTime,
-  measureFlow,
-  openRate,
+  type LoopsSize,
+  measureLoops,
   refusalFacts,
   requireStatuses,
   servedPerSecond,
 } from './pace.ts';
 import { auditUnits } from './unit-audit.ts';
 
-export interface LongTailSize {
-  readonly callers: number;
+export interface LongTailSize extends LoopsSize {
   readonly skus: number;
-  readonly warmUpSeconds: number;
-  readonly seconds: number;
 }
 
-const FULL: LongTailSize = { callers: 256, skus: 100_000, warmUpSeconds: 3, seconds: 10 };
-const QUICK: LongTailSize = { ...FULL, skus: 1_000, warmUpSeconds: 0.5, seconds: 1.2 };
 const UNITS_EACH = 1_000_000;
 
-export const longTail: Scenario = {
+export const longTail = defineScenario<LongTailSize>({
   name: 'long-tail',
   about: '100,000 SKUs (quick: 1,000) wanted by Zipf: batches of many SKUs over HTTP',
-  runs: 'unless quick',
-  run: (bench) => runLongTail(bench, bench.quick ? QUICK : FULL),
-};
+  runs: 'always',
+  full: { callers: 256, skus: 100_000, warmUpSeconds: 3, seconds: 10 },
+  quick: { skus: 1_000, warmUpSeconds: 0.5, seconds: 1.2 },
+  run,
+});
 
-export async function runLongTail(bench: Bench, size: LongTailSize): Promise<ScenarioReport> {
+async function run(bench: Bench, size: LongTailSize): Promise<Findings> {
   const { seed, onProgress } = bench;
-  const { callers, seconds, warmUpSeconds } = size;
   const world = await bench.open();
   const skus: SkuRange = { prefix: 'TAIL', count: size.skus, zipf: 1 };
-  const skuIds = skuNames(skus);
+  const skuIds = skusOf(skus);
   onProgress(`${size.skus} products and their stock`);
   const startMs = performance.now();
   await putOnSale(world.shop.url, cellsOf(skuIds, UNITS_EACH));
@@ -54,22 +50,12 @@ export async function runLongTail(bench: Bench, size: LongTailSize): Promise<Sce
     name: 'checkout',
     params: { seed: `${seed}/${phase}`, wishes },
   });
-  onProgress('warming up');
-  const warmUp = { callers, seconds: warmUpSeconds };
-  const warm = await measureFlow(world, 'warm-up', warmUp, reserves('warm'));
-  onProgress('closed loop');
-  const closed = await measureFlow(world, 'closed loop', { callers, seconds }, reserves('closed'));
-  const rate = openRate(closed);
-  onProgress(`open loop, ${rate} a second`);
-  const flow = reserves('open');
-  const open = await measureFlow(world, 'open loop', { callers, seconds }, flow, rate);
+  const { warm, closed, open } = await measureLoops(world, size, reserves, onProgress);
   onProgress('audit');
   const phases = [warm, closed, open];
   for (const phase of phases) requireStatuses(phase, 'reserve', [201]);
   const audit = await auditUnits(world, [{ skuIds, received: skuIds.length * UNITS_EACH, phases }]);
-  await world.close();
   return {
-    name: longTail.name,
     phases,
     facts: [
       { what: 'SKUs', value: size.skus, unit: '' },
@@ -81,7 +67,6 @@ export async function runLongTail(bench: Bench, size: LongTailSize): Promise<Sce
       ...refusalFacts(phases),
     ],
     series: [answersOverTime('reserved, open loop', open, 'reserve', [201])],
-    budgets: [],
     audit,
   };
 }

@@ -9,17 +9,23 @@
 import type { Redis } from 'ioredis';
 import { HASHED_BUCKETS } from '../../engine/domain/reservation-id.ts';
 import { atMost, type BudgetRow } from '../budgets.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import { randomFrom } from '../load/random.ts';
+import { type CartScripts, measureCarts } from '../measure/cart-scripts.ts';
 import { type CellMemory, measureCells } from '../measure/cell-memory.ts';
 import type { Anatomy } from '../measure/footprint.ts';
 import { type HoldMemory, measureHolds } from '../measure/hold-memory.ts';
+import type { ScriptCost } from '../measure/script-cost.ts';
 import { measureWide, type WideSku } from '../measure/wide-sku.ts';
-import type { AuditReport, Fact, Scenario, ScenarioReport } from '../scenario.ts';
+import type { AuditReport, Bench, Fact } from '../scenario.ts';
 
 export interface MemorySize {
   /** Each in WAREHOUSES warehouses. */
   readonly skus: number;
-  readonly reservations: number;
+  /** With ids of the engine's own, which stand together. */
+  readonly madeHolds: number;
+  /** With Idempotency-Keys, which are spread: as many as show what that costs in many. */
+  readonly keyedHolds: number;
   /** In which the one wide SKU stands. */
   readonly warehouses: number;
   /** Timed, of each kind of reserve of the wide SKU. */
@@ -27,57 +33,59 @@ export interface MemorySize {
 }
 
 const WAREHOUSES = 50;
-const FULL: MemorySize = {
-  skus: 100_000,
-  reservations: 1_200_000,
-  warehouses: 2_000,
-  batches: 200,
-};
-const QUICK: MemorySize = { skus: 2_000, reservations: 20_000, warehouses: 2_000, batches: 20 };
 /** The design's: 10M SKUs in 50 warehouses. */
 const CELLS_GOAL = 500_000_000;
 /** A script that runs longer is noticed by those who wait behind it. */
 const SCRIPT_MS_MAX = 5;
 const GIB = 2 ** 30;
 
-export const memory: Scenario = {
+export const memory = defineScenario<MemorySize>({
   name: 'memory',
   about: 'bytes of a cell, a live reservation and a tombstone; a SKU in 2,000 warehouses',
   runs: 'always',
-  async run(bench) {
-    const stores = await bench.openStores();
-    try {
-      const say = (what: string): void => bench.onProgress(`memory: ${what}`);
-      return await measureMemory(stores.redis, bench.quick ? QUICK : FULL, bench.seed, say);
-    } finally {
-      await stores.close();
-    }
+  full: {
+    skus: 100_000,
+    madeHolds: 1_200_000,
+    keyedHolds: 600_000,
+    warehouses: 2_000,
+    batches: 200,
   },
-};
+  quick: { skus: 2_000, madeHolds: 20_000, keyedHolds: 20_000, batches: 20 },
+  run,
+});
+
+async function run(bench: Bench, size: MemorySize): Promise<Findings> {
+  const { redis } = await bench.openStores();
+  return await measureMemory(redis, size, bench.seed, bench.onProgress);
+}
 
 /** The Redis is emptied: it must be the bench's own. */
-export async function measureMemory(
+async function measureMemory(
   redis: Redis,
   size: MemorySize,
   seed: string,
   say: (what: string) => void,
-): Promise<ScenarioReport> {
+): Promise<Findings> {
   const catalogue = { skus: size.skus, warehouses: WAREHOUSES };
   const cells = await measureCells(redis, catalogue, randomFrom(`memory/${seed}`), say);
   const holds = [
-    await measureHolds(redis, 'made', size.reservations, say),
-    await measureHolds(redis, 'keyed', size.reservations, say),
+    await measureHolds(redis, 'made', size.madeHolds, say),
+    await measureHolds(redis, 'keyed', size.keyedHolds, say),
   ];
   say(`a SKU in ${size.warehouses} warehouses`);
   const wide = await measureWide(redis, size.warehouses, size.batches);
+  say('carts');
+  const carts = await measureCarts(redis, size.batches);
   await redis.flushall('SYNC');
   return {
-    name: 'memory',
-    phases: [],
-    series: [],
-    facts: [...cellFacts(cells), ...holds.flatMap(holdFacts), ...wideFacts(wide)],
-    budgets: budgetsOf(cells, holds, wide),
-    audit: auditOf(cells, holds, wide),
+    facts: [
+      ...cellFacts(cells),
+      ...holds.flatMap(holdFacts),
+      ...wideFacts(wide),
+      ...carts.costs.flatMap(scriptFacts),
+    ],
+    budgets: [...budgetsOf(cells, holds, wide), ...carts.costs.map(scriptBudget)],
+    audit: auditOf(cells, holds, wide, carts),
   };
 }
 
@@ -138,11 +146,19 @@ function wideFacts({ warehouses, bytesPerCell, costs }: WideSku): Fact[] {
       unit: 'bytes',
       better: 'lower',
     },
-    ...costs.flatMap(({ what, cpuUs, longestUs }): Fact[] => [
-      { what: `${what}: CPU of Redis`, value: cpuUs / 1_000, unit: 'ms', better: 'lower' },
-      { what: `${what}: longest script`, value: longestUs / 1_000, unit: 'ms', better: 'lower' },
-    ]),
+    ...costs.flatMap(scriptFacts),
   ];
+}
+
+function scriptFacts({ what, cpuUs, longestUs }: ScriptCost): Fact[] {
+  return [
+    { what: `${what}: CPU of Redis`, value: cpuUs / 1_000, unit: 'ms', better: 'lower' },
+    { what: `${what}: longest script`, value: longestUs / 1_000, unit: 'ms', better: 'lower' },
+  ];
+}
+
+function scriptBudget({ what, cpuUs }: ScriptCost): BudgetRow {
+  return atMost(`${what}, CPU`, cpuUs / 1_000, SCRIPT_MS_MAX, 'ms');
 }
 
 function budgetsOf(cells: CellMemory, holds: readonly HoldMemory[], wide: WideSku): BudgetRow[] {
@@ -154,13 +170,18 @@ function budgetsOf(cells: CellMemory, holds: readonly HoldMemory[], wide: WideSk
         atMost(`a live reservation, id ${kind}`, bytesLive, 200, 'bytes'),
         atMost(`a tombstone, id ${kind}`, bytesTombstone, 32, 'bytes'),
       ]),
-    ...wide.costs.map(({ what, cpuUs }) =>
-      atMost(`${wide.warehouses} warehouses: ${what}, CPU`, cpuUs / 1_000, SCRIPT_MS_MAX, 'ms'),
+    ...wide.costs.map(({ what, ...cost }) =>
+      scriptBudget({ ...cost, what: `${wide.warehouses} warehouses: ${what}` }),
     ),
   ];
 }
 
-function auditOf(cells: CellMemory, holds: readonly HoldMemory[], wide: WideSku): AuditReport {
+function auditOf(
+  cells: CellMemory,
+  holds: readonly HoldMemory[],
+  wide: WideSku,
+  carts: CartScripts,
+): AuditReport {
   const n = (value: number): string => value.toLocaleString('en');
   const isWideExact = wide.reserved === wide.sold && wide.available + wide.sold === wide.received;
   return {
@@ -169,7 +190,9 @@ function auditOf(cells: CellMemory, holds: readonly HoldMemory[], wide: WideSku)
       holds.every(
         ({ live, reserved, reservedAfter }) => reserved === live && reservedAfter === 0,
       ) &&
-      isWideExact,
+      isWideExact &&
+      carts.reserved === carts.sold &&
+      carts.reservedAfter === 0,
     words: [
       `${n(cells.received)} units received in ${n(cells.cells)} cells, ${n(cells.available)} available`,
       ...holds.map(
@@ -177,6 +200,7 @@ function auditOf(cells: CellMemory, holds: readonly HoldMemory[], wide: WideSku)
           `${n(live)} reserves accepted (ids ${kind}), ${n(reserved)} units reserved; released: ${n(reservedAfter)}`,
       ),
       `the wide SKU: ${n(wide.received)} units = ${n(wide.available)} available + ${n(wide.reserved)} reserved, ${n(wide.sold)} accepted`,
+      `carts: ${n(carts.sold)} units accepted, ${n(carts.reserved)} reserved; expired: ${n(carts.reservedAfter)}`,
     ],
   };
 }

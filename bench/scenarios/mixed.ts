@@ -6,10 +6,11 @@
  * Audit: units put there and received during the run are available, held, or acknowledged as
  * committed, none more; Redis, log and PostgreSQL agree.
  */
-import { type SkuRange, skuNames } from '../measure/flows/zipf.ts';
+import { defineScenario, type Findings } from '../define-scenario.ts';
+import { type SkuRange, skusOf } from '../measure/flows/zipf.ts';
 import type { StreamPlan } from '../measure/wire-load.ts';
 import { cpuUsPerAnswer } from '../phase.ts';
-import type { Bench, Fact, Phase, Scenario, ScenarioReport } from '../scenario.ts';
+import type { Bench, Fact, Phase } from '../scenario.ts';
 import { cellsOf, putOnSale, WAREHOUSE } from './goods.ts';
 import {
   answersOverTime,
@@ -28,30 +29,30 @@ export interface MixedSize {
   readonly seconds: number;
 }
 
-const FULL: MixedSize = { callers: 240, skus: 1_000, warmUpSeconds: 3, seconds: 15 };
-const QUICK: MixedSize = { ...FULL, warmUpSeconds: 1, seconds: 2 };
 /** Of the requests; the callers are shared out alike. */
 const SHARES = { checkout: 0.38, reads: 0.6, receives: 0.02 } as const;
 const FATES = { commitShare: 0.7, releaseShare: 0.2 } as const;
 const UNITS_EACH = 20;
 const RECEIVED_AT_ONCE = 10;
 
-export const mixed: Scenario = {
+export const mixed = defineScenario<MixedSize>({
   name: 'mixed',
   about: 'reads, reserves, commits, releases and incoming stock at once, in a shop’s shares',
   runs: 'always',
-  run: (bench) => runMixed(bench, bench.quick ? QUICK : FULL),
-};
+  full: { callers: 240, skus: 1_000, warmUpSeconds: 3, seconds: 15 },
+  quick: { warmUpSeconds: 1, seconds: 2 },
+  run,
+});
 
-export async function runMixed(bench: Bench, size: MixedSize): Promise<ScenarioReport> {
+async function run(bench: Bench, size: MixedSize): Promise<Findings> {
   const { seed, onProgress } = bench;
   const { callers, seconds, warmUpSeconds } = size;
   const world = await bench.open();
   const skus: SkuRange = { prefix: 'MIX', count: size.skus };
-  const skuIds = skuNames(skus);
+  const skuIds = skusOf(skus);
   await putOnSale(world.shop.url, cellsOf(skuIds, UNITS_EACH));
   const streams = (phase: string, rate?: number): readonly StreamPlan[] =>
-    flowsOf(`${seed}/${phase}`, phase, skus).map(({ share, flow }) => ({
+    flowsOf(`${seed}/${phase}`, `mixed-${phase}`, skus).map(({ share, flow }) => ({
       callers: Math.max(1, Math.round(callers * share)),
       flow,
       ...(rate !== undefined && { rate: rate * share }),
@@ -70,9 +71,7 @@ export async function runMixed(bench: Bench, size: MixedSize): Promise<ScenarioR
     requireStatuses(phase, 'release', [200]);
   }
   const audit = await auditUnits(world, [{ skuIds, received: skuIds.length * UNITS_EACH, phases }]);
-  await world.close();
   return {
-    name: mixed.name,
     phases,
     facts: [...factsOf(closed, open), ...refusalFacts(phases)],
     series: [
@@ -81,7 +80,6 @@ export async function runMixed(bench: Bench, size: MixedSize): Promise<ScenarioR
       answersOverTime('refused', open, 'reserve', [409]),
       answersOverTime('committed', open, 'commit', [200]),
     ],
-    budgets: [],
     audit,
   };
 }

@@ -5,17 +5,17 @@ import type { FlowPlan, LoadResult, StreamPlan } from '../measure/wire-load.ts';
 import type { Fact, Phase, Series, World } from '../scenario.ts';
 
 /** Open loop at no more than this part of what the closed loop carried: beyond it queues grow. */
-const OPEN_LOAD = 0.6;
-const RATE_STEP = 100;
+export const OPEN_LOAD = 0.6;
 
 /** Requests a second for an open loop, at most `rateMax`. */
 export function openRate(closed: Phase, rateMax = Number.POSITIVE_INFINITY): number {
   return roundRate(Math.min(rateMax, servedPerSecond(closed) * OPEN_LOAD));
 }
 
-/** To whole hundreds, at least one. */
+/** To two digits, so that runs of like machines have the same one; at least 1. */
 export function roundRate(rate: number): number {
-  return Math.max(1, Math.floor(rate / RATE_STEP)) * RATE_STEP;
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(rate)) - 1);
+  return Math.max(1, Math.floor(rate / step) * step);
 }
 
 /** Answers that served: a 503 is none. */
@@ -56,6 +56,37 @@ export function measureFlow(
   return measureStreams(world, name, seconds, [stream]);
 }
 
+export interface LoopsSize {
+  readonly callers: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+/** Of one flow, in their order: the closed loop says at which rate the open one is due. */
+export interface Loops {
+  readonly warm: Phase;
+  readonly closed: Phase;
+  readonly open: Phase;
+}
+
+export async function measureLoops(
+  world: World,
+  { callers, warmUpSeconds, seconds }: LoopsSize,
+  flow: (phase: string) => FlowSpec,
+  onProgress: (what: string) => void,
+): Promise<Loops> {
+  const bounds = { callers, seconds };
+  onProgress('warming up');
+  const warmUp = { callers, seconds: warmUpSeconds };
+  const warm = await measureFlow(world, 'warm-up', warmUp, flow('warm'));
+  onProgress('closed loop');
+  const closed = await measureFlow(world, 'closed loop', bounds, flow('closed'));
+  const rate = openRate(closed);
+  onProgress(`open loop, ${rate} a second`);
+  const open = await measureFlow(world, 'open loop', bounds, flow('open'), rate);
+  return { warm, closed, open };
+}
+
 /** Several beside each other. */
 export async function measureStreams(
   world: World,
@@ -65,9 +96,10 @@ export async function measureStreams(
 ): Promise<Phase> {
   const { hostname: host, port } = new URL(world.shop.url);
   const plan: FlowPlan = { host, port: Number(port), seconds, streams };
-  const isOpen = streams.every(({ rate }) => rate !== undefined);
-  const rate = streams.reduce((sum, stream) => sum + (stream.rate ?? 0), 0);
-  return await world.measure(name, () => generateLoad(plan), isOpen ? { rate } : {});
+  const open = streams.flatMap(({ rate }) => (rate === undefined ? [] : [rate]));
+  // With an open stream among them the answers a second are what was asked for, not what is carried.
+  const rate = open.reduce((sum, each) => sum + each, 0);
+  return await world.measure(name, () => generateLoad(plan), open.length > 0 ? { rate } : {});
 }
 
 /** Answers with one of these statuses in each second of a phase. */

@@ -39,7 +39,7 @@ it('the engine and a peer, their stores killed, and both audited', {
     expect(Object.keys(closed.load.byStatus)).toEqual(['201']);
     expect(open.load.latency.count).toBe(open.load.answers);
   }
-  const { audit, tables = [], facts } = toReport('peers', report);
+  const { audit, tables = [], facts } = toReport(report);
   expect(audit.ok).toBe(true);
   expect(audit.words.join()).toContain(`${ABSENT} has no result: not here`);
   expect(tables.map(({ rows }) => rows.map(([name]) => name))).toEqual([

@@ -25,6 +25,7 @@ import {
 } from '../peers/report.ts';
 import { type BenchStores, startBenchStores } from '../peers/stores.ts';
 import type { Scenario } from '../scenario.ts';
+import { OPEN_LOAD } from './pace.ts';
 
 export interface PeersOptions {
   readonly drop: DropSize;
@@ -38,8 +39,6 @@ export interface PeersOptions {
   readonly entrants?: readonly Entrant[];
 }
 
-/** Open loop at this part of what the closed loop carried. */
-const OPEN_LOAD = 0.6;
 const DROP_SKU = 'DROP';
 const PLENTY_SKU = 'PLENTY';
 const PLENTY = 1_000_000_000;
@@ -66,13 +65,9 @@ const QUICK = {
 export const peers: Scenario = {
   name: 'peers',
   about: 'what one would otherwise pick, behind the same server, under the same load and audit',
-  // It fetches Medusa's packages.
-  runs: 'when named',
+  runs: 'unless quick',
   async run({ quick, directory, onProgress }) {
-    return toReport(
-      peers.name,
-      await runPeers({ ...(quick ? QUICK : FULL), directory, onProgress }),
-    );
+    return toReport(await runPeers({ ...(quick ? QUICK : FULL), directory, onProgress }));
   },
 };
 

@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { currentTestRun, serverDirectory } from '../../engine/testing/test-run.ts';
 import { createBench, type OpenBench } from '../bench.ts';
+import { memoryCost, pipelineCost } from '../capacity-cost.ts';
 import type { ScenarioReport } from '../scenario.ts';
-import { runCheckoutPairs } from './checkout-pairs.ts';
-import { runExpiryStorm } from './expiry-storm.ts';
-import { runFullPipeline } from './full-pipeline.ts';
-import { measureMemory } from './memory.ts';
-import { runPersister } from './persister.ts';
+import { checkoutPairs } from './checkout-pairs.ts';
+import { expiryStorm } from './expiry-storm.ts';
+import { fullPipeline } from './full-pipeline.ts';
+import { memory } from './memory.ts';
+import { overload } from './overload.ts';
+import { persister } from './persister.ts';
+import { workers } from './workers.ts';
 
 const TIMEOUT_MS = 300_000;
 const SILENT = { onProgress: () => undefined };
@@ -28,12 +31,13 @@ function factOf(report: ScenarioReport, what: string): number {
 }
 
 it('memory: cells, holds, tombstones and a wide SKU', { timeout: TIMEOUT_MS }, async () => {
-  const { redis, close } = await bench.openStores();
-  const size = { skus: 100, reservations: 2_000, warehouses: 300, batches: 2 };
-  const report = await measureMemory(redis, size, 'test', () => undefined);
-  await close();
+  const holds = { madeHolds: 2_000, keyedHolds: 2_000 };
+  const size = { ...holds, skus: 100, warehouses: 300, batches: 2 };
+  const report = await bench.during({}, (own) => memory.runIn(own, size));
   expect(report.audit).toEqual({ ok: true, words: report.audit.words });
   expect(factOf(report, 'cells filled, 50 warehouses a SKU')).toBe(5_000);
+  // A capacity plan finds its numbers by their names.
+  expect(memoryCost(report).cell).toBe(factOf(report, 'a cell'));
   // What is said of a cell cannot take less than it says, nor the whole less than its parts.
   const named = factOf(report, 'a cell: name and value alone');
   const shared = factOf(report, 'a cell: with its share of the hash');
@@ -51,7 +55,7 @@ it('memory: cells, holds, tombstones and a wide SKU', { timeout: TIMEOUT_MS }, a
 
 it('the persister alone, to its audit', { timeout: TIMEOUT_MS }, async () => {
   const size = { events: 20_000, skus: 10, rate: 200, seconds: 0.5 };
-  const report = await bench.during({}, (own) => runPersister(own, size));
+  const report = await bench.during({}, (own) => persister.runIn(own, size));
   expect(report.audit).toEqual({ ok: true, words: report.audit.words });
   expect(report.phases).toHaveLength(3);
   for (const { load } of report.phases) expect(load.answers).toBeGreaterThan(0);
@@ -60,7 +64,7 @@ it('the persister alone, to its audit', { timeout: TIMEOUT_MS }, async () => {
 
 it('an expiry storm, and single units sold again', { timeout: TIMEOUT_MS }, async () => {
   const size = { live: 500, expiring: 2_000, skus: 10, resaleSkus: 3, resaleRounds: 2 };
-  const report = await bench.during({}, (own) => runExpiryStorm(own, size));
+  const report = await bench.during({}, (own) => expiryStorm.runIn(own, size));
   expect(report.audit).toEqual({ ok: true, words: report.audit.words });
   expect(factOf(report, 'units that were sold again')).toBe(6);
   expect(factOf(report, 'storm: holds that expired')).toBe(2_000);
@@ -72,9 +76,11 @@ it('an expiry storm, and single units sold again', { timeout: TIMEOUT_MS }, asyn
 it('the full pipeline, through Kafka and embedded', { timeout: TIMEOUT_MS }, async () => {
   const logs = ['embedded', 'kafka'] as const;
   const size = { connections: 8, seconds: 0.5, tries: 1, logs };
-  const report = await bench.during({}, (own) => runFullPipeline(own, size));
+  const report = await bench.during({}, (own) => fullPipeline.runIn(own, size));
   expect(report.audit).toEqual({ ok: true, words: report.audit.words });
   expect(report.budgets).toHaveLength(2);
+  // A capacity plan finds its numbers by their names.
+  expect(pipelineCost(report).cpuUs.persister).toBeGreaterThan(0);
   const named = report.phases.map(({ processes }) => processes.map(({ name }) => name));
   expect(named.at(-1)).toEqual(expect.arrayContaining(['engine', 'relay', 'kafka', 'persister']));
   const backlog = report.series.find(({ name }) => name === 'kafka: backlog to PostgreSQL');
@@ -86,7 +92,7 @@ it('the full pipeline, through Kafka and embedded', { timeout: TIMEOUT_MS }, asy
 it('checkout pairs, through Kafka and embedded', { timeout: TIMEOUT_MS }, async () => {
   const logs = ['embedded', 'kafka'] as const;
   const size = { callers: [4, 16], seconds: 0.5, warmUpSeconds: 0.2, logs };
-  const report = await bench.during({}, (own) => runCheckoutPairs(own, size));
+  const report = await bench.during({}, (own) => checkoutPairs.runIn(own, size));
   expect(report.audit).toEqual({ ok: true, words: report.audit.words });
   expect(report.phases.map(({ name }) => name)).toEqual([
     'embedded: 4 callers',
@@ -97,4 +103,39 @@ it('checkout pairs, through Kafka and embedded', { timeout: TIMEOUT_MS }, async 
   const tally = report.phases[1]?.load.tally;
   expect(tally).toMatchObject({ refused: 0 });
   expect(tally?.p99Ms).toBeGreaterThanOrEqual(tally?.p50Ms ?? Number.POSITIVE_INFINITY);
+});
+
+it('one worker and two on one port, to their audits', { timeout: TIMEOUT_MS }, async () => {
+  const size = { workers: [1, 2], connections: 8, seconds: 1, warmUpSeconds: 0.2 };
+  const report = await bench.during({}, (own) => workers.runIn(own, size));
+  expect(report.audit).toEqual({ ok: true, words: report.audit.words });
+  const names = ['1 worker', '2 workers', '1 worker, again'];
+  expect(report.tables?.[0]?.rows.map(([name]) => name)).toEqual(names);
+  expect(report.phases.map(({ name }) => name)).toEqual(
+    names.flatMap((name) => [`${name}: reserves`, `${name}: rejections`]),
+  );
+  for (const name of names) {
+    expect(factOf(report, `${name}: reserves`)).toBeGreaterThan(0);
+    expect(factOf(report, `${name}: CPU of Redis a reserve`)).toBeGreaterThan(0);
+    expect(factOf(report, `${name}: operations in a batch`)).toBeGreaterThanOrEqual(1);
+  }
+  expect(factOf(report, '2 workers: CPU of the busiest worker : idlest')).toBeGreaterThanOrEqual(1);
+  expect(report.facts.map(({ what }) => what)).not.toContain(
+    '1 worker: CPU of the busiest worker : idlest',
+  );
+});
+
+it('overload, on a small lane and on the machine', { timeout: TIMEOUT_MS }, async () => {
+  const size = { warmUpS: 0.2, peakS: 0.5, overloadS: 1 };
+  const report = await bench.during({}, (own) => overload.runIn(own, size));
+  expect(report.audit).toEqual({ ok: true, words: report.audit.words });
+  expect(report.phases.map(({ name }) => name)).toEqual(
+    ['small lane', 'whole machine'].flatMap((place) => [
+      `${place}, peak, closed loop`,
+      `${place}, 3 x`,
+      `${place}, 10 x`,
+    ]),
+  );
+  expect(report.series).toHaveLength(4);
+  for (const { points } of report.series) expect(points.length).toBeGreaterThan(0);
 });

@@ -7,12 +7,13 @@
  * cancelled, returned and corrected adds up to the balances in Redis, unit by unit; Redis, log and
  * PostgreSQL agree.
  */
+import { defineScenario, type Findings } from '../define-scenario.ts';
 import { deriveCatalogue } from '../orders/catalogue.ts';
 import { deriveOpeningStock } from '../orders/opening-stock.ts';
 import { readRealOrders } from '../orders/parse.ts';
 import { buildReplay } from '../orders/replay.ts';
 import { WAREHOUSES } from '../orders/warehouses.ts';
-import type { Bench, Fact, Phase, Scenario, ScenarioReport } from '../scenario.ts';
+import type { Bench, Fact, Phase } from '../scenario.ts';
 import { countUnits, putOnSale, type Units } from './goods.ts';
 import { answersOverTime, measureFlow, refusalFacts } from './pace.ts';
 import { type Check, equal, noneOf, reportOf, tallied } from './unit-audit.ts';
@@ -23,22 +24,23 @@ export interface ReplaySize {
   readonly seconds: number;
 }
 
-const FULL: ReplaySize = { callers: 64, seconds: 30 };
-const QUICK: ReplaySize = { ...FULL, seconds: 3 };
 /** To answer the last steps, on a busy machine. */
 const MORE_S = 60;
 const KINDS = ['reserve', 'commit', 'release', 'cancel', 'receive', 'adjust'] as const;
 
-export const replay: Scenario = {
+export const replay = defineScenario<ReplaySize>({
   name: 'replay',
   about: 'the real orders, days in seconds: carts, payments, cancellations, returns, corrections',
-  runs: 'unless quick',
-  run: (bench) => runReplay(bench, bench.quick ? QUICK : FULL),
-};
+  runs: 'always',
+  full: { callers: 64, seconds: 30 },
+  quick: { seconds: 3 },
+  run,
+});
 
-export async function runReplay(bench: Bench, size: ReplaySize): Promise<ScenarioReport> {
+async function run(bench: Bench, size: ReplaySize): Promise<Findings> {
   const { onProgress } = bench;
-  const world = await bench.open();
+  // Its products are those of `carts`, in other numbers.
+  const world = await bench.open({ isOwn: true });
   const { shop } = world;
   const lines = await readRealOrders();
   const { steps } = buildReplay(lines);
@@ -62,9 +64,7 @@ export async function runReplay(bench: Bench, size: ReplaySize): Promise<Scenari
     ...unitChecks(phase, stock.units, units),
     noneOf(differences),
   ]);
-  await world.close();
   return {
-    name: replay.name,
     phases: [phase],
     facts: [...factsOf(phase, speed), ...refusalFacts([phase])],
     series: [
@@ -72,7 +72,6 @@ export async function runReplay(bench: Bench, size: ReplaySize): Promise<Scenari
       answersOverTime('carts refused', phase, 'reserve', [409]),
       answersOverTime('carts paid', phase, 'commit', [200]),
     ],
-    budgets: [],
     audit,
   };
 }

@@ -5,8 +5,8 @@ import { currentTestRun, serverDirectory } from '../../engine/testing/test-run.t
 import { createBench, type OpenBench } from '../bench.ts';
 import { cpuUsPerAnswer } from '../phase.ts';
 import type { Phase } from '../scenario.ts';
-import { runCommitLatency } from './commit-latency.ts';
-import { runHotSku } from './hot-sku.ts';
+import { commitLatency } from './commit-latency.ts';
+import { hotSku } from './hot-sku.ts';
 import { LANE_CASES, laneBudgets, runLaneScenario } from './lane.ts';
 
 const TIMEOUT_MS = 300_000;
@@ -37,7 +37,7 @@ it('the lane, in every case, and the scripts beside it', { timeout: TIMEOUT_MS }
 
 it('the hot SKU over HTTP, to its audit', { timeout: TIMEOUT_MS }, async () => {
   const size = { connections: 16, seconds: 1, warmUpSeconds: 0.2, rate: 1_000 };
-  const report = await bench.during({}, (own) => runHotSku(own, size));
+  const report = await bench.during({}, (own) => hotSku.runIn(own, size));
   expect(report.audit).toMatchObject({ ok: true });
   const phase = (name: string): Phase => {
     const found = report.phases.find((each) => each.name === name);
@@ -65,7 +65,9 @@ it('the hot SKU over HTTP, to its audit', { timeout: TIMEOUT_MS }, async () => {
 });
 
 it('commits at every level, on a group, to their audit', { timeout: TIMEOUT_MS }, async () => {
-  const report = await bench.during({}, (own) => runCommitLatency(own, { commits: 3, rounds: 1 }));
+  const report = await bench.during({}, (own) =>
+    commitLatency.runIn(own, { commits: 3, rounds: 1 }),
+  );
   expect(report.audit).toMatchObject({ ok: true });
   expect(report.facts.map(({ what }) => what)).toContain('commit at logged, p99');
 });

@@ -6,17 +6,18 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { currentTestRun, serverDirectory } from '../../engine/testing/test-run.ts';
 import { createBench, type OpenBench } from '../bench.ts';
+import { READS_PHASE } from '../capacity-cost.ts';
 import type { Bench, Phase, ScenarioReport } from '../scenario.ts';
-import { runAvailabilityReads } from './availability-reads.ts';
-import { runCartAbandon } from './cart-abandon.ts';
-import { runCarts } from './carts.ts';
-import { runFlashDrop } from './flash-drop.ts';
+import { availabilityReads } from './availability-reads.ts';
+import { cartAbandon } from './cart-abandon.ts';
+import { carts } from './carts.ts';
+import { flashDrop } from './flash-drop.ts';
 import { cellsOf, putOnSale, WAREHOUSE } from './goods.ts';
-import { runLongTail } from './long-tail.ts';
-import { runMixed } from './mixed.ts';
+import { longTail } from './long-tail.ts';
+import { mixed } from './mixed.ts';
 import { measureFlow } from './pace.ts';
-import { runReplay } from './replay.ts';
-import { runRetryStorm } from './retry-storm.ts';
+import { replay } from './replay.ts';
+import { retryStorm } from './retry-storm.ts';
 import { auditUnits } from './unit-audit.ts';
 
 const TIMEOUT_MS = 400_000;
@@ -33,17 +34,17 @@ afterAll(() => bench.close());
 const TINY = { callers: 8, warmUpSeconds: 0.3, seconds: 0.5 };
 const RUNS: Readonly<Record<string, (own: Bench) => Promise<ScenarioReport>>> = {
   'flash-drop': (own) =>
-    runFlashDrop(own, {
+    flashDrop.runIn(own, {
       ...{ callers: 8, units: 20, shoppersMax: 100, dropSecondsMax: 60 },
       ...{ warmUpSeconds: 0.3, soldOutSeconds: 0.3 },
     }),
-  'long-tail': (own) => runLongTail(own, { ...TINY, skus: 50 }),
-  carts: (own) => runCarts(own, { ...TINY, cartsMax: 10 }),
-  replay: (own) => runReplay(own, { callers: 16, seconds: 1 }),
-  'retry-storm': (own) => runRetryStorm(own, TINY),
-  'cart-abandon': (own) => runCartAbandon(own, { ...TINY, seconds: 3, probes: 2 }),
-  'availability-reads': (own) => runAvailabilityReads(own, { ...TINY, skus: 20 }),
-  mixed: (own) => runMixed(own, { ...TINY, callers: 24, skus: 20 }),
+  'long-tail': (own) => longTail.runIn(own, { ...TINY, skus: 50 }),
+  carts: (own) => carts.runIn(own, { ...TINY, cartsMax: 10 }),
+  replay: (own) => replay.runIn(own, { callers: 16, seconds: 1 }),
+  'retry-storm': (own) => retryStorm.runIn(own, TINY),
+  'cart-abandon': (own) => cartAbandon.runIn(own, { ...TINY, seconds: 3, probes: 2 }),
+  'availability-reads': (own) => availabilityReads.runIn(own, { ...TINY, skus: 20 }),
+  mixed: (own) => mixed.runIn(own, { ...TINY, callers: 24, skus: 20 }),
 };
 
 describe('each scenario', () => {
@@ -57,6 +58,9 @@ describe('each scenario', () => {
     expect(report.audit.ok).toBe(true);
     expect(report.name).toBe(name);
     expect(report.audit.words.join('\n')).toContain('0 differences between Redis');
+    // A capacity plan finds it by its name.
+    const named = report.phases.filter((each) => each.name === READS_PHASE);
+    expect(named).toHaveLength(name === 'availability-reads' ? 1 : 0);
     for (const { load } of report.phases) expect(load.answers).toBeGreaterThan(0);
     for (const { points } of report.series)
       expect(points.every(([, each]) => each >= 0)).toBe(true);

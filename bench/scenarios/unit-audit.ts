@@ -3,7 +3,8 @@
  * the balances in Redis, against PostgreSQL and the log. What an answer left open (a timeout, a 503
  * that was the last) is known in units, and is the only slack that a comparison has.
  */
-import { outcomesBetween, readEngine } from '../measure/engine-metrics.ts';
+import { differenceWords } from '../measure/difference-words.ts';
+import { countCreated } from '../measure/engine-metrics.ts';
 import type { LoadResult } from '../measure/wire-load.ts';
 import type { AuditReport, Phase, World } from '../scenario.ts';
 import { countUnits, type Units } from './goods.ts';
@@ -49,7 +50,7 @@ export async function auditUnits(
   for (const each of goods) {
     found.push(...unitChecks(await countUnits(shop.url, each.skuIds), each));
   }
-  const created = await countCreated(shop.url);
+  const created = (await countCreated(shop.url)) - world.createdBefore;
   const differences = await shop.audit();
   const tally = tallyOf(goods.flatMap(({ phases }) => phases));
   return reportOf([
@@ -66,15 +67,9 @@ export async function auditUnits(
   ]);
 }
 
-const SHOWN_MAX = 3;
-
-/** Of the independent audit; the first are shown, where there are any. */
+/** Of the independent audit. */
 export function noneOf(differences: readonly unknown[]): Check {
-  const shown = differences.slice(0, SHOWN_MAX).map((each) => `; ${JSON.stringify(each)}`);
-  return {
-    words: `${differences.length} differences between Redis, the log and PostgreSQL${shown.join('')}`,
-    ok: differences.length === 0,
-  };
+  return { words: differenceWords(differences).join('; '), ok: differences.length === 0 };
 }
 
 export function reportOf(checks: readonly Check[]): AuditReport {
@@ -122,13 +117,6 @@ export function tallyOf(phases: readonly Phase[]): Sums {
 
 export function tallied({ tally }: LoadResult, name: string): number {
   return tally[name] ?? 0;
-}
-
-/** Since the engine started: worlds are one scenario's. */
-async function countCreated(url: string): Promise<number> {
-  const engine = await readEngine(url);
-  const all = outcomesBetween({ ...engine, outcomes: new Map() }, engine);
-  return all.get('reserve created') ?? 0;
 }
 
 function count(value: number): string {

@@ -12,11 +12,12 @@ const TOLERANCE_PERCENT = 20;
 const HELP = `
 Judged are the numbers of which the report says which way is progress: rates of closed loops, p50 and p99, CPU of
 each process an answer, memory, and the scenarios' own facts. The tail beyond p99, and what is of too few samples,
-is shown and not judged. Runs of unlike machines, versions or sizes are refused, unless --force is given.
+is shown and not judged. What is judged and was not measured any more, in a scenario that both ran, is worse: it
+never came to its end, or the scenario broke off. Runs of unlike machines, versions or sizes are refused, unless --force is given.
 
 Exit codes:
   0  nothing got worse by more than the tolerance
-  1  something did: the table says what
+  1  something did, or an audit of the second run failed: the table and its notes say what
   2  a file is no report, or the two are unlike
 
 Examples:
@@ -56,7 +57,8 @@ async function compare(before: string, after: string, options: CompareOptions): 
   }
   process.stdout.write(renderComparison(comparison, onlyChanges));
   if (html !== undefined) await writeFile(html, renderComparisonHtml(comparison));
-  if (comparison.worse > 0) process.exitCode = EXIT.refused;
+  const { worse, failed } = comparison;
+  if (worse > 0 || failed.length > 0) process.exitCode = EXIT.refused;
 }
 
 async function read(path: string): Promise<BenchReport> {

@@ -2,8 +2,9 @@
  * Shows how a run of the bench goes on, on stderr: data goes to stdout. A terminal gets a live list
  * with a bar over the scenarios, a file or a pipe one line for each thing that happened.
  */
-import { Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
+import { Listr, type ListrTaskWrapper } from 'listr2';
 import type { OnRunProgress, RunProgress } from '../../bench/run.ts';
+import { stderrList } from './stderr-list.ts';
 
 export interface ShownProgress {
   readonly onProgress: OnRunProgress;
@@ -27,9 +28,12 @@ function printLine(progress: RunProgress): void {
 
 export function lineOf(progress: RunProgress): string {
   if (progress.kind === 'preparing') return `${progress.what} ...`;
+  if (progress.kind === 'left out') return `${progress.scenario}: ${LEFT_OUT}`;
   if (progress.kind === 'working') return `${progress.scenario}: ${progress.what} ...`;
   return `${progress.scenario}: ${outcomeOf(progress)}`;
 }
+
+const LEFT_OUT = 'left out, there is no time for it';
 
 function outcomeOf({ result }: Extract<RunProgress, { kind: 'done' }>): string {
   const verdict = result.audit.ok ? 'its audit passed' : 'its audit FAILED';
@@ -56,18 +60,7 @@ function showList(scenarios: readonly string[]): ShownProgress {
   const rows = new Map(scenarios.map((name) => [name, createRow(name)]));
   const list = new Listr(
     [...rows].map(([title, { run }]) => ({ title, task: (_: unknown, task) => run(task) })),
-    {
-      exitOnError: false,
-      registerSignalListeners: false,
-      rendererOptions: {
-        logger: new ListrLogger({
-          useIcons: true,
-          toStderr: [],
-          processOutput: new ProcessOutput(process.stderr, process.stderr),
-        }),
-      },
-      fallbackRendererCondition: false,
-    },
+    stderrList(),
   );
   const shown = list.run();
   let done = 0;
@@ -86,6 +79,10 @@ function showList(scenarios: readonly string[]): ShownProgress {
         done += 1;
         const title = `${progress.scenario}: ${outcomeOf(progress)}`;
         rows.get(progress.scenario)?.end(title, !progress.result.audit.ok);
+        return;
+      }
+      if (progress.kind === 'left out') {
+        rows.get(progress.scenario)?.end(`${progress.scenario}: ${LEFT_OUT}`, false);
         return;
       }
       if (progress.kind === 'working') current = progress.scenario;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sampleScenario } from '../../bench/report/sample.ts';
 import { SCENARIOS } from '../../bench/scenarios.ts';
-import { benchCommand } from './bench.ts';
+import { benchCommand, wordsOnLeftOut } from './bench.ts';
 import { barOf, lineOf } from './bench-progress.ts';
 
 describe('holdfast bench', () => {
@@ -31,6 +31,28 @@ describe('holdfast bench', () => {
     );
     const failed = sampleScenario({ audit: { ok: false, words: [] } });
     expect(lineOf({ kind: 'done', scenario: 'x', result: failed })).toContain('FAILED');
+  });
+
+  it('names what was left out, and how to run it', () => {
+    const scenarios = [sampleScenario({ name: 'lane' })].map((each) => ({ ...each, took_s: 1 }));
+    const wanted = SCENARIOS.filter(({ name }) => ['lane', 'carts', 'peers'].includes(name));
+    const words = wordsOnLeftOut(wanted, {
+      ...{ scenarios, leftOut: ['carts'] },
+      ...{ quick: true, verdict: 'ok' },
+    });
+    expect(words).toContain('No time was left for carts: npm run bench -- carts --quick\n');
+    expect(words).toContain('Run apart from these: npm run bench -- peers --quick\n');
+    expect(wordsOnLeftOut(wanted.slice(0, 1), { scenarios, quick: false, verdict: 'ok' })).toBe('');
+    const interrupted = {
+      scenarios,
+      leftOut: ['carts'],
+      quick: false,
+      verdict: 'interrupted',
+    } as const;
+    expect(wordsOnLeftOut(wanted, interrupted)).toContain(
+      'The interruption left out carts: npm run bench -- carts\n',
+    );
+    expect(lineOf({ kind: 'left out', scenario: 'carts' })).toContain('carts: left out');
   });
 
   it('has a bar as long at its end as at its beginning', () => {

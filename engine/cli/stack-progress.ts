@@ -2,11 +2,12 @@
  * Shows how the local stack comes up, on stderr: data goes to stdout. A terminal gets a live list,
  * a file or a pipe one line for each thing that happened.
  */
-import { Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
+import { Listr, type ListrTaskWrapper } from 'listr2';
 import type { OnProgress, Progress, ProgressStep } from '../../deploy/local/progress.ts';
 import { type Stack, type StackOptions, startStack } from '../../deploy/local/stack.ts';
 import { TopologyError } from '../../deploy/local/stack-group.ts';
 import { CommandError, EXIT } from './api.ts';
+import { stderrList } from './stderr-list.ts';
 
 const TITLES: Readonly<Record<ProgressStep, string>> = {
   install: 'Programs',
@@ -33,20 +34,7 @@ async function showStart(options: Omit<StackOptions, 'onProgress'>): Promise<Sta
   const steps = new Map(STEPS.map((step) => [step, createStep(step)]));
   const list = new Listr(
     [...steps.values()].map(({ title, run }) => ({ title, task: (_, task) => run(task) })),
-    {
-      concurrent: true,
-      exitOnError: false,
-      // The program that shows this decides what Ctrl-C means.
-      registerSignalListeners: false,
-      rendererOptions: {
-        logger: new ListrLogger({
-          useIcons: true,
-          toStderr: [],
-          processOutput: new ProcessOutput(process.stderr, process.stderr),
-        }),
-      },
-      fallbackRendererCondition: false,
-    },
+    { ...stderrList(), concurrent: true },
   );
   const shown = list.run();
   let isStarted = false;

@@ -6,13 +6,11 @@ export interface FixedParams {
   readonly method: Method;
   readonly path: string;
   readonly body?: string;
-  /** Default: `answer`. */
-  readonly label?: string;
 }
 
 export function fixedFlow(params: FixedParams, target: FlowTarget): FlowSource {
-  const { method, path, body, label = 'answer' } = params;
-  const only = { bytes: request(target, method, path, body), label };
+  const { method, path, body } = params;
+  const only = { bytes: request(target, method, path, body), label: 'answer' };
   const flow = { next: () => only };
   return { caller: () => flow };
 }

@@ -65,6 +65,17 @@ describe('a draw by Zipf', () => {
   });
 });
 
+it('a pair that was refused left nothing open, one that was not answered did', async () => {
+  const params = { seed: 'test', skus: ['S'], warehouse: 'A', commitShare: 1 };
+  const source = await createFlow({ name: 'pair', params }, TARGET);
+  const flow = source.caller(0);
+  flow.next(undefined);
+  for (const answer of [answerOf(409, '{}'), answerOf(503, OVERLOADED), answerOf(503, '{}')])
+    expect(read(flow.next(answer)).path).toBe('/api/v1/inventory/reserve');
+  expect(read(flow.next(answerOf(0, ''))).path).toBe('/api/v1/inventory/reserve');
+  expect(source.tally?.()).toMatchObject({ held: 0, refused: 2, unknown: 2 });
+});
+
 describe('shoppers', () => {
   const params: CheckoutParams = {
     seed: 'test',
@@ -202,8 +213,54 @@ describe('a storm of retries', () => {
     const lost = await storm((key, nth) => (nth === 0 ? answerOf(0, '') : held(`ik_${key}`, 200)));
     expect(lost.violations).toBe(0);
     expect((lost.held ?? 0) + (lost.unknownUnits ?? 0)).toBe(lost.asked);
+  });
+
+  it('has no hold where every copy was refused, and none that is open', async () => {
     const refused = await storm(() => answerOf(503, OVERLOADED));
     expect(refused).toMatchObject({ violations: 0, held: 0, unknownUnits: 0, overloaded: 400 });
+    // All but the keys whose copies were not all sent when the load ended.
+    expect(refused.keys).toBeGreaterThan(0);
+    expect(refused.refusedKeys).toBe(refused.keys);
+    // One refusal before the hold: the key is no refused one.
+    const late = await storm((key, nth) =>
+      nth === 0 ? answerOf(503, OVERLOADED) : held(`ik_${key}`, nth === 1 ? 201 : 200),
+    );
+    expect(late.violations).toBe(0);
+    expect((late.held ?? 0) + (late.refusedKeys ?? 0)).toBe(late.keys);
+    // Keys of a single copy.
+    expect(late.refusedKeys).toBeGreaterThan(0);
+    expect(late.refusedKeys).toBeLessThan(late.keys ?? 0);
+    // No answer at all is no refusal.
+    const silent = await storm(() => answerOf(0, ''));
+    expect(silent).toMatchObject({ violations: 0, held: 0, refusedKeys: 0 });
+    expect(silent.unknownUnits).toBe(silent.keys);
+  });
+});
+
+describe('a unit that is sold again', () => {
+  const params = { prefix: 'S', warehouse: 'A', everyMs: 10 };
+  const heldUntil = (deadlineMs: number, atMs: number): FlowAnswer => {
+    const expires_at = new Date(deadlineMs).toISOString();
+    return answerOf(201, JSON.stringify({ reservation_id: 'hf_1', expires_at }), atMs);
+  };
+
+  it('is asked for from its deadline on, and what stayed open is told', async () => {
+    const source = await createFlow({ name: 'resale', params }, TARGET);
+    const flow = source.caller(2);
+    const first = read(flow.next(undefined));
+    expect(JSON.parse(first.body)).toMatchObject({ ttl_seconds: 1, items: [{ sku_id: 'S2' }] });
+    // An answer that did not come may have made a hold; who is sent away has none.
+    expect(read(flow.next(answerOf(0, '', 100))).dueMs).toBe(110);
+    flow.next(answerOf(503, OVERLOADED, 200));
+    flow.next(answerOf(409, '{"code":"insufficient"}', 300));
+    expect(source.tally?.()).toMatchObject({ held: 0, unknownUnits: 1 });
+    flow.next(answerOf(503, '{"code":"durability_unknown"}', 400));
+    const now = Date.now();
+    const next = read(flow.next(heldUntil(now + 60_000, 500)));
+    expect(next.dueMs).toBeGreaterThan(500);
+    expect(next.dueMs).toBeLessThanOrEqual(60_500);
+    flow.next(heldUntil(now + 120_000, 60_600));
+    expect(source.tally?.()).toMatchObject({ held: 2, heldUnits: 2, resold: 1, unknownUnits: 2 });
   });
 });
 

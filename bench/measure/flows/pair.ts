@@ -7,6 +7,7 @@ import { LatencyBook } from '../../load/latency.ts';
 import { randomFrom } from '../../load/random.ts';
 import type { Flow, FlowAnswer, FlowRequest, FlowSource, FlowTarget } from '../flow.ts';
 import { type PostMaker, postMaker, reservationIdIn } from './request.ts';
+import { isOverloaded } from './said.ts';
 
 export interface PairParams {
   readonly seed: string;
@@ -82,7 +83,7 @@ class Pairs {
   reserved(answer: FlowAnswer): { readonly verb: Verb; readonly request: FlowRequest } | undefined {
     if (answer.status !== 201) {
       // A server that is full says so, and nothing was done; after anything else nobody knows.
-      this.#tally[answer.status === 409 || answer.status === 429 ? 'refused' : 'unknown']++;
+      this.#tally[answer.status === 409 || isOverloaded(answer) ? 'refused' : 'unknown']++;
       return undefined;
     }
     this.#tally.held++;

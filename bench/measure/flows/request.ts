@@ -24,14 +24,10 @@ export function request(
 /** Makes requests that differ in body and key only: the head is put together once. */
 export type PostMaker = (body: string, key?: string) => Buffer;
 
-export function postMaker(
-  target: Pick<FlowTarget, 'host' | 'port'>,
-  path: string,
-  headers = '',
-): PostMaker {
+export function postMaker(target: Pick<FlowTarget, 'host' | 'port'>, path: string): PostMaker {
   const head =
     `POST ${path} HTTP/1.1\r\nHost: ${target.host}:${target.port}\r\n` +
-    `Content-Type: application/json\r\n${headers}Content-Length: `;
+    'Content-Type: application/json\r\nContent-Length: ';
   return (body, key) =>
     Buffer.from(
       key === undefined

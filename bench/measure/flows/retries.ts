@@ -67,8 +67,10 @@ class Storm {
     replays: 0,
     together: 0,
     unknownUnits: 0,
-    /** Copies that were refused because too many waited. */
+    /** Copies that were refused because too many waited... */
     overloaded: 0,
+    /** ...and keys of which all were: there is no hold, and nobody said that there is one. */
+    refusedKeys: 0,
     violations: 0,
   };
   #made = 0;
@@ -131,6 +133,7 @@ class Storm {
       tally.held++;
       tally.heldUnits++;
     } else if (wish.unanswered > 0) tally.unknownUnits++;
+    else tally.refusedKeys++;
     // The answer that said so may be the one that did not come; without any, there is no hold.
     const isCreated =
       wish.created === 1 || (wish.created === 0 && (wish.unanswered > 0 || wish.id === undefined));

@@ -13,13 +13,13 @@ export interface SkuRange {
   readonly zipf?: number;
 }
 
-export function skuNames({ prefix, count }: SkuRange): readonly string[] {
+export function skusOf({ prefix, count }: SkuRange): readonly string[] {
   return Array.from({ length: count }, (_, n) => `${prefix}${n}`);
 }
 
 /** Names of the range, one a call, the same for the same seed. */
 export function skuDraw(range: SkuRange, seed: string): () => string {
-  const names = skuNames(range);
+  const names = skusOf(range);
   const draw = zipfDraw(range.count, range.zipf ?? 1, randomFrom(seed));
   return () => names[draw()] ?? '';
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { growthPerSecond } from './backlog.ts';
+import { growthPerSecond } from './persistence-lag.ts';
 
 /** A saw: the persister takes `batch` events at a time; `rise` events a second stay behind. */
 function saw(batch: number, rise: number, seconds: number) {

@@ -7,7 +7,7 @@ import { decodeCell } from '../../engine/events/cell-codec.ts';
 import type { Pool } from '../../engine/postgres/pool.ts';
 import { laneKeys } from '../../engine/redis/keys.ts';
 
-export interface BacklogSample {
+export interface LagSample {
   /** Seconds since the watch began. */
   readonly atS: number;
   readonly events: number;
@@ -17,16 +17,16 @@ export interface BacklogSample {
   readonly persisted: number;
 }
 
-export interface BacklogOf {
+export interface LagOf {
   readonly redis: Redis;
   readonly pool: Pool;
   readonly sku: string;
   readonly warehouse: string;
 }
 
-export interface BacklogWatch {
+export interface LagWatch {
   /** What was seen since the watch began. */
-  samples(): readonly BacklogSample[];
+  samples(): readonly LagSample[];
   stop(): Promise<void>;
 }
 
@@ -38,14 +38,14 @@ const SELECT = `
       WHERE sku_id = $1 AND warehouse_id = $2 AND pool = 'shared'), 0) AS persisted
   FROM positions p WHERE p.lane = ${LANE}`;
 
-export function watchBacklog(of: BacklogOf): BacklogWatch {
+export function watchLag(of: LagOf): LagWatch {
   const startMs = performance.now();
-  const samples: BacklogSample[] = [];
+  const samples: LagSample[] = [];
   const stopping = new AbortController();
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       const beganMs = performance.now();
-      const sample = await readBacklog(of);
+      const sample = await readLag(of);
       samples.push({ atS: (performance.now() - startMs) / 1_000, ...sample });
       const leftMs = Math.max(0, beganMs + EVERY_MS - performance.now());
       await new Promise((resolve) => setTimeout(resolve, leftMs));
@@ -71,12 +71,12 @@ interface Row {
 }
 
 /** PostgreSQL first: what comes in between counts as backlog, and it is never negative. */
-export async function readBacklog({
+export async function readLag({
   redis,
   pool,
   sku,
   warehouse,
-}: BacklogOf): Promise<Omit<BacklogSample, 'atS'>> {
+}: LagOf): Promise<Omit<LagSample, 'atS'>> {
   const { rows } = await pool.query<Row>(SELECT, [sku, warehouse]);
   const row = rows[0];
   if (row === undefined) throw new Error('PostgreSQL has no position');
@@ -98,7 +98,7 @@ export async function readBacklog({
   };
 }
 
-type Seen = Pick<BacklogSample, 'atS' | 'events'>;
+type Seen = Pick<LagSample, 'atS' | 'events'>;
 
 /**
  * Events a second by which a backlog grows. A persister takes batches, so its backlog is a saw: what

@@ -1,0 +1,34 @@
+/** What scenarios have in common: two sizes, and a report under their name. */
+import type { Bench, Scenario, ScenarioReport } from './scenario.ts';
+
+export interface ScenarioDefinition<Size extends object>
+  extends Pick<Scenario, 'name' | 'about' | 'runs'> {
+  readonly full: Size;
+  /** What is other in a quick run, which has some eight seconds. */
+  readonly quick: Partial<Size>;
+  readonly run: (bench: Bench, size: Size) => Promise<Findings>;
+}
+
+/** What it does not have it need not say. */
+export type Findings = Pick<ScenarioReport, 'audit'> &
+  Partial<Omit<ScenarioReport, 'name' | 'audit'>>;
+
+export interface SizedScenario<Size extends object> extends Scenario {
+  /** In a size of one's own: tests have little ones. */
+  readonly runIn: (bench: Bench, size: Size) => Promise<ScenarioReport>;
+}
+
+export function defineScenario<Size extends object>(
+  definition: ScenarioDefinition<Size>,
+): SizedScenario<Size> {
+  const { name, about, runs, full, quick } = definition;
+  const nothing = { phases: [], facts: [], series: [], budgets: [] };
+  const runIn = async (bench: Bench, size: Size): Promise<ScenarioReport> => ({
+    name,
+    ...nothing,
+    ...(await definition.run(bench, size)),
+  });
+  const run = (bench: Bench): Promise<ScenarioReport> =>
+    runIn(bench, bench.quick ? { ...full, ...quick } : full);
+  return { name, about, runs, run, runIn };
+}
