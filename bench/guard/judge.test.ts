@@ -8,7 +8,7 @@ describe('judge', () => {
     ['what is as it was', [{ reserve: 3, reject: 1.5 }], []],
     ['what is better', [{ reserve: 1, reject: 0.2 }], []],
     ['a little worse, which one count is', [{ reserve: 3.1, reject: 1.55 }], []],
-    ['what is worse', [{ reserve: 3.2, reject: 1.5 }], ['reserve']],
+    ['what is worse', [{ reserve: 3.4, reject: 1.5 }], ['reserve']],
     ['all worse', [{ reserve: 9, reject: 9 }], ['reserve', 'reject']],
     ['no number', [{ reserve: Number.NaN, reject: 1.5 }], ['reserve']],
   ])('finds %s', (_, tries, worse) => {
