@@ -42,6 +42,7 @@ import {
   type Sending,
 } from './operation-codec.ts';
 import { scriptRunner } from './script.ts';
+import { SettlementWeight } from './settlement-weight.ts';
 import { unreadableOf } from './unreadable.ts';
 
 export interface LaneLimits {
@@ -156,7 +157,10 @@ export function createLane(options: LaneOptions): RunningLane {
       const reply = await call(script, limits.holdAgeSMax, batch.payload, levels);
       if ('outcome' in reply) return refuseAll(reply);
       const { results, cellsChanged } = readAnswers(reply.reader, reply.stamp, batch);
-      if (script === 'settle') settlementWeight.learn(cellsChanged, items.length);
+      if (script === 'settle') {
+        const decided = results.filter((result) => result !== undefined).length;
+        settlementWeight.learn(cellsChanged, decided);
+      }
       return results.map((result) => result && calls.orRefusal(result));
     } catch (error) {
       return refuseAll(calls.refuseError(error as Error));
@@ -319,24 +323,6 @@ function weigh(operation: ReserveOperation): number {
   }
   return weight;
 }
-
-/**
- * How many cells a settlement changes: only the script knows what a hold has, so what it said of the
- * last ones is expected of the next. Where that is wrong, the script decides no more than it has
- * room for.
- */
-class SettlementWeight {
-  #mean = 1;
-
-  get cells(): number {
-    return Math.max(1, Math.ceil(this.#mean));
-  }
-
-  learn(cellsChanged: number, operations: number): void {
-    this.#mean += (cellsChanged / operations - this.#mean) / LEARNT_OVER;
-  }
-}
-const LEARNT_OVER = 8;
 
 function readStock(
   answer: OperationResult,
