@@ -20,7 +20,8 @@ export interface CartScripts {
 /** The default of HOLDFAST_BATCH_LINES. */
 const BATCH_LINES = 600;
 const CART_LINES = 8;
-const CARTS = Math.floor(BATCH_LINES / CART_LINES);
+/** A line of a cart counts twice. */
+const CARTS = Math.floor(BATCH_LINES / 2 / CART_LINES);
 /** The default of HOLDFAST_BATCH_OPERATIONS: the lines are the bound. */
 const BATCH = 512;
 /** Of one look of the engine's sweeper. */

@@ -15,10 +15,10 @@ import {
   type TestRedisGroup,
   type TestRedisNode,
 } from '../testing/redis-group.ts';
-import { until } from '../testing/sale.ts';
 import { startRedis } from '../testing/servers.ts';
 import { currentTestRun, serverDirectory } from '../testing/test-run.ts';
 import { startTestServer } from '../testing/test-server.ts';
+import { until } from '../testing/until.ts';
 import { connectRedis, whenReady } from './connect.ts';
 import { openRedisSource } from './open-source.ts';
 

@@ -315,11 +315,14 @@ function give(
  * below the 65,535 that an entry can count.
  */
 const OPEN_LINE_WEIGHT = 4;
+/** A line of a cart takes the script twice as long as a reserve of one line (lua/README.md). */
+const CART_LINE_WEIGHT = 2;
 
-function weigh(operation: ReserveOperation): number {
+function weigh({ lines }: ReserveOperation): number {
+  const least = lines.length > 1 ? CART_LINE_WEIGHT : 1;
   let weight = 0;
-  for (const { fields } of operation.lines) {
-    weight += fields.length === 0 ? OPEN_LINE_WEIGHT : fields.length;
+  for (const { fields } of lines) {
+    weight += fields.length === 0 ? OPEN_LINE_WEIGHT : Math.max(least, fields.length);
   }
   return weight;
 }

@@ -7,6 +7,7 @@ import { outcomeByCode } from '../domain/outcome.ts';
 import { addressOf, BUCKETS } from '../domain/reservation-id.ts';
 import { type ByteReader, ByteWriter, DecodeError } from '../events/bytes.ts';
 import { decodeHold, encodeHold } from '../events/hold-codec.ts';
+import { type BucketGroup, BucketGroups } from './bucket-groups.ts';
 import type {
   CellView,
   FenceReason,
@@ -91,23 +92,21 @@ export class BatchEncoder {
   encode(operations: readonly Operation[], sending: Sending): EncodedBatch {
     this.#forget();
     const runs = new Runs();
-    const others: number[] = [];
+    const groups = new BucketGroups();
     operations.forEach((operation, index) => {
-      if (!runs.add(operation, index)) others.push(index);
+      if (!runs.add(operation, index)) groups.add(operation, index);
     });
     const head = this.#head;
     head.i64(sending.epoch);
     head.i64(sending.timeMs);
     head.u32(FRESH_MS_MAX);
-    head.u16(others.length);
+    head.u16(operations.length - runs.members.length);
     const written = this.#runs.write(head, runs);
-    for (const index of others) {
-      const operation = operations[index];
-      if (operation) this.#operation(operation, sending);
-    }
+    for (const group of groups.all) this.#group(group, sending);
     this.#writeNames(this.#skus);
     this.#writeNames(this.#fields);
     head.append(this.#body);
+    const others = groups.all.flatMap(({ members }) => members.map(({ index }) => index));
     return { payload: [head.take(), ...written.columns], runs: written.runs, others };
   }
 
@@ -134,21 +133,26 @@ export class BatchEncoder {
     return index;
   }
 
-  #operation(operation: Operation, sending: Sending): void {
+  #group({ address: { generation, bucket }, members }: BucketGroup, sending: Sending): void {
     const body = this.#body;
-    const { generation, bucket } = addressOf(operation.id);
-    body.u8(KIND_CODES[operation.kind]);
-    body.u8(flagsOf(operation));
     body.u16(generation);
     body.u24(bucket);
-    body.bytes8(operation.id);
+    body.u16(members.length);
+    for (const { operation } of members) body.bytes8(operation.id);
+    for (const { operation } of members) this.#operation(operation, sending);
+  }
+
+  #operation(operation: Operation, sending: Sending): void {
+    const body = this.#body;
+    body.u8(KIND_CODES[operation.kind]);
+    body.u8(flagsOf(operation));
+    body.u32(numberOf(operation));
+    writeAttributes(body, 'attributes' in operation ? operation.attributes : '');
     switch (operation.kind) {
       case 'reserve':
         this.#reserve(operation);
         return;
       case 'extend':
-        body.u32(operation.ttlS);
-        return;
       case 'inspect':
         return;
       default:
@@ -159,8 +163,6 @@ export class BatchEncoder {
   #reserve(operation: ReserveOperation): void {
     const body = this.#body;
     body.raw(operation.fingerprint);
-    body.u32(operation.ttlS);
-    writeAttributes(body, operation.attributes);
     body.u16(operation.lines.length);
     for (const line of operation.lines) {
       body.u16(this.#name(this.#skus, line.sku));
@@ -172,8 +174,6 @@ export class BatchEncoder {
 
   #settle(operation: SettleOperation, sending: Sending): void {
     const body = this.#body;
-    writeAttributes(body, operation.attributes);
-    if (operation.kind === 'commit') body.u32(operation.commitFingerprint ?? 0);
     if (operation.operationKey) body.raw(operation.operationKey);
     if (operation.retake) this.#retake(operation.retake, sending);
     if (operation.adopt) body.bytes32(encodeHold(operation.adopt));
@@ -197,6 +197,18 @@ export class BatchEncoder {
 function writeAttributes(body: ByteWriter, attributes: string): void {
   if (attributes === '') body.u16(0);
   else body.bytes16(Buffer.from(attributes));
+}
+
+function numberOf(operation: Operation): number {
+  switch (operation.kind) {
+    case 'reserve':
+    case 'extend':
+      return operation.ttlS;
+    case 'commit':
+      return operation.commitFingerprint ?? 0;
+    default:
+      return 0;
+  }
 }
 
 function flagsOf(operation: Operation): number {

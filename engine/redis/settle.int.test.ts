@@ -102,6 +102,43 @@ describe('settlements', () => {
     expect(await deadline(90_000)).toMatchObject({ outcome: 'extend_limit_reached' });
   });
 
+  it('tells the holds of one cart apart that are settled in one batch', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 20 });
+    const ids = Array.from({ length: 4 }, () => t.ids.make(t.lane.nowMs(), 0));
+    await Promise.all(ids.map((id) => t.submit(reserve(id, { [`${sku}@A`]: 4 }))));
+    const [first, second, third, last] = ids as [Buffer, Buffer, Buffer, Buffer];
+    const before = (await t.entries()).length;
+    const answers = await Promise.all(
+      [
+        settle('release', first, { [sku]: 1 }, { operationKey: key('r1') }),
+        settle('release', second, { [sku]: 3 }, { operationKey: key('r2') }),
+        settle('commit', third, { [sku]: 2 }, { commitFingerprint: 7 }),
+        settle('commit', last),
+        settle('commit', last),
+        settle('release', first, { [sku]: 4 }, { operationKey: key('r3') }),
+        settle('release', first),
+      ].map((each) => t.submit(each)),
+    );
+    expect(answers.map(({ outcome, replayed }) => [outcome, replayed])).toEqual([
+      ['released', false],
+      ['released', false],
+      ['committed', false],
+      ['committed', false],
+      ['committed', true],
+      ['exceeds_reservation', false],
+      ['released', false],
+    ]);
+    expect((await t.entries()).slice(before).map(({ changes }) => changes.length)).toEqual([5]);
+    const units = answers.map(({ record }) =>
+      record !== undefined && 'lines' in record
+        ? record.lines.flatMap(({ placements }) => placements.map(({ quantity }) => quantity))
+        : [],
+    );
+    expect(units).toEqual([[3], [1], [2], [4], [4], [], []]);
+    expect(await t.cells(sku)).toEqual({ A: [13, 1, 6] });
+  });
+
   it('goes on with the record of PostgreSQL when its own has left Redis', async () => {
     const { sku, id } = await held();
     const { record } = await t.submit(settle('commit', id));

@@ -110,6 +110,28 @@ describe('carts that are committed together', () => {
   });
 });
 
+describe('carts that come together', () => {
+  const LINES = 8;
+  /** The lane's bound is 1,000, and a line of a cart counts twice. */
+  const IN_A_BATCH = 62;
+
+  it('are as many to a batch as lines that count twice', async () => {
+    const skus = Array.from({ length: LINES }, (_, i) => `W${i}@A`);
+    const carts = IN_A_BATCH + 1;
+    await lane().receive(Object.fromEntries(skus.map((sku) => [sku, carts])));
+    const before = (await lane().entries()).length;
+    const lines = Object.fromEntries(skus.map((sku) => [sku, 1]));
+    await Promise.all(
+      Array.from({ length: carts }, () =>
+        lane().submit(reserve(lane().ids.make(lane().lane.nowMs(), 0), lines)),
+      ),
+    );
+    const batches = (await lane().entries()).slice(before);
+    expect(batches.map(({ changes }) => changes.length)).toEqual([IN_A_BATCH, 1]);
+    expect((await lane().cells('W3')).A).toEqual([0, carts, 0]);
+  });
+});
+
 describe('carts that expire together', () => {
   const CARTS = 20;
   const LINES = 10;

@@ -42,41 +42,28 @@ local function put_hold_off(at, sku, name)
   names[names_count] = packed
 end
 
-local function unreadable_cell_of(hold)
-  for i = 1, #hold.lines do
-    local line = hold.lines[i]
-    for k = 1, #line.places do
-      local c = cell_of_hold(stock_of(line.sku), line.places[k].field)
-      if is_unreadable(c) then return c end
-    end
-  end
-end
-
 local function expire_hold(at)
-  if at.bytes and not IS_STATE[string.byte(at.bytes)] then return put_hold_off(at, '', at.id) end
-  if not at.bytes or string.byte(at.bytes) ~= STATE.held then return end
-  local hold = parse_hold(at.bytes)
-  if not hold then return put_hold_off(at, '', at.id) end
-  if hold.number * 1000 > now then return end
-  local unreadable = unreadable_cell_of(hold)
-  if unreadable then return put_hold_off(at, unreadable.stock.sku, unreadable.field) end
-  local moves = {}
-  for i = 1, #hold.lines do
-    local line = hold.lines[i]
-    for k = 1, #line.places do
-      local place = line.places[k]
-      local c = cell_of(stock_of(line.sku), place.field)
-      c.r = c.r - place.units
-      add_available(c, place.units)
-      moves[#moves + 1] = struct.pack('>I2I2I4', line.line, touch(c), place.units)
-    end
+  if not at.bytes then return end
+  local state = string_byte(at.bytes)
+  if state ~= STATE.held then
+    if not IS_STATE[state] then put_hold_off(at, '', at.id) end
+    return
   end
-  add_change(struct.pack('>BBc0I2I2I2', 4, #at.id, at.id, at.generation,
-    (hold.version + 1) % 65536, #moves) .. table.concat(moves))
-  hold.state = STATE.expired
-  save_hold(at, encode_tombstone(hold))
+  if not read_hold(at.bytes) then return put_hold_off(at, '', at.id) end
+  if hold_number * 1000 > now then return end
+  local unreadable = find_cells()
+  if unreadable then return put_hold_off(at, unreadable.stock.sku, unreadable.field) end
+  local body = hold_body
+  add_change(struct_pack('>BBc0I2I2', 4, #at.id, at.id, at.generation, (hold_version + 1) % 65536))
+  add_piece(whole_moves())
+  for i = 1, #body do
+    local c, units = body[i].cell, body[i].units
+    c.r = c.r - units
+    add_available(c, units)
+  end
+  save_hold(at, encode_tombstone(at.bytes, STATE.expired))
   expired = expired + 1
-  work = work + #moves - 1
+  work = work + #body - 1
 end
 
 -- Gives where in the element the first stands that there was no time for.

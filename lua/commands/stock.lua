@@ -103,7 +103,7 @@ local function move(kind, pos)
   local lines = read_deltas(pos)
   local cells, unreadable = {}, unreadable_of(lines)
   if at.bytes then
-    if not parse_hold(at.bytes) then return answer_unreadable_record(id) end
+    if not read_hold(at.bytes) then return answer_unreadable_record(id) end
     if string.sub(at.bytes, 2, 9) ~= fingerprint then return answer(OUTCOME.exists_with_different_payload) end
     if unreadable then return answer_unreadable(unreadable) end
     answer(OUTCOME.applied, true)

@@ -11,15 +11,15 @@ ARGV[2]  operations: I8 epoch that is open and I8 lane time at sending, as the e
          if there are any: u16+ for each run u16 cell, u32 units; u16 n reserves, u16 n, where their
          records stand: n x { u16 generation, u24 bucket, u16 reserves }, cut where an argument of
          references ends;
-         and behind them I2 n, n x u8+ SKU; I2 n, n x u8+ field; and the operations, each
-         u8 kind (1 reserve, 2 commit, 3 release, 4 extend, 5 cancel, 6 ship, 7 inspect), u8 flags,
-         u16 generation (0: today's or yesterday's), u24 bucket, u8+ id, then
-           reserve  c8 fingerprint, u32 ttl s, u16+ attributes,
-                    u16 n lines: u16 SKU, u32 units, u8 n preferences: u16 field
+         and behind them I2 n, n x u8+ SKU; I2 n, n x u8+ field; and the operations, in groups of which
+         the records stand in one bucket, each
+           u16 generation (0: today's or yesterday's), u24 bucket, u16 n, n x u8+ id, and of each
+           u8 kind (1 reserve, 2 commit, 3 release, 4 extend, 5 cancel, 6 ship, 7 inspect), u8 flags,
+           u32 (reserve, extend: ttl s; commit: fingerprint of its lines), u16+ attributes, then
+           reserve  c8 fingerprint, u16 n lines: u16 SKU, u32 units, u8 n preferences: u16 field
                     flags: 1 fresh (nobody can know the id yet), 2 partial, 4 split
-           extend   u32 ttl s
-           inspect  nothing
-           others   u16+ attributes; commit: u32 commit fingerprint; keyed: c8 operation key;
+           extend, inspect  nothing
+           others   keyed: c8 operation key;
                     retake: I8 epoch of the hold, c8 fingerprint, u32 ms from sending for which it
                     may be done; adopt: u32+ record;
                     lines: u16 n: u16 SKU, u16 field, u32 units
@@ -87,22 +87,34 @@ local reserve, settle, extend, inspect
 if run_cells > 0 then pos = make_runs()(pos, run_cells, count == 0) end
 skus, pos = read_names(pos)
 fields, pos = read_names(pos)
-for _ = 1, count do
-  local kind, flags, generation, bucket, id
-  kind, flags, generation, bucket, id, pos = struct.unpack('>BBI2I3Bc0', operations, pos)
+
+local function decide(generation, bucket, id)
+  local kind, flags, number, attributes
+  kind, flags, number, attributes, pos = struct_unpack('>BBI4I2c0', operations, pos)
   if kind == KIND.reserve then
     reserve = reserve or make_reserve()
-    pos = reserve(flags, generation, bucket, id, pos)
-  else
-    if not settle then settle, extend, inspect = make_settle() end
-    if kind == KIND.extend then
-      pos = extend(generation, bucket, id, pos)
-    elseif kind == KIND.inspect then
-      pos = inspect(generation, bucket, id, pos)
-    else
-      pos = settle(kind, flags, generation, bucket, id, pos)
-    end
+    pos = reserve(flags, number, attributes, generation, bucket, id, pos)
+    return
   end
+  if not settle then settle, extend, inspect = make_settle() end
+  local at = find_hold(generation, bucket, id)
+  if kind == KIND.extend then
+    extend(number, at)
+  elseif kind == KIND.inspect then
+    inspect(at)
+  else
+    pos = settle(kind, flags, number, attributes, at, pos)
+  end
+end
+
+while count > 0 do
+  local generation, bucket, n
+  generation, bucket, n, pos = struct_unpack('>I2I3I2', operations, pos)
+  local ids = { struct_unpack('>' .. string.rep('Bc0', n), operations, pos) }
+  pos, ids[n + 1] = ids[n + 1], nil
+  if n > 1 then read_ahead(generation, bucket, ids) end
+  for i = 1, n do decide(generation, bucket, ids[i]) end
+  count = count - n
 end
 
 if change_count > 0 then

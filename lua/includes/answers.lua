@@ -20,7 +20,10 @@ local function answer_record(outcome, replayed, bytes, short)
     answers[answer_count] = struct.pack('>BBI4c0I2', outcome, flags + 4, #bytes, bytes, #short)
       .. table.concat(short)
   else
-    answers[answer_count] = struct.pack('>BBI4c0', outcome, flags, #bytes, bytes)
+    -- Not put together with the head: Redis' Lua would hash the record again.
+    answers[answer_count] = struct_pack('>BBI4', outcome, flags, #bytes)
+    answer_count = answer_count + 1
+    answers[answer_count] = bytes
   end
 end
 

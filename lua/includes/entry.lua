@@ -2,16 +2,21 @@
 -- not roll back: a script that dies between the two leaves an entry behind meta's last, which every
 -- later script sees (fence.lua), and which recovery brings to PostgreSQL and back.
 --
--- Gives: add_change(bytes), change_count, append_entry(kind), finish_entry(), stamp(); and for who adds
---        in pieces: pieces, piece_count (changes; before them, if all cells are put so, these: placed_count)
+-- Gives: add_change(bytes), add_piece(bytes) of the change that was added last, change_count,
+--        append_entry(kind), finish_entry(), stamp(); and for who adds in pieces: pieces, piece_count
+--        (changes; before them, if all cells are put so, these: placed_count)
 
 -- The first is the head.
 local pieces, piece_count, change_count, placed_count = { '' }, 1, 0, 0
 
-local function add_change(bytes)
-  change_count = change_count + 1
+local function add_piece(bytes)
   piece_count = piece_count + 1
   pieces[piece_count] = bytes
+end
+
+local function add_change(bytes)
+  change_count = change_count + 1
+  add_piece(bytes)
 end
 
 -- What one entry can count of each.

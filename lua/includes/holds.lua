@@ -4,12 +4,14 @@
 -- does not turn a bucket of small records into a hash table.
 --
 -- What stands where a record should and is none (somebody wrote over it) is found with its bytes, and
--- parse_hold() says nil; an operation that would rest on it is refused.
+-- read_hold() says false; an operation that would rest on it is refused.
 --
--- Gives: find_hold(generation, bucket, id), read_ahead(generation, bucket, ids), parse_hold(bytes),
---        encode_hold(hold), save_hold(at, bytes), new_holds, write_holds(), add_due(second, at),
---        write_due(); and for who has references packed already: due_of(second),
---        add_due_piece(list, piece, count)
+-- Gives: find_hold(generation, bucket, id), found_at(...), read_ahead(generation, bucket, ids),
+--        read_hold(bytes), hold_..., find_cells(named), whole_moves(), encode_head(state, version, number),
+--        encode_body(operations, places), encode_tombstone(bytes, state), save_hold(at, bytes), new_holds,
+--        write_holds(), add_due(second, at), write_due(); and for who has references packed already:
+--        due_of(second), add_due_piece(list, piece, count)
+-- Wants: cells.lua before it
 
 local found, dirty, dirty_count, due = {}, {}, 0, {}
 
@@ -26,12 +28,18 @@ local function read_record(generation, bucket, id)
   return bytes, false
 end
 
--- Where the id's record stands, or would stand: { generation, bucket, id, bytes or nil }.
+-- Where the id's record stands, or would stand. Every field that it may get is there from the start,
+-- because a table that grows is built anew.
+local function found_at(generation, bucket, id, bytes)
+  local at = { id = id, bucket = bucket, generation = generation, bytes = bytes, cart = false, dirty = false }
+  found[id] = at
+  return at
+end
+
 local function find_hold(generation, bucket, id)
   local at = found[id]
   if at then return at end
-  at = { id = id, bucket = bucket, generation = generation }
-  found[id] = at
+  at = found_at(generation, bucket, id, false)
   if generation > 0 and today - generation <= LIMIT.generations_back then
     at.bytes, at.cart = read_record(generation, bucket, id)
     return at
@@ -53,77 +61,136 @@ local function read_ahead(generation, bucket, ids)
   for i = 1, #ids do
     local id, bytes = ids[i], all[i]
     if not found[id] and (not bytes or (string_byte(bytes) or 0) < LIMIT.cart_head_flag) then
-      found[id] = { id = id, bucket = bucket, generation = generation, bytes = bytes, cart = false }
+      found_at(generation, bucket, id, bytes)
     end
   end
 end
 
--- Dies where the bytes end early; nil when they are no record of any state, or too many.
-local function unpack_hold(bytes)
-  local state, fingerprint, created, pos = struct.unpack('>Bc8I4', bytes)
-  local h = { state = state, fingerprint = fingerprint, created = created, operations = '' }
+-- The record that was read last: nearly every settlement reads one, and none needs two.
+local hold_state, hold_fingerprint, hold_created, hold_version, hold_number, hold_closed_by
+-- The keys of its operations; and its body, packed and read, if it is held or committed.
+local hold_operations, hold_packed, hold_body
+
+-- A held or committed record is a head (state, fingerprint, created, version, number) and a body, which
+-- has the keys and the lines. Holds of the same cart have the same body, and a batch is mostly of few
+-- carts: each is read once. A body: its places in order, `operations`, and what was made of it.
+local HEAD_BYTES, TOMBSTONE_BYTES, CLOSED_BYTES, BODY_BYTES_MIN = 19, 13, 19, 3
+local bodies = {}
+
+-- Dies where the bytes end early; false when there are too many.
+local function unpack_body(bytes)
+  local body, n = { operations = '', is_found = false, moves = false, kept = false }, 0
+  local count, lines, pos = string_byte(bytes), nil, nil
+  body.operations = string_sub(bytes, 2, 1 + 8 * count)
+  lines, pos = struct_unpack('>I2', bytes, 2 + 8 * count)
+  for _ = 1, lines do
+    local line, sku, wanted
+    line, sku, wanted, count, pos = struct_unpack('>I2Bc0I4B', bytes, pos)
+    for _ = 1, count do
+      local field, units
+      field, units, pos = struct_unpack('>Bc0I4', bytes, pos)
+      n = n + 1
+      body[n] = { line = line, sku = sku, wanted = wanted, field = field, units = units,
+        take = units, left = 0, cell = false }
+    end
+  end
+  return pos == #bytes + 1 and body
+end
+
+local function read_body(bytes)
+  local is_whole, body = pcall(unpack_body, bytes)
+  body = is_whole and body
+  bodies[bytes] = body
+  return body
+end
+
+-- Whether the bytes are a record; then hold_state and the others are of it.
+local function read_hold(bytes)
+  local length, _ = #bytes, nil
+  if length < TOMBSTONE_BYTES then return false end
+  local state = string_byte(bytes)
+  hold_state = state
+  if state == STATE.held or state == STATE.committed then
+    if length < HEAD_BYTES + BODY_BYTES_MIN then return false end
+    _, hold_fingerprint, hold_created, hold_version, hold_number = struct_unpack('>Bc8I4I2I4', bytes)
+    local packed = string_sub(bytes, HEAD_BYTES + 1)
+    local body = bodies[packed]
+    if body == nil then body = read_body(packed) end
+    if not body then return false end
+    hold_packed, hold_body, hold_operations = packed, body, body.operations
+    return true
+  end
+  hold_fingerprint, hold_operations = string_sub(bytes, 2, 9), ''
   if state == STATE.closed then
+    if length < CLOSED_BYTES then return false end
     local count
-    h.number, h.closed_by, count, pos = struct.unpack('>I4BB', bytes, pos)
-    h.operations = string.sub(bytes, pos, pos + 8 * count - 1)
-    pos = pos + 8 * count
-  elseif state == STATE.held or state == STATE.committed then
-    local count, lines
-    h.version, h.number, count, pos = struct.unpack('>I2I4B', bytes, pos)
-    h.operations = string.sub(bytes, pos, pos + 8 * count - 1)
-    lines, pos = struct.unpack('>I2', bytes, pos + 8 * count)
-    h.lines = {}
-    for i = 1, lines do
-      local line = { places = {} }
-      line.line, line.sku, line.requested, count, pos = struct.unpack('>I2Bc0I4B', bytes, pos)
-      for k = 1, count do
-        local place = { line = line.line, sku = line.sku }
-        place.field, place.units, pos = struct.unpack('>Bc0I4', bytes, pos)
-        line.places[k] = place
-      end
-      h.lines[i] = line
+    hold_number, hold_closed_by, count = struct_unpack('>I4BB', bytes, TOMBSTONE_BYTES + 1)
+    hold_operations = string_sub(bytes, CLOSED_BYTES + 1)
+    return length == CLOSED_BYTES + 8 * count
+  end
+  return length == TOMBSTONE_BYTES
+    and (state == STATE.released or state == STATE.expired or state == STATE.operation)
+end
+
+-- Finds the cells of the hold that was read; gives one that cannot be read. `named`: only those of which
+-- units are taken.
+local function find_cells(named)
+  local body = hold_body
+  if body.is_found then return end
+  for i = 1, #body do
+    local place = body[i]
+    if not named or place.take > 0 then
+      local c = cell_of_hold(stock_of(place.sku), place.field)
+      if is_unreadable(c) then return c end
+      place.cell = c
     end
-  elseif state ~= STATE.released and state ~= STATE.expired and state ~= STATE.operation then
-    return nil
   end
-  return pos == #bytes + 1 and h or nil
+  body.is_found = not named
 end
 
-local function parse_hold(bytes)
-  local is_whole, hold = pcall(unpack_hold, bytes)
-  return is_whole and hold or nil
-end
-
-local function encode_tombstone(h)
-  local bytes = struct.pack('>Bc8I4', h.state, h.fingerprint, h.created)
-  if h.state == STATE.closed then
-    bytes = bytes .. struct.pack('>I4BB', h.number, h.closed_by, #h.operations / 8) .. h.operations
+-- All units of the hold leave its places: what the entry says of it, and that the cells are changed.
+local function whole_moves()
+  local body = hold_body
+  if not body.moves then
+    local moves = { struct_pack('>I2', #body) }
+    for i = 1, #body do
+      local place = body[i]
+      moves[i + 1] = struct_pack('>I2I2I4', place.line, touch(place.cell), place.units)
+    end
+    body.moves = table.concat(moves)
   end
-  return bytes
+  return body.moves
 end
 
--- Lines and places without units are left out.
-local function encode_hold(h)
-  if h.state ~= STATE.held and h.state ~= STATE.committed then return encode_tombstone(h) end
-  local out, n, lines = {}, 0, 0
-  for i = 1, #h.lines do
-    local line, places, count = h.lines[i], {}, 0
-    for k = 1, #line.places do
-      local place = line.places[k]
-      if place.units > 0 then
+local function encode_tombstone(bytes, state)
+  return string.char(state) .. string_sub(bytes, 2, TOMBSTONE_BYTES)
+end
+
+local function encode_head(state, version, number)
+  return struct_pack('>Bc8I4I2I4', state, hold_fingerprint, hold_created, version, number)
+end
+
+-- Of the places, what is `left` there; lines and places of which nothing is are left out.
+local function encode_body(operations, places)
+  local out, n, lines, i = {}, 0, 0, 1
+  while i <= #places do
+    local first, packed, count = places[i], {}, 0
+    while i <= #places and places[i].line == first.line do
+      local field, units = places[i].field, places[i].left
+      if units > 0 then
         count = count + 1
-        places[count] = struct.pack('>Bc0I4', #place.field, place.field, place.units)
+        packed[count] = struct_pack('>Bc0I4', #field, field, units)
       end
+      i = i + 1
     end
     if count > 0 then
       lines = lines + 1
-      out[n + 1] = struct.pack('>I2Bc0I4B', line.line, #line.sku, line.sku, line.requested, count)
-      out[n + 2] = table.concat(places)
+      out[n + 1] = struct_pack('>I2Bc0I4B', first.line, #first.sku, first.sku, first.wanted, count)
+      out[n + 2] = table.concat(packed)
       n = n + 2
     end
   end
-  return struct.pack('>Bc8I4I2I4B', h.state, h.fingerprint, h.created, h.version, h.number,
-    #h.operations / 8) .. h.operations .. struct.pack('>I2', lines) .. table.concat(out)
+  return string.char(#operations / 8) .. operations .. struct_pack('>I2', lines) .. table.concat(out)
 end
 
 local function save_hold(at, bytes)

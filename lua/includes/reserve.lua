@@ -1,6 +1,6 @@
 -- Decides one reserve; changes only Lua's memory.
 --
--- Gives: reserve(flags, generation, bucket, id, pos) -> pos behind the operation
+-- Gives: reserve(flags, ttl, attributes, generation, bucket, id, pos) -> pos behind the operation
 
 local FRESH, PARTIAL, SPLIT = 1, 2, 4
 
@@ -187,16 +187,14 @@ local function hold_takes(at, fingerprint, ttl, attributes, lines, takes)
   return bytes
 end
 
-local function reserve(flags, generation, bucket, id, pos)
-  local fingerprint, ttl, attributes, count
-  fingerprint, ttl, attributes, count, pos = struct.unpack('>c8I4I2c0I2', operations, pos)
-  local at
+local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
+  local fingerprint, count, at
+  fingerprint, count, pos = struct_unpack('>c8I2', operations, pos)
   if flags % 2 == FRESH and is_fresh then
-    at = { id = id, bucket = bucket, generation = generation }
+    at = found_at(generation, bucket, id, false)
   else
     at = find_hold(generation, bucket, id)
-    local record = at.bytes and parse_hold(at.bytes)
-    if at.bytes and (not record or record.state == STATE.operation) then
+    if at.bytes and (not read_hold(at.bytes) or hold_state == STATE.operation) then
       answer_unreadable_record(id)
       return skip_lines(pos, count)
     end

@@ -1,261 +1,247 @@
 -- Decides one commit, release, cancel, ship, extend or inspect; changes only Lua's memory.
---
--- Gives: settle(kind, flags, generation, bucket, id, pos), extend(...), inspect(...) -> pos behind
+-- Gives: settle(kind, flags, number, attributes, at, pos) -> pos behind, extend(ttl, at), inspect(at)
 
 local LINES, ADOPT, RETAKE, KEYED = 1, 2, 4, 8
 local NO_KEY = string.rep('\0', 8)
 
+-- What an operation says besides, `false` where it does not.
+local key, named, adopted, hold_epoch, retake_fingerprint, time_left
+
 local function has(flags, flag) return math.floor(flags / flag) % 2 == 1 end
 
-local function read_settlement(kind, flags, pos)
-  local op = { kind = kind, key = NO_KEY, number = 0 }
-  op.attributes, pos = struct.unpack('>I2c0', operations, pos)
-  if kind == KIND.commit then op.number, pos = struct.unpack('>I4', operations, pos) end
-  if has(flags, KEYED) then op.key, pos = struct.unpack('>c8', operations, pos) end
+local function read_lines(pos)
+  local count
+  count, pos = struct_unpack('>I2', operations, pos)
+  local lines = {}
+  for i = 1, count do
+    local sku, field, units
+    sku, field, units, pos = struct_unpack('>I2I2I4', operations, pos)
+    lines[i] = { sku = skus[sku + 1], field = fields[field + 1], units = units }
+  end
+  return lines, pos
+end
+
+local function read_settlement(flags, pos)
+  key, named, adopted, hold_epoch = NO_KEY, false, false, false
+  if flags == 0 then return pos end
+  if has(flags, KEYED) then key, pos = struct_unpack('>c8', operations, pos) end
   if has(flags, RETAKE) then
-    op.hold_epoch, op.fingerprint, op.time_left, pos = struct.unpack('>I8c8I4', operations, pos)
+    hold_epoch, retake_fingerprint, time_left, pos = struct_unpack('>I8c8I4', operations, pos)
   end
-  if has(flags, ADOPT) then op.adopt, pos = struct.unpack('>I4c0', operations, pos) end
-  if has(flags, LINES) then
-    local count
-    count, pos = struct.unpack('>I2', operations, pos)
-    op.lines = {}
-    for i = 1, count do
-      local sku, field, units
-      sku, field, units, pos = struct.unpack('>I2I2I4', operations, pos)
-      op.lines[i] = { sku = skus[sku + 1], field = fields[field + 1], units = units }
-    end
-  end
-  return op, pos
+  if has(flags, ADOPT) then adopted, pos = struct_unpack('>I4c0', operations, pos) end
+  if has(flags, LINES) then named, pos = read_lines(pos) end
+  return pos
 end
 
--- The places of a hold in order, each with `units`; `take` is what the operation names of it.
-local function all_places(hold)
-  local places = {}
-  for i = 1, #hold.lines do
-    local line = hold.lines[i]
-    for k = 1, #line.places do places[#places + 1] = line.places[k] end
-  end
-  return places
-end
-
--- Distributes the named units over the places in order. False: more than there is.
-local function name_units(places, lines)
-  for i = 1, #places do places[i].take = lines and 0 or places[i].units end
-  if not lines then return true end
-  for i = 1, #lines do
-    local wanted, left = lines[i], lines[i].units
+-- Distributes the named units over the places in order: `take` of each, and what is `left` there. False:
+-- more than there is.
+local function name_units()
+  local places = hold_body
+  for i = 1, #places do places[i].take, places[i].left = 0, places[i].units end
+  for i = 1, #named do
+    local wanted, open = named[i], named[i].units
     for k = 1, #places do
       local p = places[k]
       if p.sku == wanted.sku and (wanted.field == '' or wanted.field == p.field) then
-        local units = math.min(left, p.units - p.take)
-        p.take = p.take + units
-        left = left - units
+        local units = math.min(open, p.left)
+        p.take, p.left = p.take + units, p.left - units
+        open = open - units
       end
     end
-    if left > 0 then return false end
+    if open > 0 then return false end
   end
   return true
 end
 
 -- nil: not known; 'same': a replay; 'other': the key was used with other lines.
-local function seen_operation(hold, key)
+local function seen_operation()
   if key == NO_KEY then return nil end
-  for i = 1, #hold.operations, 8 do
-    if string.sub(hold.operations, i, i + 3) == string.sub(key, 1, 4) then
-      return string.sub(hold.operations, i + 4, i + 7) == string.sub(key, 5, 8) and 'same' or 'other'
+  local known = hold_operations
+  for i = 1, #known, 8 do
+    if string_sub(known, i, i + 3) == string_sub(key, 1, 4) then
+      return string_sub(known, i + 4, i + 7) == string_sub(key, 5, 8) and 'same' or 'other'
     end
   end
 end
 
-local function place_cell(p) return cell_of_hold(stock_of(p.sku), p.field) end
-
--- True when a cell that units would leave cannot be read: then it is answered, and nothing has moved.
--- `all`: also those of which nothing is named.
-local function is_stuck(places, all)
-  for i = 1, #places do
-    local c = place_cell(places[i])
-    if (all or places[i].take > 0) and is_unreadable(c) then
-      answer_unreadable(c)
-      return true
-    end
-  end
-  return false
-end
-
-local function log_change(type, at, body)
-  add_change(struct.pack('>BBc0I2', type, #at.id, at.id, at.generation) .. body)
-end
-
-local function bump(hold) hold.version = (hold.version + 1) % 65536 end
-
-local function log_moves(places)
-  local out, n = {}, 0
-  for i = 1, #places do
-    local p = places[i]
-    if p.take > 0 then
-      n = n + 1
-      out[n] = struct.pack('>I2I2I4', p.line, touch(place_cell(p)), p.take)
-    end
-  end
-  return struct.pack('>I2', n) .. table.concat(out)
-end
-
-local function log_settlement(type, at, hold, last, op, places)
-  log_change(type, at, struct.pack('>I2Bc8I2c0', hold.version, last and 1 or 0, op.key,
-    #op.attributes, op.attributes) .. log_moves(places))
-end
+local function version_after() return (hold_version + 1) % 65536 end
 
 -- ---------------------------------------------------------------- commit
 
-local function log_commit(at, hold, op, retaken, moves)
-  log_change(2, at, struct.pack('>I2I4Bc8I2c0I2', hold.version, hold.number, retaken and 1 or 0,
-    hold.fingerprint, #op.attributes, op.attributes, #moves) .. table.concat(moves))
+local function log_commit(at, version, number, retaken, attributes, moves)
+  add_change(struct_pack('>BBc0I2I2I4Bc8I2c0', 2, #at.id, at.id, at.generation, version, number, retaken,
+    hold_fingerprint, #attributes, attributes))
+  add_piece(moves)
 end
 
-local function commit_held(at, hold, op)
-  local places, moves = all_places(hold), {}
-  if not name_units(places, op.lines) then return answer(OUTCOME.exceeds_reservation) end
-  if is_stuck(places, true) then return end
+-- Of a hold that is committed as it is.
+local function kept_moves()
+  local body = hold_body
+  if not body.kept then
+    local moves = { struct_pack('>I2', #body) }
+    for i = 1, #body do
+      local place = body[i]
+      moves[i + 1] = struct_pack('>I2I2I4I4', place.line, touch(place.cell), place.units, 0)
+    end
+    body.kept = table.concat(moves)
+  end
+  return body.kept
+end
+
+-- Commits what is named, frees the rest; gives the moves and the new body.
+local function commit_named()
+  local places, moves, kept = hold_body, {}, {}
   for i = 1, #places do
     local p = places[i]
-    local c = place_cell(p)
-    local freed = p.units - p.take
-    c.r, c.l = c.r - p.units, c.l + p.take
+    local c, taken, freed = p.cell, p.take, p.left
+    c.r, c.l = c.r - p.units, c.l + taken
     add_available(c, freed)
-    moves[i] = struct.pack('>I2I2I4I4', p.line, touch(c), p.take, freed)
-    p.units = p.take
+    moves[i] = struct_pack('>I2I2I4I4', p.line, touch(c), taken, freed)
+    kept[i] = { line = p.line, sku = p.sku, wanted = p.wanted, field = p.field, left = taken }
   end
-  hold.state, hold.number = STATE.committed, op.number
-  bump(hold)
-  log_commit(at, hold, op, false, moves)
-  save_hold(at, encode_hold(hold))
+  return struct_pack('>I2', #places) .. table.concat(moves), encode_body(hold_operations, kept)
+end
+
+local function commit_held(at, number, attributes)
+  if named and not name_units() then return answer(OUTCOME.exceeds_reservation) end
+  local unreadable = find_cells()
+  if unreadable then return answer_unreadable(unreadable) end
+  local moves, packed, version = nil, hold_packed, version_after()
+  if named then
+    moves, packed = commit_named()
+  else
+    local body = hold_body
+    moves = kept_moves()
+    for i = 1, #body do
+      local c, units = body[i].cell, body[i].units
+      c.r, c.l = c.r - units, c.l + units
+    end
+  end
+  log_commit(at, version, number, 0, attributes, moves)
+  save_hold(at, encode_head(STATE.committed, version, number) .. packed)
   answer_record(OUTCOME.committed, false, at.bytes)
 end
 
 -- The hold is gone: takes the units that the lines name again, all or none; and only within the time
 -- of the commit, behind which its client may be told that they are lost, and refund. A clock of Redis
 -- that was set back since it was sent, so that lane time stands still, tells nobody how late it is.
-local function retake(at, op, fingerprint)
-  if now < sent_at or not is_within(op.time_left) then return answer(OUTCOME.undecided) end
-  local taken = {}
-  for i = 1, #op.lines do
-    local line = op.lines[i]
+local function retake(at, number, attributes, fingerprint)
+  if now < sent_at or not is_within(time_left) then return answer(OUTCOME.undecided) end
+  local taken, moves, places = {}, {}, {}
+  for i = 1, #named do
+    local line = named[i]
     local c = cell_of(stock_of(line.sku), line.field)
     if not c or c.a < line.units then
-      for k = 1, #taken do add_available(taken[k], op.lines[k].units) end
+      for k = 1, #taken do add_available(taken[k], named[k].units) end
       if c and is_unreadable(c) then return answer_unreadable(c) end
       return answer(OUTCOME.hold_lost)
     end
     add_available(c, -line.units)
     taken[i] = c
   end
-  local hold = { state = STATE.committed, fingerprint = fingerprint, created = math.floor(now / 1000),
-    version = 1, number = op.number, operations = '', lines = {} }
-  local moves = {}
-  for i = 1, #op.lines do
-    local line, c = op.lines[i], taken[i]
+  for i = 1, #named do
+    local line, c = named[i], taken[i]
     c.l = c.l + line.units
-    moves[i] = struct.pack('>I2I2I4I4', i - 1, touch(c), line.units, 0)
-    hold.lines[i] = { line = i - 1, sku = line.sku, requested = line.units,
-      places = { { field = line.field, units = line.units } } }
+    moves[i] = struct_pack('>I2I2I4I4', i - 1, touch(c), line.units, 0)
+    places[i] = { line = i - 1, sku = line.sku, wanted = line.units, field = line.field, left = line.units }
   end
-  log_commit(at, hold, op, true, moves)
-  save_hold(at, encode_hold(hold))
+  hold_fingerprint, hold_created = fingerprint, math.floor(now / 1000)
+  log_commit(at, 1, number, 1, attributes, struct_pack('>I2', #moves) .. table.concat(moves))
+  save_hold(at, encode_head(STATE.committed, 1, number) .. encode_body('', places))
   answer_record(OUTCOME.committed, false, at.bytes)
 end
 
-local function commit(at, hold, op)
-  if not hold then
-    if op.hold_epoch and op.hold_epoch < epoch then return retake(at, op, op.fingerprint) end
+local function commit(at, is_there, number, attributes)
+  if not is_there then
+    if hold_epoch and hold_epoch < epoch then return retake(at, number, attributes, retake_fingerprint) end
     return answer(OUTCOME.not_found)
   end
-  local state = hold.state
-  if state == STATE.held then return commit_held(at, hold, op) end
+  local state = hold_state
+  if state == STATE.held then return commit_held(at, number, attributes) end
   if state == STATE.committed or state == STATE.closed then
-    if hold.number == op.number then return answer_record(OUTCOME.committed, true, at.bytes) end
+    if hold_number == number then return answer_record(OUTCOME.committed, true, at.bytes) end
     return answer_record(state == STATE.closed and OUTCOME.already_closed or OUTCOME.already_committed,
       false, at.bytes)
   end
   if state == STATE.released then return answer_record(OUTCOME.already_released, false, at.bytes) end
-  if op.hold_epoch then return retake(at, op, hold.fingerprint) end
+  if hold_epoch then return retake(at, number, attributes, hold_fingerprint) end
   answer_record(OUTCOME.expired, false, at.bytes)
 end
 
--- ---------------------------------------------------------------- release
+-- ---------------------------------------------------------------- release, cancel, ship
 
-local function end_hold(at, hold, state)
-  hold.state = state
-  save_hold(at, encode_hold(hold))
+local DONE = { [KIND.release] = OUTCOME.released, [KIND.cancel] = OUTCOME.cancelled,
+  [KIND.ship] = OUTCOME.shipped }
+local CHANGE = { [KIND.release] = 3, [KIND.cancel] = 6, [KIND.ship] = 7 }
+
+local function move_out(kind, c, units)
+  if kind == KIND.release then c.r = c.r - units else c.l = c.l - units end
+  if kind ~= KIND.ship then add_available(c, units) end
 end
 
-local function free_places(places)
+-- Gives the moves, and how many units are left.
+local function move_named(kind)
+  local places, moves, left = hold_body, {}, 0
   for i = 1, #places do
     local p = places[i]
-    local c = place_cell(p)
-    c.r = c.r - p.take
-    add_available(c, p.take)
-    p.units = p.units - p.take
+    left = left + p.left
+    if p.take > 0 then
+      move_out(kind, p.cell, p.take)
+      moves[#moves + 1] = struct_pack('>I2I2I4', p.line, touch(p.cell), p.take)
+    end
   end
+  return struct_pack('>I2', #moves) .. table.concat(moves), left
 end
 
-local function nothing_left(places)
-  for i = 1, #places do if places[i].units > 0 then return false end end
-  return true
+-- Takes what is named, or all, out of the places; when nothing is left there, the record ends.
+local function take_out(kind, at, attributes)
+  if named and not name_units() then return answer(OUTCOME.exceeds_reservation) end
+  local unreadable = find_cells(named)
+  if unreadable then return answer_unreadable(unreadable) end
+  local body, version, left, moves = hold_body, version_after(), 0, nil
+  if named then
+    moves, left = move_named(kind)
+  else
+    moves = whole_moves()
+    for i = 1, #body do move_out(kind, body[i].cell, body[i].units) end
+  end
+  local operations = hold_operations
+  if key ~= NO_KEY then operations = operations .. key end
+  add_change(struct_pack('>BBc0I2I2Bc8I2c0', CHANGE[kind], #at.id, at.id, at.generation, version,
+    left == 0 and 1 or 0, key, #attributes, attributes))
+  add_piece(moves)
+  if left > 0 then
+    save_hold(at, encode_head(hold_state, version, hold_number) .. encode_body(operations, body))
+  elseif kind == KIND.release then
+    save_hold(at, encode_tombstone(at.bytes, STATE.released))
+  else
+    save_hold(at, encode_tombstone(at.bytes, STATE.closed)
+      .. struct_pack('>I4BB', hold_number, kind, #operations / 8) .. operations)
+  end
+  answer_record(DONE[kind], false, at.bytes)
 end
 
-local function remember(hold, key)
-  if key ~= NO_KEY then hold.operations = hold.operations .. key end
-  bump(hold)
-end
-
-local function release(at, hold, op)
-  if not hold then return answer(OUTCOME.not_found) end
-  local state = hold.state
+local function release(at, is_there, attributes)
+  if not is_there then return answer(OUTCOME.not_found) end
+  local state = hold_state
   if state == STATE.released then return answer_record(OUTCOME.released, true, at.bytes) end
   if state == STATE.expired then return answer_record(OUTCOME.expired, false, at.bytes) end
   if state == STATE.closed then return answer_record(OUTCOME.already_closed, false, at.bytes) end
   if state == STATE.committed then return answer_record(OUTCOME.already_committed, false, at.bytes) end
-  local places = all_places(hold)
-  if not name_units(places, op.lines) then return answer(OUTCOME.exceeds_reservation) end
-  if is_stuck(places) then return end
-  free_places(places)
-  remember(hold, op.key)
-  local whole = nothing_left(places)
-  log_settlement(3, at, hold, whole, op, places)
-  if whole then end_hold(at, hold, STATE.released) else save_hold(at, encode_hold(hold)) end
-  answer_record(OUTCOME.released, false, at.bytes)
+  take_out(KIND.release, at, attributes)
 end
 
--- ---------------------------------------------------------------- cancel, ship
-
-local function fulfil(at, hold, op)
-  if not hold then return answer(OUTCOME.not_found) end
-  local done = op.kind == KIND.ship and OUTCOME.shipped or OUTCOME.cancelled
-  local state = hold.state
+local function fulfil(kind, at, is_there, attributes)
+  if not is_there then return answer(OUTCOME.not_found) end
+  local state = hold_state
   if state == STATE.released then return answer_record(OUTCOME.already_released, false, at.bytes) end
   if state == STATE.expired then return answer_record(OUTCOME.expired, false, at.bytes) end
   if state == STATE.held then return answer_record(OUTCOME.not_committed, false, at.bytes) end
   if state == STATE.closed then
-    if not op.lines and hold.closed_by == op.kind then return answer_record(done, true, at.bytes) end
+    if not named and hold_closed_by == kind then return answer_record(DONE[kind], true, at.bytes) end
     return answer_record(OUTCOME.already_closed, false, at.bytes)
   end
-  local places = all_places(hold)
-  if not name_units(places, op.lines) then return answer(OUTCOME.exceeds_reservation) end
-  if is_stuck(places) then return end
-  for i = 1, #places do
-    local p = places[i]
-    local c = place_cell(p)
-    c.l = c.l - p.take
-    if op.kind == KIND.cancel then add_available(c, p.take) end
-    p.units = p.units - p.take
-  end
-  remember(hold, op.key)
-  local closed = nothing_left(places)
-  log_settlement(op.kind == KIND.ship and 7 or 6, at, hold, closed, op, places)
-  hold.closed_by = op.kind
-  if closed then end_hold(at, hold, STATE.closed) else save_hold(at, encode_hold(hold)) end
-  answer_record(done, false, at.bytes)
+  take_out(kind, at, attributes)
 end
 
 local OPERATIONS_MAX = 255
@@ -264,37 +250,32 @@ local OPERATIONS_MAX = 255
 -- PLACES_MAX (reserve.lua) of one more, they stay below what an entry can count, and the script short.
 local CELLS_MAX = 4000
 
-local DONE = { [KIND.release] = OUTCOME.released, [KIND.cancel] = OUTCOME.cancelled,
-  [KIND.ship] = OUTCOME.shipped }
-
-local function settle(kind, flags, generation, bucket, id, pos)
-  local op
-  op, pos = read_settlement(kind, flags, pos)
+local function settle(kind, flags, number, attributes, at, pos)
+  pos = read_settlement(flags, pos)
   if touched_count >= CELLS_MAX then
     answer_not_yet()
     return pos
   end
-  local at = find_hold(generation, bucket, id)
-  if not at.bytes then at.bytes = op.adopt end
-  local hold = at.bytes and parse_hold(at.bytes)
-  if at.bytes and not hold then
-    answer_unreadable_record(id)
+  if not at.bytes then at.bytes = adopted end
+  local is_there = at.bytes and read_hold(at.bytes)
+  if at.bytes and not is_there then
+    answer_unreadable_record(at.id)
     return pos
   end
-  if hold and hold.state == STATE.operation then hold = nil end
-  local seen = hold and seen_operation(hold, op.key)
+  if is_there and hold_state == STATE.operation then is_there = false end
+  local seen = is_there and seen_operation()
   if seen == 'same' then
     answer_record(DONE[kind], true, at.bytes)
   elseif seen == 'other' then
     answer(OUTCOME.exists_with_different_payload)
-  elseif hold and #hold.operations >= 8 * OPERATIONS_MAX then
+  elseif is_there and #hold_operations >= 8 * OPERATIONS_MAX then
     answer(OUTCOME.out_of_range)
   elseif kind == KIND.commit then
-    commit(at, hold, op)
+    commit(at, is_there, number, attributes)
   elseif kind == KIND.release then
-    release(at, hold, op)
+    release(at, is_there, attributes)
   else
-    fulfil(at, hold, op)
+    fulfil(kind, at, is_there, attributes)
   end
   return pos
 end
@@ -304,44 +285,32 @@ end
 local SETTLED = { [STATE.committed] = OUTCOME.already_committed, [STATE.released] = OUTCOME.already_released,
   [STATE.expired] = OUTCOME.expired, [STATE.closed] = OUTCOME.already_closed }
 
-local function extend(generation, bucket, id, pos)
-  local ttl
-  ttl, pos = struct.unpack('>I4', operations, pos)
-  local at = find_hold(generation, bucket, id)
-  local hold = at.bytes and parse_hold(at.bytes)
-  if at.bytes and not hold then
-    answer_unreadable_record(id)
-  elseif not hold or hold.state == STATE.operation then
-    answer(OUTCOME.not_found)
-  elseif hold.state ~= STATE.held then
-    answer_record(SETTLED[hold.state], false, at.bytes)
+local function extend(ttl, at)
+  if not at.bytes then return answer(OUTCOME.not_found) end
+  if not read_hold(at.bytes) then return answer_unreadable_record(at.id) end
+  if hold_state == STATE.operation then return answer(OUTCOME.not_found) end
+  if hold_state ~= STATE.held then return answer_record(SETTLED[hold_state], false, at.bytes) end
+  local latest = hold_created + hold_age_max
+  local deadline = math.min(math.ceil((now + ttl * 1000) / 1000), latest)
+  if hold_number >= latest then
+    answer_record(OUTCOME.extend_limit_reached, false, at.bytes)
+  elseif deadline <= hold_number then
+    answer_record(OUTCOME.extended, true, at.bytes)
   else
-    local latest = hold.created + hold_age_max
-    local deadline = math.min(math.ceil((now + ttl * 1000) / 1000), latest)
-    if hold.number >= latest then
-      answer_record(OUTCOME.extend_limit_reached, false, at.bytes)
-    elseif deadline <= hold.number then
-      answer_record(OUTCOME.extended, true, at.bytes)
-    else
-      hold.number = deadline
-      bump(hold)
-      log_change(5, at, struct.pack('>I2I4', hold.version, deadline))
-      save_hold(at, encode_hold(hold))
-      add_due(deadline, at)
-      answer_record(OUTCOME.extended, false, at.bytes)
-    end
+    local version = version_after()
+    add_change(struct_pack('>BBc0I2I2I4', 5, #at.id, at.id, at.generation, version, deadline))
+    save_hold(at, encode_head(STATE.held, version, deadline) .. hold_packed)
+    add_due(deadline, at)
+    answer_record(OUTCOME.extended, false, at.bytes)
   end
-  return pos
 end
 
-local function inspect(generation, bucket, id, pos)
-  local at = find_hold(generation, bucket, id)
-  if at.bytes and not parse_hold(at.bytes) then
-    answer_unreadable_record(id)
-  elseif at.bytes and string.byte(at.bytes) ~= STATE.operation then
+local function inspect(at)
+  if at.bytes and not read_hold(at.bytes) then
+    answer_unreadable_record(at.id)
+  elseif at.bytes and hold_state ~= STATE.operation then
     answer_record(OUTCOME.exists, false, at.bytes)
   else
     answer(OUTCOME.not_found)
   end
-  return pos
 end

@@ -120,9 +120,8 @@ const PERSISTER: readonly Mutant[] = [
     file: 'persister/batch.ts',
     edits: [
       {
-        find: '    if (!change.retaken) move(now, freed, at, line, step.freed);\n',
-        replace:
-          '    if (!change.retaken && step.allocated === 0) move(now, freed, at, line, step.freed);\n',
+        find: '    if (change.retaken || step.freed === 0) return;\n',
+        replace: '    if (change.retaken || step.freed === 0 || step.allocated > 0) return;\n',
       },
     ],
     tests: ['persister/batch.prop.test.ts', ...APPLY],
@@ -225,7 +224,7 @@ const WAITING: readonly Mutant[] = [
     edits: [
       {
         find: "  return showsCommitted ? stronger(usual, usualLevel('commit', lines, policy)) : usual;\n",
-        replace: '  return usual;\n',
+        replace: '  return showsCommitted ? stronger(usual, usual) : usual;\n',
       },
     ],
     tests: ['engine/reservations/assurance.test.ts'],

@@ -19,8 +19,8 @@ export const LATE_MUTANTS: readonly Mutant[] = [
     file: 'lua/includes/settle.lua',
     edits: [
       {
-        find: '  if now < sent_at or not is_within(op.time_left) then',
-        replace: '  if op.time_left < 0 then',
+        find: '  if now < sent_at or not is_within(time_left) then',
+        replace: '  if time_left < 0 then',
       },
     ],
     tests: [RETAKE],

@@ -5,9 +5,11 @@ import { LATE_MUTANTS } from './late-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { RUN_MUTANTS } from './run-mutants.ts';
 import { SCRIPT_MUTANTS } from './script-mutants.ts';
+import { SETTLEMENT_MUTANTS } from './settlement-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   ...SCRIPT_MUTANTS,
+  ...SETTLEMENT_MUTANTS,
   ...RUN_MUTANTS,
   ...LATE_MUTANTS,
   ...HOST_MUTANTS,

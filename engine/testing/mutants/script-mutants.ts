@@ -2,10 +2,8 @@
 import type { Mutant } from './mutant.ts';
 
 const LANE = 'engine/redis/lane.int.test.ts';
-const SETTLE = 'engine/redis/settle.int.test.ts';
 const BATCH = 'engine/redis/batch.int.test.ts';
 const FENCE = 'engine/redis/fence.int.test.ts';
-const WIDE = 'engine/redis/wide.int.test.ts';
 
 /** What a reserve, and all that belongs to a hold, may do wrong. */
 const RESERVATIONS: readonly Mutant[] = [
@@ -99,137 +97,6 @@ const RESERVATIONS: readonly Mutant[] = [
   },
 ];
 
-const SETTLEMENTS: readonly Mutant[] = [
-  {
-    name: 'settle-any-number-of-cells',
-    breaks: 'I4: an entry counts cells in 16 bits, and carts that are settled together have more',
-    file: 'lua/includes/settle.lua',
-    edits: [
-      { find: '  if touched_count >= CELLS_MAX then\n', replace: '  if CELLS_MAX < 0 then\n' },
-    ],
-    tests: [WIDE],
-  },
-  {
-    name: 'release-twice',
-    breaks: 'I7, I1: a hold that was released still has its units, and gives them back again',
-    file: 'lua/includes/settle.lua',
-    edits: [
-      {
-        find: '    add_available(c, p.take)\n    p.units = p.units - p.take\n',
-        replace: '    add_available(c, p.take)\n',
-      },
-    ],
-    tests: [SETTLE],
-  },
-  {
-    name: 'lose-the-tail-of-a-partial-commit',
-    breaks: 'I4: what a partial commit does not take is freed from the hold, and given to nobody',
-    file: 'lua/includes/settle.lua',
-    edits: [{ find: '    add_available(c, freed)\n', replace: '' }],
-    tests: [SETTLE],
-  },
-  {
-    name: 'partial-commit-repeated-with-other-lines',
-    breaks: 'I7: a commit of other lines is answered as if it were the one that won',
-    file: 'lua/includes/settle.lua',
-    edits: [
-      {
-        find: '    if hold.number == op.number then return answer_record(OUTCOME.committed',
-        replace: '    if hold.number >= 0 then return answer_record(OUTCOME.committed',
-      },
-    ],
-    tests: [SETTLE],
-  },
-  {
-    name: 'commit-more-than-is-held',
-    breaks: 'I1: a commit names more units than the hold has, and gets them',
-    file: 'lua/includes/settle.lua',
-    edits: [{ find: '    if left > 0 then return false end\n', replace: '' }],
-    tests: [SETTLE],
-  },
-  {
-    name: 'forget-the-operation-key',
-    breaks: 'I3: a repeat of a partial release or ship moves the units again',
-    file: 'lua/includes/settle.lua',
-    edits: [
-      {
-        find: 'hold.operations = hold.operations .. key end',
-        replace: 'hold.operations = hold.operations end',
-      },
-    ],
-    tests: [SETTLE],
-  },
-  {
-    name: 'take-a-released-hold-again',
-    breaks: 'I7: a commit that brings its lines revives a hold that was released',
-    file: 'lua/includes/settle.lua',
-    edits: [
-      {
-        find: '  if state == STATE.released then return answer_record(OUTCOME.already_released, false, at.bytes) end\n  if op.hold_epoch',
-        replace: '  if op.hold_epoch',
-      },
-    ],
-    tests: [BATCH],
-  },
-  {
-    name: 'take-a-lost-hold-without-units',
-    breaks: 'I1: a commit behind an expired hold takes units that are sold',
-    file: 'lua/includes/settle.lua',
-    edits: [
-      {
-        find: '    if not c or c.a < line.units then\n',
-        replace: '    if not c then\n',
-      },
-    ],
-    tests: [BATCH],
-  },
-  {
-    name: 'expire-a-committed-hold',
-    breaks: 'I2, I1: the sweeper gives units back that are sold',
-    file: 'lua/commands/expire.lua',
-    edits: [
-      {
-        find: '  if not at.bytes or string.byte(at.bytes) ~= STATE.held then return end\n',
-        replace: '  if not at.bytes or string.byte(at.bytes) > STATE.committed then return end\n',
-      },
-    ],
-    tests: [LANE],
-  },
-  {
-    name: 'expire-an-extended-hold',
-    breaks: 'I2: a hold ends at its first deadline, though it was extended',
-    file: 'lua/commands/expire.lua',
-    edits: [{ find: '  if hold.number * 1000 > now then return end\n', replace: '' }],
-    tests: [LANE],
-  },
-  {
-    name: 'expire-by-the-wrong-clock',
-    breaks: 'I2: deadlines are compared with the clock of Redis instead of lane time',
-    file: 'lua/includes/fence.lua',
-    edits: [
-      {
-        find: ' + math.floor(clock[2] / 1000) + offset\n',
-        replace: ' + math.floor(clock[2] / 1000)\n',
-      },
-    ],
-    tests: [LANE],
-  },
-  {
-    name: 'receive-twice',
-    breaks: 'I3: a repeat of a stock operation moves the units again',
-    file: 'lua/commands/stock.lua',
-    edits: [
-      {
-        find: '    answer(OUTCOME.applied, true)\n',
-        replace:
-          "    apply_deltas(lines)\n    for i = 1, #lines do redis.call('HSET', lines[i].stock.key, lines[i].field, encode_cell(lines[i].cell)) end\n    answer(OUTCOME.applied, true)\n",
-      },
-    ],
-    tests: [LANE],
-  },
-];
-
-/** The order of a script's writes, the fence, and recovery's own scripts. */
 const PROTOCOL: readonly Mutant[] = [
   {
     name: 'xadd-last',
@@ -385,4 +252,4 @@ const PROTOCOL: readonly Mutant[] = [
   },
 ];
 
-export const SCRIPT_MUTANTS: readonly Mutant[] = [...RESERVATIONS, ...SETTLEMENTS, ...PROTOCOL];
+export const SCRIPT_MUTANTS: readonly Mutant[] = [...RESERVATIONS, ...PROTOCOL];
