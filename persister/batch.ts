@@ -146,10 +146,6 @@ function commit(now: EntryFolding, change: Committed): void {
   fold.commitFingerprint = change.commitFingerprint;
   const source = change.retaken ? 'available' : 'reserved';
   const taken = causeOf(now, 'commit', source, 'allocated', change.id, attributes);
-  const freed = causeOf(now, 'release', 'reserved', 'available', change.id, {
-    ...attributes,
-    reason: 'partial_commit',
-  });
   const requested = change.retaken ? unitsByLine(change) : undefined;
   change.moves.forEach((step, i) => {
     const at = now.folds[step.cell];
@@ -157,7 +153,9 @@ function commit(now: EntryFolding, change: Committed): void {
     const line = lineAt(fold, step.line, at.name, i);
     if (requested !== undefined) line.requested = requested.get(step.line) ?? step.allocated;
     move(now, taken, at, line, step.allocated);
-    if (!change.retaken) move(now, freed, at, line, step.freed);
+    if (change.retaken || step.freed === 0) return;
+    const freed = causeOf(now, 'release', 'reserved', 'available', change.id, attributes);
+    move(now, { ...freed, reason: 'partial_commit' }, at, line, step.freed);
   });
 }
 

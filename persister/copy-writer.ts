@@ -17,6 +17,10 @@ export class CopyWriter {
   /** The same bytes; twice as fast as Buffer's methods for numbers. */
   #view: DataView;
   #at = 0;
+  /** The time that was written last, and its two halves: all rows of an entry have the same. */
+  #timeMs = Number.NaN;
+  #timeHigh = 0;
+  #timeLow = 0;
 
   constructor(capacityBytes = 1 << 20) {
     this.#buffer = Buffer.allocUnsafeSlow(capacityBytes);
@@ -88,10 +92,17 @@ export class CopyWriter {
 
   /** timestamptz */
   timestamp(ms: number): void {
+    if (ms !== this.#timeMs) {
+      // Microseconds of a far date are beyond 2^53.
+      const us = BigInt(ms - EPOCH_MS) * 1000n;
+      this.#timeHigh = Number(us >> 32n);
+      this.#timeLow = Number(us & 0xffff_ffffn);
+      this.#timeMs = ms;
+    }
     const at = this.#reserve(12);
     this.#view.setInt32(at, 8);
-    // Microseconds of a far date are beyond 2^53.
-    this.#view.setBigInt64(at + 4, BigInt(ms - EPOCH_MS) * 1000n);
+    this.#view.setInt32(at + 4, this.#timeHigh);
+    this.#view.setUint32(at + 8, this.#timeLow);
   }
 
   text(value: string | undefined): void {
@@ -129,9 +140,12 @@ export class CopyWriter {
       this.none();
       return;
     }
-    const at = this.#reserve(4 + value.length);
-    this.#view.setInt32(at, value.length);
-    this.#buffer.set(value, at + 4);
+    const { length } = value;
+    const at = this.#reserve(4 + length);
+    const buffer = this.#buffer;
+    this.#view.setInt32(at, length);
+    // Fingerprints and keys of 8 bytes: as with short text, a loop beats a call into native code.
+    for (let i = 0; i < length; i++) buffer[at + 4 + i] = value[i] ?? 0;
   }
 
   /** bytea[], one dimension from 1. */

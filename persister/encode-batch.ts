@@ -3,7 +3,7 @@
  * the transaction, while the batch before it is being committed.
  */
 import { CopyWriter } from './copy-writer.ts';
-import type { Batch, CellRow, CreatedRow, SettledRow } from './rows.ts';
+import type { Batch, CellRow } from './rows.ts';
 import {
   CELLS,
   CREATED,
@@ -11,7 +11,6 @@ import {
   ENTRIES,
   MOVEMENTS,
   OPERATIONS,
-  type OwnedLine,
   SETTLED,
   SETTLED_LINES,
   type Table,
@@ -57,11 +56,11 @@ export class BatchEncoder {
       entries: yield* this.#rows(ENTRIES, batch.entries),
       settled: [
         ...(yield* this.#rows(SETTLED, settled)),
-        ...(yield* this.#rows(SETTLED_LINES, linesOf(settled))),
+        ...(yield* this.#rows(SETTLED_LINES, settled.filter(hasLines))),
       ],
       created: [
         ...(yield* this.#rows(CREATED, created)),
-        ...(yield* this.#rows(CREATED_LINES, linesOf(created))),
+        ...(yield* this.#rows(CREATED_LINES, created.filter(hasLines))),
         ...(yield* this.#rows(MOVEMENTS, batch.movements)),
         ...(yield* this.#rows(OPERATIONS, batch.operations)),
       ],
@@ -69,7 +68,7 @@ export class BatchEncoder {
   }
 
   /** One COPY, or none when there are no rows. */
-  *#rows<Row>(table: Table<Row>, rows: Iterable<Row>): Generator<undefined, Copy[]> {
+  *#rows<Row>(table: Table<Row>, rows: readonly Row[]): Generator<undefined, Copy[]> {
     let count = 0;
     for (const row of rows) {
       table.write(this.#out, row, this.#lane);
@@ -87,10 +86,6 @@ export function encodeCells(cells: readonly CellRow[], lane: number, out: CopyWr
   return cells.length === 0 ? [] : [{ statement: CELLS.copy, bytes: out.take() }];
 }
 
-function* linesOf<Owner extends CreatedRow | SettledRow>(
-  owners: readonly Owner[],
-): Generator<OwnedLine<Owner>> {
-  for (const owner of owners) {
-    for (const line of owner.lines) yield { owner, line };
-  }
+function hasLines({ lines }: { readonly lines: readonly unknown[] }): boolean {
+  return lines.length > 0;
 }

@@ -16,13 +16,8 @@ import type {
 
 export interface Table<Row> {
   readonly copy: string;
+  /** One row; of the tables of lines one for each of the reservation. */
   readonly write: (out: CopyWriter, row: Row, lane: number) => void;
-}
-
-/** A line with the reservation that it belongs to. */
-export interface OwnedLine<Owner> {
-  readonly owner: Owner;
-  readonly line: LineRow;
 }
 
 function copyInto(table: string, columns: readonly string[]): string {
@@ -110,28 +105,32 @@ function writeLine(out: CopyWriter, line: LineRow): void {
   out.bigint(line.released);
 }
 
-export const CREATED_LINES: Table<OwnedLine<CreatedRow>> = {
+export const CREATED_LINES: Table<CreatedRow> = {
   copy: copyInto('reservation_lines', [
     'reservation_id',
     'created_epoch',
     'created_seq',
     ...LINE_COLUMNS,
   ]),
-  write: (out, { owner, line }) => {
-    out.row(LINE_COLUMNS.length + 3);
-    out.text(owner.id);
-    out.bigint(owner.createdEpoch);
-    out.bigint(owner.createdSeq);
-    writeLine(out, line);
+  write: (out, row) => {
+    for (const line of row.lines) {
+      out.row(LINE_COLUMNS.length + 3);
+      out.text(row.id);
+      out.bigint(row.createdEpoch);
+      out.bigint(row.createdSeq);
+      writeLine(out, line);
+    }
   },
 };
 
-export const SETTLED_LINES: Table<OwnedLine<SettledRow>> = {
+export const SETTLED_LINES: Table<SettledRow> = {
   copy: copyInto('batch_settled_lines', ['reservation_id', ...LINE_COLUMNS]),
-  write: (out, { owner, line }) => {
-    out.row(LINE_COLUMNS.length + 1);
-    out.text(owner.id);
-    writeLine(out, line);
+  write: (out, row) => {
+    for (const line of row.lines) {
+      out.row(LINE_COLUMNS.length + 1);
+      out.text(row.id);
+      writeLine(out, line);
+    }
   },
 };
 

@@ -109,6 +109,7 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError';
 }
 
+/** By hand, byte for byte: Buffer's own methods check again what `#advance` has checked. */
 export class ByteReader {
   readonly #buffer: Buffer;
   #at: number;
@@ -135,25 +136,49 @@ export class ByteReader {
     return at;
   }
 
+  #byte(at: number): number {
+    return this.#buffer[at] ?? 0;
+  }
+
+  /** Signed. */
+  #int32(at: number): number {
+    const high = (this.#byte(at) << 24) | (this.#byte(at + 1) << 16);
+    return high | (this.#byte(at + 2) << 8) | this.#byte(at + 3);
+  }
+
   u8(): number {
-    return this.#buffer.readUInt8(this.#advance(1));
+    return this.#byte(this.#advance(1));
   }
 
   u16(): number {
-    return this.#buffer.readUInt16BE(this.#advance(2));
+    const at = this.#advance(2);
+    return (this.#byte(at) << 8) | this.#byte(at + 1);
   }
 
   u24(): number {
-    return this.#buffer.readUIntBE(this.#advance(3), 3);
+    const at = this.#advance(3);
+    return (this.#byte(at) << 16) | (this.#byte(at + 1) << 8) | this.#byte(at + 2);
   }
 
   u32(): number {
-    return this.#buffer.readUInt32BE(this.#advance(4));
+    return this.#int32(this.#advance(4)) >>> 0;
+  }
+
+  i8(): number {
+    return (this.u8() << 24) >> 24;
+  }
+
+  i16(): number {
+    return (this.u16() << 16) >> 16;
+  }
+
+  i32(): number {
+    return this.#int32(this.#advance(4));
   }
 
   i64(): number {
     const at = this.#advance(8);
-    return this.#buffer.readInt32BE(at) * 0x1_0000_0000 + this.#buffer.readUInt32BE(at + 4);
+    return this.#int32(at) * 0x1_0000_0000 + (this.#int32(at + 4) >>> 0);
   }
 
   /** A view, not a copy. */
@@ -168,6 +193,13 @@ export class ByteReader {
     return this.#buffer.toString('latin1', at, at + length);
   }
 
+  /** Length in two bytes, then UTF-8. */
+  text16(): string {
+    const length = this.u16();
+    const at = this.#advance(length);
+    return length === 0 ? '' : this.#buffer.toString('utf8', at, at + length);
+  }
+
   bytes8(): Buffer {
     return this.raw(this.u8());
   }
@@ -179,4 +211,11 @@ export class ByteReader {
   bytes32(): Buffer {
     return this.raw(this.u32());
   }
+}
+
+/** In a loop: most of these arrays have one element, for which `Array.from` is dear. */
+export function times<T>(count: number, read: () => T): T[] {
+  const all: T[] = [];
+  for (let i = 0; i < count; i++) all.push(read());
+  return all;
 }

@@ -31,16 +31,37 @@ export function encodeCell(cell: Cell): Buffer {
 
 /** Throws DecodeError for bytes that are no cell; `lua/includes/cells.lua` refuses all that this does. */
 export function decodeCell(bytes: Buffer): Cell {
-  const reader = new ByteReader(bytes);
+  return readCell(new ByteReader(bytes), bytes.length);
+}
+
+/** The next so many bytes, which must be a cell and nothing else; throws as `decodeCell`. */
+export function readCell(reader: ByteReader, bytes: number): Cell {
+  const end = reader.at + bytes;
   const header = reader.u8();
-  const next = (shift: number): number => {
-    const width = WIDTHS[(header >> shift) & 3] ?? 8;
-    return width === 8 ? reader.i64() : reader.raw(width).readIntBE(0, width);
-  };
-  const cell = { available: next(6), reserved: next(4), allocated: next(2), version: next(0) };
-  if (!reader.done) throw new DecodeError(`a cell of ${reader.at} bytes came in ${bytes.length}`);
-  if (!Object.values(cell).every(Number.isSafeInteger)) {
-    throw new DecodeError('a cell counts more than can be counted');
+  const available = readNumber(reader, header >> 6);
+  const reserved = readNumber(reader, header >> 4);
+  const allocated = readNumber(reader, header >> 2);
+  const version = readNumber(reader, header);
+  if (reader.at !== end) {
+    throw new DecodeError(`a cell of ${reader.at - end + bytes} bytes came in ${bytes}`);
   }
-  return cell;
+  return { available, reserved, allocated, version };
+}
+
+function readNumber(reader: ByteReader, code: number): number {
+  switch (code & 3) {
+    case 0:
+      return reader.i8();
+    case 1:
+      return reader.i16();
+    case 2:
+      return reader.i32();
+    default:
+      return countable(reader.i64());
+  }
+}
+
+function countable(value: number): number {
+  if (Number.isSafeInteger(value)) return value;
+  throw new DecodeError('a cell counts more than can be counted');
 }

@@ -1,7 +1,6 @@
 /**
  * The bytes of a log entry, format 1. `lua/includes/entry.lua` writes them, this module reads them
- * (and writes them, for tests and for tools, a run as the reserves in it), the persister merges them. Big-endian throughout;
- * `u8+` is a length in one byte and then so many bytes, `u16+` likewise.
+ * (and, for tests and tools, writes them, a run as its reserves). Big-endian; `u8+`: a length in a byte, then the bytes.
  *
  *   u8 format, u8 kind (1 batch, 2 opened, 3 tick)
  *   i64 epoch, i64 seq, 8 bytes nonce; i64 epoch, i64 seq, 8 bytes nonce of the predecessor
@@ -38,8 +37,8 @@
 import type { CellField, Sku } from '../domain/ids.ts';
 import { FINGERPRINT_BYTES } from '../domain/reservation.ts';
 import { packId, unpackId } from '../domain/reservation-id.ts';
-import { ByteReader, ByteWriter, DecodeError } from './bytes.ts';
-import { decodeCell, encodeCell } from './cell-codec.ts';
+import { ByteReader, ByteWriter, DecodeError, times } from './bytes.ts';
+import { encodeCell, readCell as readNumbers } from './cell-codec.ts';
 import type {
   CellResult,
   Change,
@@ -73,7 +72,7 @@ const TYPES = {
 
 const RUN = 11;
 const RUNS = 12;
-const NO_FINGERPRINT = Buffer.alloc(FINGERPRINT_BYTES);
+const NO_DIGEST = Buffer.alloc(FINGERPRINT_BYTES);
 
 export function encodeEntry(entry: Entry): Buffer {
   const out = new ByteWriter();
@@ -205,7 +204,7 @@ export function decodeEntry(bytes: Buffer): Entry {
   const timeMs = reader.i64();
   const cellCount = reader.u16();
   const changeCount = reader.u16();
-  const cells = Array.from({ length: cellCount }, () => readCell(reader));
+  const cells = times(cellCount, () => readCell(reader));
   const changes: Change[] = [];
   for (let i = 0; i < changeCount; i++) readChange(reader, changes);
   if (!reader.done) throw new DecodeError(`${bytes.length - reader.at} bytes follow the entry`);
@@ -225,7 +224,8 @@ function readKey(reader: ByteReader): EntryKey {
 function readCell(reader: ByteReader): CellResult {
   const sku = reader.ascii8() as Sku;
   const field = reader.ascii8() as CellField;
-  return { sku, field, ...decodeCell(reader.bytes8()) };
+  const { available, reserved, allocated, version } = readNumbers(reader, reader.u8());
+  return { sku, field, available, reserved, allocated, version };
 }
 
 function readChange(reader: ByteReader, changes: Change[]): void {
@@ -238,7 +238,7 @@ function readChange(reader: ByteReader, changes: Change[]): void {
     readColumns(reader, count, changes, (ids) => Array.from(ids, () => run));
   } else if (type === RUNS) {
     const count = reader.u16();
-    const runs = Array.from({ length: reader.u16() }, () => readTerms(reader));
+    const runs = times(reader.u16(), () => readTerms(reader));
     readColumns(reader, count, changes, (ids) =>
       Array.from(ids, () => runs[reader.u16()] ?? fail('a reserve stands in no run')),
     );
@@ -266,18 +266,18 @@ function readColumns(
   changes: Change[],
   readRuns: (ids: readonly ChangeBase[]) => readonly Terms[],
 ): void {
-  const ids = Array.from({ length: count }, () => {
+  const ids = times(count, () => {
     const generation = reader.u16();
     // Where the record stands in Redis, which a reader of the log need not know.
     reader.u24();
     return { id: unpackId(reader.bytes8()), generation };
   });
-  const fingerprints = Array.from(ids, () => readFingerprint(reader));
+  const fingerprints = times(count, () => readDigest(reader));
   const runs = readRuns(ids);
   ids.forEach(({ id, generation }, i) => {
-    const fingerprint = fingerprints[i] ?? NO_FINGERPRINT;
+    const fingerprint = fingerprints[i] ?? NO_DIGEST;
     const { deadlineS, lines } = runs[i] ?? fail('a reserve without its run');
-    const attributes = readText(reader);
+    const attributes = reader.text16();
     changes.push({ type: 'reserved', id, generation, fingerprint, deadlineS, attributes, lines });
   });
 }
@@ -299,9 +299,9 @@ function readOne(reader: ByteReader, type: number): Change {
         version: reader.u16(),
         commitFingerprint: reader.u32(),
         retaken: reader.u8() === 1,
-        fingerprint: readFingerprint(reader),
-        attributes: readText(reader),
-        moves: Array.from({ length: reader.u16() }, () => ({
+        fingerprint: readDigest(reader),
+        attributes: reader.text16(),
+        moves: times(reader.u16(), () => ({
           line: reader.u16(),
           cell: reader.u16(),
           allocated: reader.u32(),
@@ -329,9 +329,9 @@ function readOne(reader: ByteReader, type: number): Change {
         type: 'stock_moved',
         ...base,
         kind: pick(STOCK_KINDS, reader.u8(), 'stock movement'),
-        fingerprint: readFingerprint(reader),
-        attributes: readText(reader),
-        deltas: Array.from({ length: reader.u16() }, () => ({
+        fingerprint: readDigest(reader),
+        attributes: reader.text16(),
+        deltas: times(reader.u16(), () => ({
           cell: reader.u16(),
           delta: reader.i64(),
         })),
@@ -347,13 +347,13 @@ function readReserved(base: ChangeBase, reader: ByteReader): Reserved {
   return {
     type: 'reserved',
     ...base,
-    fingerprint: readFingerprint(reader),
+    fingerprint: readDigest(reader),
     deadlineS: reader.u32(),
-    attributes: readText(reader),
-    lines: Array.from({ length: reader.u16() }, () => ({
+    attributes: reader.text16(),
+    lines: times(reader.u16(), () => ({
       line: reader.u16(),
       requested: reader.u32(),
-      placements: Array.from({ length: reader.u8() }, () => ({
+      placements: times(reader.u8(), () => ({
         cell: reader.u16(),
         quantity: reader.u32(),
       })),
@@ -373,24 +373,27 @@ function readFulfilled(type: Fulfilled['type'], base: ChangeBase, reader: ByteRe
 
 function readSettlement(reader: ByteReader) {
   return {
-    operation: Buffer.from(reader.raw(8)),
-    attributes: readText(reader),
+    operation: readDigest(reader),
+    attributes: reader.text16(),
     moves: readMoves(reader),
   };
 }
 
 function readMoves(reader: ByteReader): Move[] {
-  return Array.from({ length: reader.u16() }, () => ({
+  return times(reader.u16(), () => ({
     line: reader.u16(),
     cell: reader.u16(),
     quantity: reader.u32(),
   }));
 }
 
-function readFingerprint(reader: ByteReader): Buffer {
-  return Buffer.from(reader.raw(FINGERPRINT_BYTES));
-}
-
-function readText(reader: ByteReader): string {
-  return reader.bytes16().toString('utf8');
+/** A fingerprint or the key of an operation; most keys are zero, and these are all the same one. */
+function readDigest(reader: ByteReader): Buffer {
+  const high = reader.u32();
+  const low = reader.u32();
+  if (high === 0 && low === 0) return NO_DIGEST;
+  const digest = Buffer.allocUnsafe(FINGERPRINT_BYTES);
+  digest.writeUInt32BE(high, 0);
+  digest.writeUInt32BE(low, 4);
+  return digest;
 }

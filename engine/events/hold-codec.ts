@@ -11,7 +11,7 @@
 import type { CellField, Sku } from '../domain/ids.ts';
 import type { ReservationLine, ReservationRecord } from '../domain/reservation.ts';
 import { FINGERPRINT_BYTES } from '../domain/reservation.ts';
-import { ByteReader, ByteWriter, DecodeError } from './bytes.ts';
+import { ByteReader, ByteWriter, DecodeError, times } from './bytes.ts';
 
 const STATES = { held: 1, committed: 2, released: 3, expired: 4, closed: 5 } as const;
 const CLOSED_BY = { cancel: 5, ship: 6 } as const;
@@ -113,16 +113,15 @@ function writeOperations(out: ByteWriter, keys: readonly Buffer[]): void {
 }
 
 function readOperations(reader: ByteReader): Buffer[] {
-  const count = reader.u8();
-  return Array.from({ length: count }, () => Buffer.from(reader.raw(OPERATION_KEY_BYTES)));
+  return times(reader.u8(), () => Buffer.from(reader.raw(OPERATION_KEY_BYTES)));
 }
 
 function readLines(reader: ByteReader): ReservationLine[] {
-  return Array.from({ length: reader.u16() }, () => ({
+  return times(reader.u16(), () => ({
     line: reader.u16(),
     sku: reader.ascii8() as Sku,
     requested: reader.u32(),
-    placements: Array.from({ length: reader.u8() }, () => ({
+    placements: times(reader.u8(), () => ({
       field: reader.ascii8() as CellField,
       quantity: reader.u32(),
     })),

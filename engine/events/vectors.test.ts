@@ -8,8 +8,8 @@ import { decodeEntry, encodeEntry } from './entry-codec.ts';
 interface Vector {
   readonly name: string;
   readonly hex: string;
-  /** The reserves of a run are written one by one by encodeEntry, and mean the same. */
-  readonly form?: 'run';
+  /** The reserves of one run, or of several, are written one by one by encodeEntry, and mean the same. */
+  readonly form?: 'run' | 'runs';
   /** The entry, byte strings as hex. */
   readonly entry: unknown;
 }
@@ -31,7 +31,7 @@ describe('vectors.json', () => {
   )('%s', (_, hex, form, entry) => {
     expect(decodeEntry(Buffer.from(hex, 'hex'))).toEqual(entry);
     const encoded = encodeEntry(entry);
-    if (form === 'run') expect(decodeEntry(encoded)).toEqual(entry);
+    if (form !== undefined) expect(decodeEntry(encoded)).toEqual(entry);
     else expect(encoded.toString('hex')).toBe(hex);
   });
 
@@ -57,5 +57,6 @@ describe('vectors.json', () => {
     };
     expect([...seen].sort()).toEqual(Object.keys(types).sort());
     expect(new Set(entries.map(({ kind }) => kind)).size).toBe(3);
+    expect(new Set(vectors.map(({ form }) => form))).toEqual(new Set([undefined, 'run', 'runs']));
   });
 });
