@@ -68,7 +68,20 @@ describe('other ids', () => {
   it('that claim to be ours without our form are refused', () => {
     expect(isWellFormed('hf_nonsense')).toBe(false);
     expect(() => packId('hf_nonsense')).toThrow(RangeError);
+    for (const id of [`hf_${'A'.repeat(32)}`, `ik_${'0'.repeat(31)}`, `op_${'g'.repeat(32)}`]) {
+      expect(isWellFormed(id)).toBe(false);
+      expect(() => packId(id)).toThrow(RangeError);
+    }
     expect(isWellFormed('hfx')).toBe(true);
+    expect(isWellFormed(`zz_${'A'.repeat(32)}`)).toBe(true);
+  });
+
+  it('are packed as their digits say, each of them', () => {
+    const digits = '0123456789abcdef';
+    for (let first = 0; first < 16; first += 1) {
+      const hex = (digits.slice(first) + digits.slice(0, first)).repeat(2);
+      expect(packId(`ik_${hex}`)).toEqual(Buffer.from(`02${hex}`, 'hex'));
+    }
   });
 
   it('of two callers or two keys differ', () => {

@@ -66,17 +66,30 @@ export function settle(request: SettleRequest, deps: ReservationDeps, done: Done
     done(refused('invalid_request', KEY_FAULT, undefined));
     return;
   }
-  const operation: SettleOperation = {
-    kind: verb,
-    id: packId(id),
-    ...(lines === undefined ? {} : { lines }),
-    ...(needsKey && key !== undefined ? { operationKey: operationKey(key, verb, lines) } : {}),
-    ...(verb === 'commit' ? { commitFingerprint: commitFingerprint(lines) } : {}),
-    attributes: '',
-  };
+  const operation =
+    lines === undefined ? ofAll(verb, packId(id)) : ofLines(verb, packId(id), lines, key);
   const wanted: Wanted = { verb, level: request.level };
   const retake = retakeOf(request, deps.policy);
   attempt({ id, operation, retake, isAwaited: request.isAwaited, wanted, deps, done });
+}
+
+/** Of all that there is: nearly every settlement, so nothing is put together piece by piece. */
+function ofAll(kind: Settlement, id: Buffer): SettleOperation {
+  const attributes = '';
+  return kind === 'commit'
+    ? { kind, id, commitFingerprint: commitFingerprint(undefined), attributes }
+    : { kind, id, attributes };
+}
+
+function ofLines(
+  kind: Settlement,
+  id: Buffer,
+  lines: readonly SettleLine[],
+  key: string | undefined,
+): SettleOperation {
+  const named = { kind, id, lines, attributes: '' };
+  if (kind === 'commit') return { ...named, commitFingerprint: commitFingerprint(lines) };
+  return key === undefined ? named : { ...named, operationKey: operationKey(key, kind, lines) };
 }
 
 function retakeOf(

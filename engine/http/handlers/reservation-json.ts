@@ -35,37 +35,70 @@ export type ReservationBodies = (
   level: DurabilityLevel,
 ) => StampedBody;
 
+/** Of so many SKUs at a time; beyond it all are forgotten, because each is soon made again. */
+const KEPT_MAX = 1_024;
+
 /**
- * Keeps the last one: reserves that want the same are answered with the same lines, by identity,
- * and one stamp (redis/run-codec.ts).
+ * Keeps the last one of each SKU, of holds and of what became of holds apart, so that a rush for some
+ * SKUs is answered with bytes that are there. Of carts with several lines none is like another.
  */
 export function createReservationBodies(): ReservationBodies {
   const write = createRestWriter();
-  let last: Parameters<ReservationBodies> | undefined;
-  let body = new StampedBody(undefined, '', '');
+  const held = new Map<string, Kept>();
+  const settled = new Map<string, Kept>();
   return (record, stamp, level) => {
-    if (last === undefined || !isAlike(last, record, stamp, level)) {
-      body = new StampedBody(undefined, BEFORE_ID, write(record, stamp, level));
-      last = [record, stamp, level];
-    }
+    const lines = isTombstone(record) ? NO_LINES : record.lines;
+    if (lines.length > 1) return new StampedBody(undefined, BEFORE_ID, write(record, stamp, level));
+    const place = lines[0]?.sku ?? '';
+    const bodies = record.state === 'held' ? held : settled;
+    const kept = bodies.get(place);
+    if (kept !== undefined && isAlike(kept, record, stamp, level)) return kept.body;
+    const body = new StampedBody(undefined, BEFORE_ID, write(record, stamp, level));
+    if (bodies.size === KEPT_MAX) bodies.clear();
+    bodies.set(place, { record, stamp, level, body });
     return body;
   };
 }
 
+interface Kept {
+  readonly record: ReservationRecord;
+  readonly stamp: LaneStamp;
+  readonly level: DurabilityLevel;
+  readonly body: StampedBody;
+}
+
+const NO_LINES: readonly ReservationLine[] = [];
+
+/** Whether nothing but the id would be written otherwise. */
 function isAlike(
-  [record, stamp, level]: Parameters<ReservationBodies>,
+  { record, stamp, level }: Kept,
   other: ReservationRecord,
   otherStamp: LaneStamp,
   otherLevel: DurabilityLevel,
 ): boolean {
+  if (level !== otherLevel || stamp.epoch !== otherStamp.epoch) return false;
+  if (isTombstone(record) || isTombstone(other)) return record.state === other.state;
+  if (record.version !== other.version || !areSame(record.lines, other.lines)) return false;
+  if (record.state !== 'held' || other.state !== 'held') return record.state === other.state;
+  // What is left of its time depends on the moment: those of one batch have one.
+  return stamp === otherStamp && record.deadlineS === other.deadlineS;
+}
+
+/** Reserves of one batch that want the same have the same lines, by identity (redis/run-codec.ts). */
+function areSame(lines: readonly ReservationLine[], others: readonly ReservationLine[]): boolean {
+  if (lines === others) return true;
+  const [a] = lines;
+  const [b] = others;
+  if (a === undefined || b === undefined) return a === b;
   return (
-    stamp === otherStamp &&
-    level === otherLevel &&
-    record.state === 'held' &&
-    other.state === 'held' &&
-    record.lines === other.lines &&
-    record.deadlineS === other.deadlineS &&
-    record.version === other.version
+    a.sku === b.sku &&
+    a.line === b.line &&
+    a.requested === b.requested &&
+    a.placements.length === b.placements.length &&
+    a.placements.every((placement, i) => {
+      const other = b.placements[i];
+      return placement.field === other?.field && placement.quantity === other.quantity;
+    })
   );
 }
 

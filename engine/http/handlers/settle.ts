@@ -11,21 +11,22 @@ import type { Exchange, Handler } from '../exchange.ts';
 import { compileBody, requestSchemas } from '../schema.ts';
 import type { Presenter } from './present.ts';
 import { answerFaults, readRequest } from './request.ts';
+import { scanSettle } from './settle-scan.ts';
 
 export function commitHandler(deps: ReservationDeps, present: Presenter): Handler {
   const check = compileBody(requestSchemas(deps.policy).commit);
   return (exchange) => {
-    const request = readRequest(exchange, check, deps.policy);
+    const request = readRequest(exchange, check, deps.policy, scanSettle);
     if (request === undefined) return;
     const { body, level, idempotencyKey } = request;
     const named = readNamed(exchange, body);
     if (named === undefined || isRetakeFaulty(exchange, body)) return;
+    const { reservationId, lines } = named;
+    const { hold_epoch: holdEpoch } = body;
+    const isAwaited = (): boolean => !exchange.aborted;
     const asked = { operation: 'commit', isLevelPreferred: level !== undefined };
     settle(
-      {
-        ...{ verb: 'commit', ...named, level, idempotencyKey, holdEpoch: body.hold_epoch },
-        isAwaited: () => !exchange.aborted,
-      },
+      { verb: 'commit', reservationId, lines, idempotencyKey, holdEpoch, level, isAwaited },
       deps,
       (answer) => present(exchange, answer, asked),
     );
@@ -39,17 +40,16 @@ export function settleHandler(
 ): Handler {
   const check = compileBody(requestSchemas(deps.policy).settle);
   return (exchange) => {
-    const request = readRequest(exchange, check, deps.policy);
+    const request = readRequest(exchange, check, deps.policy, scanSettle);
     if (request === undefined) return;
     const { body, level, idempotencyKey } = request;
     const named = readNamed(exchange, body);
     if (named === undefined) return;
+    const { reservationId, lines } = named;
+    const isAwaited = (): boolean => !exchange.aborted;
     const asked = { operation: verb, isLevelPreferred: level !== undefined };
     settle(
-      {
-        ...{ verb, ...named, level, idempotencyKey, holdEpoch: undefined },
-        isAwaited: () => !exchange.aborted,
-      },
+      { verb, reservationId, lines, idempotencyKey, holdEpoch: undefined, level, isAwaited },
       deps,
       (answer) => present(exchange, answer, asked),
     );
