@@ -8,7 +8,7 @@ import type { Exchange } from './exchange.ts';
 import { outcomeProblem, retryAfter } from './outcome-problem.ts';
 import type { HttpLimits } from './port.ts';
 import type { RouteMatch } from './router.ts';
-import { Turns } from './turns.ts';
+import { type LoopTime, Turns } from './turns.ts';
 
 /** There is no time for a request. */
 export interface Overloaded {
@@ -16,10 +16,12 @@ export interface Overloaded {
   readonly answer: (exchange: Exchange) => void;
 }
 
-const API = '/api/';
 const RETRY_MS = 1_000;
-/** A request may wait for a turn to be read, and is answered in the next one, or in that behind it. */
-const TURNS = 3;
+/**
+ * Of what a request may wait in the lane's queue, to be read at all: two thirds of 100 ms by default, and
+ * the turn that answers it is half as long as the two for which it may have waited.
+ */
+const TO_BE_READ = 4 / 3;
 /** Fewer in a turn are no crowd, but a slow core. */
 const LET_IN_MIN = 256;
 /** Times the bound: for what ends a reservation or moves stock, as the lane has it. */
@@ -40,7 +42,7 @@ export class Admission {
   readonly #lateAnswer: PreparedAnswer;
   readonly #endTurn = (): void => {
     this.#release();
-    this.#turns.end();
+    this.#turns.end(loopTime(performance.now()));
     // What is left has a turn of its own, though nothing may be read in it.
     if (this.#held.length > 0) setImmediate(this.#endTurn);
   };
@@ -55,7 +57,10 @@ export class Admission {
     const crowded = overloaded('Too many requests are under way');
     this.#requestsMax = requestsMax;
     this.#patientMax = Math.ceil(requestsMax * PATIENT_ROOM);
-    this.#turns = new Turns({ longMs: queueWaitMsMax / TURNS, letInMin: LET_IN_MIN });
+    this.#turns = new Turns({
+      waitMsMax: queueWaitMsMax * TO_BE_READ,
+      letInMin: LET_IN_MIN,
+    });
     this.#crowded = { answer: (exchange) => exchange.respondPrepared(crowded) };
     this.#late = { answer: (exchange) => this.#refuse(exchange) };
     this.#lateAnswer = overloaded('More requests come than this engine can read in time');
@@ -66,10 +71,13 @@ export class Admission {
    * `/readyz`) always may.
    */
   refusalOf(match: RouteMatch, inFlight: number, nowMs: number): Overloaded | undefined {
-    if (match.kind !== 'route' || !match.route.pattern.startsWith(API)) return undefined;
+    if (match.kind !== 'route' || match.route.isVital) return undefined;
     const { isPatient } = match.route;
     if (inFlight > (isPatient ? this.#patientMax : this.#requestsMax)) return this.#crowded;
-    if (this.#turns.isOver && this.#held.length === 0) setImmediate(this.#endTurn);
+    if (this.#turns.isOver) {
+      this.#turns.begin(loopTime(nowMs));
+      if (this.#held.length === 0) setImmediate(this.#endTurn);
+    }
     const patience = isPatient ? PATIENCE : 1;
     return this.#turns.letsIn(nowMs, patience) ? undefined : this.#late;
   }
@@ -87,4 +95,8 @@ export class Admission {
     if (count === 0) return;
     for (const exchange of this.#held.splice(0, count)) exchange.respondPrepared(this.#lateAnswer);
   }
+}
+
+function loopTime(nowMs: number): LoopTime {
+  return { nowMs, idleMs: performance.nodeTiming.idleTime };
 }

@@ -10,6 +10,8 @@ import { describeTransports, problemOf, Subject } from './test-subject.ts';
 import type { Wire } from './test-wire.ts';
 import { Signal } from './test-wire.ts';
 
+/** A machine may do other things too. */
+const TEST_MS_MAX = 120_000;
 const GET = (path: string) => `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`;
 
 /** Routes of which one holds its exchanges until the test lets them go. */
@@ -110,7 +112,9 @@ await describeTransports('connections', (transport) => {
     if (transport === 'uws') expect(wire.text).toBe('');
   });
 
-  it('serves 1,000 connections at once, each its own answer', { timeout: 20_000 }, async () => {
+  it('serves 1,000 connections at once, each its own answer', {
+    timeout: TEST_MS_MAX,
+  }, async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1_000 });
     const ask = (n: number) =>
       new Promise<string>((resolve, reject) => {
@@ -204,8 +208,8 @@ await describeTransports('connections', (transport) => {
     });
   });
 
-  it('gives up on a head that does not come', { timeout: 20_000 }, async () => {
-    await unfinished.ended(15_000);
+  it('gives up on a head that does not come', { timeout: TEST_MS_MAX }, async () => {
+    await unfinished.ended(TEST_MS_MAX);
     expect(unfinished.text).not.toContain('200 OK');
     if (transport === 'node') expect(problemOf(await unfinished.response()).status).toBe(408);
   });
@@ -279,7 +283,9 @@ await describeTransports('listening and closing', (transport) => {
     exchange.respond(200);
   });
 
-  it('does not wait for connections on which nothing is in flight', async () => {
+  it('does not wait for connections on which nothing is in flight', {
+    timeout: TEST_MS_MAX,
+  }, async () => {
     const subject = await Subject.start(transport, heldRoutes().routes);
     const silent = await subject.wire();
     const used = await subject.wire();
@@ -287,9 +293,8 @@ await describeTransports('listening and closing', (transport) => {
     await used.response();
     const half = await subject.wire();
     await half.send('GET /now/1 HTTP/1.1\r\nhost: a\r\n');
-    const startedAtMs = performance.now();
-    await subject.server.close(3_000);
-    expect(performance.now() - startedAtMs).toBeLessThan(2_000);
+    // Who waited for them would wait beyond the end of this test.
+    await subject.server.close(10 * TEST_MS_MAX);
     await Promise.all([silent.ended(), used.ended(), half.ended()]);
   });
 });

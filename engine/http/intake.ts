@@ -8,6 +8,7 @@ import type { ProblemDetails, ProblemRow, TransportProblemCode } from './problem
 import { TRANSPORT_PROBLEMS } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
 import type { CompiledRoute, RouteMatch } from './router.ts';
+import { unitAt } from './utf8.ts';
 
 /** What intake looks at. A header that was not sent is ''. */
 export interface IntakeFacts {
@@ -173,7 +174,7 @@ function declaredBytes(contentLength: string): number {
   if (contentLength.length > 15) return Number.NaN;
   let bytes = 0;
   for (let index = 0; index < contentLength.length; index += 1) {
-    const digit = contentLength.charCodeAt(index) - 0x30;
+    const digit = unitAt(contentLength, index) - 0x30;
     if (digit < 0 || digit > 9) return Number.NaN;
     bytes = bytes * 10 + digit;
   }

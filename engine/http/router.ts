@@ -34,6 +34,8 @@ export interface CompiledRoute extends RouteShape {
   /** Where the parameters stand among the path's segments, in the order of `paramNames`. */
   readonly paramIndexes: readonly number[];
   readonly isPatient: boolean;
+  /** Served in any case: what tells people how the engine is. */
+  readonly isVital: boolean;
   /** 0 for a route that takes no body. */
   readonly bodyLimitBytes: number;
   /** undefined for a route that takes no body. */
@@ -54,6 +56,7 @@ interface Node {
   readonly routes: Map<string, CompiledRoute>;
 }
 
+const API = '/api/';
 const NONE: RouteMatch = Object.freeze({ kind: 'none' });
 const NO_PARAMS: readonly string[] = Object.freeze([]);
 
@@ -149,6 +152,7 @@ function compile(route: Route, segments: readonly string[]): CompiledRoute {
     headerNames,
     handle: route.handle,
     isPatient: route.isPatient ?? false,
+    isVital: !route.pattern.startsWith(API),
     bodyLimitBytes: route.body?.limitBytes ?? 0,
     contentType: route.body && (route.body.contentType ?? 'application/json'),
   };

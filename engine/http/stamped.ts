@@ -3,6 +3,7 @@
 // each answer; over uWS that is an eighth of what a small one costs (README.md, "What it costs").
 
 import { MADE_REQUEST_ID_LENGTH } from './request-id.ts';
+import { unitAt } from './utf8.ts';
 
 /** Of a reservation id that an engine made. */
 const MADE_ID_LENGTH = 35;
@@ -12,7 +13,7 @@ const STRINGS_FIRST = 3;
 
 /** Writes ASCII of that length, which is given because V8 reads a string's own with a call. */
 export function stamp(bytes: Uint8Array, at: number, text: string, length: number): void {
-  for (let index = 0; index < length; index += 1) bytes[at + index] = text.charCodeAt(index);
+  for (let index = 0; index < length; index += 1) bytes[at + index] = unitAt(text, index);
 }
 
 /** A body with a place for a reservation id and, in some, one for the request id before it. */

@@ -2,7 +2,7 @@
 // which came before give that very string again, so nothing is decoded, and whoever keeps by text
 // what he made of it finds it by a hash that V8 has already.
 
-import { decodeUtf8 } from './utf8.ts';
+import { decodeUtf8, unitAt } from './utf8.ts';
 
 /** Texts that are remembered at a time, a power of two; a body that shares a slot takes it over. */
 const SLOTS = 256;
@@ -36,6 +36,6 @@ export class TextMemory {
 
 function isText(bytes: Uint8Array, text: string): boolean {
   if (bytes.length !== text.length) return false;
-  for (let at = 0; at < bytes.length; at += 1) if (bytes[at] !== text.charCodeAt(at)) return false;
+  for (let at = 0; at < bytes.length; at += 1) if (bytes[at] !== unitAt(text, at)) return false;
   return true;
 }

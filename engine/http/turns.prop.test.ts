@@ -3,9 +3,12 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Turns } from './turns.ts';
 
-const LONG_MS = 17;
+const WAIT_MS = 67;
 const LET_IN_MIN = 16;
-const LIMITS = { longMs: LONG_MS, letInMin: LET_IN_MIN };
+const LIMITS = { waitMsMax: WAIT_MS, letInMin: LET_IN_MIN };
+/** Of the turns before: so many long ones are an overload. */
+const RECENT = 4;
+const OVERLOAD = 2;
 
 interface Server {
   /** Of one that is let in, its answer included; of a refusal. */
@@ -18,7 +21,9 @@ interface Server {
 interface Outcome {
   readonly accepted: number;
   readonly refused: number;
-  /** Of the accepted, from the beginning of the turn to the reading. */
+  /** Though fewer than OVERLOAD of the RECENT turns before were long. */
+  readonly refusedInStalls: number;
+  /** Of those who were let in beyond the least, in an overload: from when they may have come. */
   readonly waitedMsMax: number;
   /** Turns that a refusal waited for. */
   readonly heldTurnsMax: number;
@@ -29,17 +34,26 @@ interface Outcome {
 function crowd({ acceptMs, refuseMs, connections, turns: count }: Server): Outcome {
   const turns = new Turns(LIMITS);
   const held: number[] = [];
+  const wasLong: boolean[] = [];
   let [nowMs, ready, accepted, refused, waitedMsMax, heldTurnsMax] = [0, connections, 0, 0, 0, 0];
+  let [beganBeforeMs, refusedInStalls] = [0, 0];
   for (let turn = 0; turn < count; turn++) {
     const beganMs = nowMs;
-    let next = 0;
+    const isOverload = wasLong.slice(-RECENT).filter(Boolean).length >= OVERLOAD;
+    let [next, isLong] = [0, false];
+    if (ready > 0) turns.begin({ nowMs, idleMs: 0 });
     for (let i = 0; i < ready; i++) {
+      const waitedMs = nowMs - beganBeforeMs;
+      isLong ||= waitedMs > WAIT_MS;
       if (turns.letsIn(nowMs, 1)) {
-        if (turn >= 2) waitedMsMax = Math.max(waitedMsMax, nowMs - beganMs);
+        if (isOverload && next >= LET_IN_MIN) waitedMsMax = Math.max(waitedMsMax, waitedMs);
         nowMs += acceptMs;
         accepted++;
         next++;
-      } else held.push(turn);
+      } else {
+        if (!isOverload) refusedInStalls++;
+        held.push(turn);
+      }
     }
     while (held.length > 0 && turns.refusesNow()) {
       heldTurnsMax = Math.max(heldTurnsMax, turn - (held.shift() ?? 0));
@@ -47,10 +61,12 @@ function crowd({ acceptMs, refuseMs, connections, turns: count }: Server): Outco
       refused++;
       next++;
     }
-    turns.end();
+    turns.end({ nowMs, idleMs: 0 });
+    wasLong.push(isLong);
+    beganBeforeMs = beganMs;
     ready = next;
   }
-  return { accepted, refused, waitedMsMax, heldTurnsMax, ms: nowMs };
+  return { accepted, refused, refusedInStalls, waitedMsMax, heldTurnsMax, ms: nowMs };
 }
 
 const servers = fc.record({
@@ -60,13 +76,12 @@ const servers = fc.record({
   turns: fc.constant(60),
 });
 
-it('from the second long turn on, nobody is let in who has waited longer than the bound', () => {
+it('in an overload, and only then, nobody is let in who may have waited longer than the bound', () => {
   fc.assert(
     fc.property(servers, (server) => {
-      const { waitedMsMax } = crowd(server);
-      expect(waitedMsMax).toBeLessThanOrEqual(
-        Math.max(LONG_MS, LET_IN_MIN * server.acceptMs) + server.acceptMs,
-      );
+      const { waitedMsMax, refusedInStalls } = crowd(server);
+      expect(waitedMsMax).toBeLessThanOrEqual(WAIT_MS);
+      expect(refusedInStalls).toBe(0);
     }),
   );
 });
@@ -75,18 +90,18 @@ it('what is refused takes no more than its share, however many there are', () =>
   fc.assert(
     fc.property(servers, (server) => {
       const { accepted, refused, ms } = crowd(server);
-      expect(refused).toBeLessThanOrEqual(accepted / 2 + 64 * server.turns);
+      expect(refused).toBeLessThanOrEqual(accepted / 4 + 64 * server.turns);
       // Most of the time is the work of those who are let in; the rest is what 64 refusals cost a turn.
-      const spareMs = (64 * server.turns + accepted / 2) * server.refuseMs;
+      const spareMs = (64 * server.turns + accepted / 4) * server.refuseMs;
       expect(accepted * server.acceptMs).toBeGreaterThanOrEqual((ms - spareMs) * 0.999);
     }),
   );
 });
 
-it('a crowd that one turn can take is let in whole', () => {
+it('a crowd that two turns can take in their time is let in whole', () => {
   fc.assert(
     fc.property(servers, (server) => {
-      const few = Math.min(server.connections, Math.floor(LONG_MS / server.acceptMs));
+      const few = Math.min(server.connections, Math.floor(WAIT_MS / 2 / server.acceptMs));
       expect(crowd({ ...server, connections: Math.max(1, few) }).refused).toBe(0);
     }),
   );
@@ -102,28 +117,49 @@ it('every refusal is given, and in turn', () => {
   );
 });
 
-it('one long turn is a stall, and refuses nobody; a second one soon after it is an overload', () => {
+/** A turn in which so many are read, the last of them after `longMs`; whether that one is let in. */
+function turnOf(turns: Turns, fromMs: number, idleMs: number, longMs: number): boolean {
+  turns.begin({ nowMs: fromMs, idleMs });
+  for (let i = 0; i < LET_IN_MIN; i++) turns.letsIn(fromMs, 1);
+  const isLetIn = turns.letsIn(fromMs + longMs, 1);
+  turns.end({ nowMs: fromMs + longMs, idleMs });
+  return isLetIn;
+}
+
+it('a stall, which its own turn sees and the next, refuses nobody', () => {
   const turns = new Turns(LIMITS);
-  const long = (fromMs: number): boolean => {
-    let isLetIn = true;
-    for (let i = 0; i <= LET_IN_MIN; i++) isLetIn = turns.letsIn(fromMs + i * 2, 1);
-    turns.end();
-    return isLetIn;
+  expect(turnOf(turns, 0, 0, 500)).toBe(true);
+  // These may have come when the stall began.
+  expect(turnOf(turns, 500, 0, 1)).toBe(true);
+  expect(turnOf(turns, 501, 0, 1)).toBe(true);
+  expect(turnOf(turns, 502, 0, 500)).toBe(false);
+});
+
+it('a turn for which the loop has slept owes nothing to the one before', () => {
+  const late = (sleptMs: number): boolean => {
+    const turns = new Turns(LIMITS);
+    for (const fromMs of [0, 100, 200]) turnOf(turns, fromMs, 0, 100);
+    return turnOf(turns, 300 + sleptMs, sleptMs, 1);
   };
-  expect(long(0)).toBe(true);
-  expect(long(10_000)).toBe(true);
-  expect(long(10_400)).toBe(false);
+  expect(late(0)).toBe(false);
+  expect(late(10)).toBe(true);
+});
+
+it('four turns that are not long end an overload', () => {
+  const turns = new Turns(LIMITS);
+  for (const fromMs of [0, 100, 200]) turnOf(turns, fromMs, 0, 100);
+  const atMs = (turn: number): number => 1_000 + turn * 10;
+  for (let turn = 0; turn < RECENT; turn++) turnOf(turns, atMs(turn), atMs(turn), 1);
+  expect(turnOf(turns, 2_000, 2_000, 100)).toBe(true);
 });
 
 it('who is patient is let in for longer', () => {
   const turns = new Turns(LIMITS);
-  const at = (ms: number, patience: number): boolean => turns.letsIn(ms, patience);
-  for (const fromMs of [0, 300]) {
-    for (let i = 0; i < LET_IN_MIN; i++) at(fromMs + i, 1);
-    at(fromMs + LONG_MS + 1, 1);
-    if (fromMs === 0) turns.end();
-  }
-  expect(at(300 + LONG_MS + 2, 1)).toBe(false);
-  expect(at(300 + LONG_MS + 2, 10)).toBe(true);
-  expect(at(300 + LONG_MS * 10 + 1, 10)).toBe(false);
+  for (const fromMs of [0, 100, 200]) turnOf(turns, fromMs, 0, 100);
+  // From the beginning of the turn before.
+  turns.begin({ nowMs: 300, idleMs: 0 });
+  for (let i = 0; i < LET_IN_MIN; i++) turns.letsIn(300, 1);
+  expect(turns.letsIn(300, 1)).toBe(false);
+  expect(turns.letsIn(300, 10)).toBe(true);
+  expect(turns.letsIn(200 + WAIT_MS * 10 + 1, 10)).toBe(false);
 });

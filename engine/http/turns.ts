@@ -1,59 +1,81 @@
 /**
  * Which requests a turn of the event loop has time for. A turn reads what was there when it began, one
- * request after the other: who is read last has waited for all before him, and nobody was told.
+ * request after the other: who is read last has waited for all before him, and nobody was told. Where
+ * the loop did not sleep before the turn, he may have come while the one before it was at work, so that
+ * he has waited for all of that, too.
  *
  * States: between turns; in a turn, since its first request was read. True in each:
  *   between  nothing is counted
  *   in one   `end` will be called once, when all that was there has been read
  *
- * One long turn is a stall (a collection of garbage, a neighbour on the core), which passes by itself. It
- * is an overload when another one was long shortly before.
+ * A long turn is a stall (a collection of garbage, a neighbour on the core), which passes by itself. It
+ * is an overload when two of the last few were long: a stall is seen by its own turn and by the next.
  */
 
 export interface TurnLimits {
-  /** A turn is long from here on. */
-  readonly longMs: number;
+  /** A request is late that has waited longer, as far as can be known. */
+  readonly waitMsMax: number;
   /** So many are let in by any turn, however slow the core is. */
   readonly letInMin: number;
 }
 
-/** Long turns so near to each other are one overload: some twenty turns that are just too long. */
-const OVERLOAD_MS = 500;
+/** What the clocks say. */
+export interface LoopTime {
+  /** Monotonic, ms. */
+  readonly nowMs: number;
+  /** For how long the loop has slept since its start: it waited for something to happen. */
+  readonly idleMs: number;
+}
+
+/** The loop finds work at once, or it sleeps: what is shorter is the asking. */
+const SLEEP_MS = 0.5;
+/** The last four turns, one bit each. */
+const RECENT = 0b1111;
 /** Refusals that any turn may give, so that all are given however little is let in. */
 const REFUSED_MIN = 64;
-/** Of what two turns let in: half as many refusals as acceptances are a tenth of the engine's time. */
-const REFUSED_SHARE = 0.25;
+/** Of what two turns let in: a quarter as many refusals as acceptances are an eighth of the time. */
+const REFUSED_SHARE = 0.125;
 
 export class Turns {
   readonly #limits: TurnLimits;
-  #beganMs: number | undefined;
-  /** When the last request was read. */
-  #readMs = 0;
+  #isOver = true;
+  /** From when on those who are read in this turn may have waited. */
+  #sinceMs = 0;
+  /** When the loop found what it reads now: before that nobody of this turn could be read. */
+  #wokeMs = 0;
+  #ended: LoopTime = { nowMs: 0, idleMs: 0 };
   #letIn = 0;
   #letInBefore = 0;
   #refused = 0;
   #isLong = false;
-  /** When the last long turn before this one ended. */
-  #longMs = Number.NEGATIVE_INFINITY;
+  /** Which of the turns before this one were long, the last one in the lowest bit. */
+  #longTurns = 0;
 
   constructor(limits: TurnLimits) {
     this.#limits = limits;
   }
 
   get isOver(): boolean {
-    return this.#beganMs === undefined;
+    return this.#isOver;
+  }
+
+  /** The first request of a turn was read. */
+  begin({ nowMs, idleMs }: LoopTime): void {
+    const sleptMs = idleMs - this.#ended.idleMs;
+    const wokeBeforeMs = this.#wokeMs;
+    this.#wokeMs = Math.min(nowMs, this.#ended.nowMs + sleptMs);
+    this.#sinceMs = sleptMs > SLEEP_MS ? this.#wokeMs : wokeBeforeMs;
+    this.#isOver = false;
   }
 
   /** A request was read. `patience`: times the limit. Monotonic, ms. */
   letsIn(nowMs: number, patience: number): boolean {
-    this.#beganMs ??= nowMs;
-    this.#readMs = nowMs;
-    const waitedMs = nowMs - this.#beganMs;
-    const { longMs, letInMin } = this.#limits;
-    if (waitedMs > longMs) {
+    const waitedMs = nowMs - this.#sinceMs;
+    const { waitMsMax, letInMin } = this.#limits;
+    if (waitedMs > waitMsMax) {
       this.#isLong = true;
-      const isOverload = this.#beganMs - this.#longMs < OVERLOAD_MS;
-      if (isOverload && waitedMs > longMs * patience && this.#letIn >= letInMin) return false;
+      const isLate = waitedMs > waitMsMax * patience;
+      if (isLate && this.#letIn >= letInMin && isTwice(this.#longTurns)) return false;
     }
     this.#letIn += 1;
     return true;
@@ -67,12 +89,20 @@ export class Turns {
     return true;
   }
 
-  end(): void {
-    if (this.#isLong) this.#longMs = this.#readMs;
+  /** All that was there has been read; of a turn that read nothing, too, when refusals are left. */
+  end(time: LoopTime): void {
+    if (this.#isOver) this.begin(time);
+    this.#longTurns = ((this.#longTurns << 1) | (this.#isLong ? 1 : 0)) & RECENT;
+    this.#ended = time;
     this.#letInBefore = this.#letIn;
-    this.#beganMs = undefined;
     this.#letIn = 0;
     this.#refused = 0;
     this.#isLong = false;
+    this.#isOver = true;
   }
+}
+
+/** Whether two bits are set at the least. */
+function isTwice(bits: number): boolean {
+  return (bits & (bits - 1)) !== 0;
 }

@@ -1,4 +1,4 @@
-// Bytes as text, where they are UTF-8.
+// Bytes as text, where they are UTF-8, and text as bytes, where it is ASCII.
 
 // Keeps a byte order mark, which is no JSON and must be seen; fatal, so that nothing is replaced.
 const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -10,4 +10,12 @@ export function decodeUtf8(bytes: ArrayBuffer | Uint8Array): string | undefined 
   } catch {
     return undefined;
   }
+}
+
+/**
+ * `text.charCodeAt(index)` for loops that meet strings of many kinds (flat, joined, known by name):
+ * V8 then looks the method up anew for each character, and here it need not.
+ */
+export function unitAt(text: string, index: number): number {
+  return String.prototype.charCodeAt.call(text, index);
 }

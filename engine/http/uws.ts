@@ -25,6 +25,7 @@ import type { Listening, TransportOptions } from './port.ts';
 import type { CompiledRoute, RouteMatch } from './router.ts';
 import type { StampedBody } from './stamped.ts';
 import { TextMemory } from './text-memory.ts';
+import { unitAt } from './utf8.ts';
 import type { Uws, UwsApp, UwsListenSocket, UwsRequest, UwsResponse } from './uws-load.ts';
 
 /** Listens; rejects with a `listenError`. */
@@ -277,7 +278,7 @@ const ZERO = 0x30;
 function factsOf(req: UwsRequest, method: string, path: string): IntakeFacts {
   const contentLength = req.getHeader('content-length');
   // Only where no length says that a body comes.
-  const isLengthOpen = contentLength === '' || contentLength.charCodeAt(0) === ZERO;
+  const isLengthOpen = contentLength === '' || unitAt(contentLength, 0) === ZERO;
   const transferEncoding = isLengthOpen ? req.getHeader('transfer-encoding') : '';
   return {
     method,

@@ -1,18 +1,19 @@
 /** Answers of the reservation services as HTTP. */
 import type { OutcomeName } from '../../domain/outcome.ts';
 import { OUTCOMES } from '../../domain/outcome.ts';
-import type { Decided, ReservationAnswer } from '../../reservations/answer.ts';
+import type { Decided, Refused, ReservationAnswer } from '../../reservations/answer.ts';
 import type { CartLine } from '../../reservations/cart.ts';
 import type { AnswerHeaders } from '../answer.ts';
 import { AnswerHead, jsonHead, problemHead } from '../answer.ts';
 import type { Exchange } from '../exchange.ts';
-import { outcomeProblem, retryAfter } from '../outcome-problem.ts';
+import { outcomeProblem } from '../outcome-problem.ts';
 import { appliedPreference } from '../preferences.ts';
 import type { ProblemError } from '../problem.ts';
 import { PROBLEM_GUIDE } from '../problem-guide.ts';
 import { createInsufficientBodies, createInsufficientWriter } from './insufficient-json.ts';
 import type { ReservationWriter } from './reservation-json.ts';
 import { createReservationBodies, createReservationWriter } from './reservation-json.ts';
+import { createUndecidedPresenter } from './undecided.ts';
 
 /** The cart of a reserve, for answers that speak of its lines. */
 export interface AskedCart {
@@ -44,6 +45,7 @@ export function createPresenter(options: PresenterOptions): Presenter {
   const bodyOf = createReservationBodies();
   const writeInsufficient = createInsufficientWriter(options.problemBaseUrl);
   const insufficientBody = createInsufficientBodies(options.problemBaseUrl);
+  const presentUndecided = createUndecidedPresenter(options.problemBaseUrl);
 
   const presentDecided = (exchange: Exchange, answer: Decided, asked: Presented): void => {
     const { id, outcome, record, stamp, level } = answer;
@@ -78,7 +80,8 @@ export function createPresenter(options: PresenterOptions): Presenter {
     try {
       options.countOutcome(asked.operation, answer.outcome);
       if (answer.kind === 'decided') presentDecided(exchange, answer, asked);
-      else presentRest(exchange, answer);
+      else if (answer.kind === 'undecided') presentUndecided(exchange, answer);
+      else presentRefused(exchange, answer);
     } catch (error) {
       exchange.fail(error);
     }
@@ -138,18 +141,7 @@ function lineErrors(answer: Decided, cart: AskedCart): ProblemError[] {
   });
 }
 
-function presentRest(
-  exchange: Exchange,
-  answer: Exclude<ReservationAnswer, { readonly kind: 'decided' }>,
-): void {
-  const { detail } = answer;
-  if (answer.kind === 'undecided') {
-    const extensions = { reservation_id: answer.id };
-    const headers = retryAfter(answer.retryAfterMs);
-    exchange.problem(outcomeProblem(answer.outcome), { detail, extensions }, headers);
-    return;
-  }
-  const { pointer } = answer;
+function presentRefused(exchange: Exchange, { outcome, detail, pointer }: Refused): void {
   const errors = pointer === undefined ? {} : { errors: [{ pointer, message: detail }] };
-  exchange.problem(outcomeProblem(answer.outcome), { detail, ...errors });
+  exchange.problem(outcomeProblem(outcome), { detail, ...errors });
 }
