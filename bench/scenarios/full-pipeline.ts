@@ -6,7 +6,12 @@
  *
  * Audited for each log: units received = available + reserved, units reserved = the 201 that the
  * generator heard = what the engine counted, and Redis, log and PostgreSQL agree.
+ *
+ * The search begins at what PostgreSQL took while a closed loop pressed. A table says of each phase
+ * what it cost and, of a rate that was not carried, what gave way: where all cores are busy it is the
+ * machine, and the CPU of each process an event says what would have to become cheaper.
  */
+import { availableParallelism } from 'node:os';
 import { atLeast, type BudgetRow } from '../budgets.ts';
 import { defineScenario, type Findings } from '../define-scenario.ts';
 import { differenceWords } from '../measure/difference-words.ts';
@@ -21,12 +26,14 @@ import {
 } from '../measure/persistence-lag.ts';
 import { databaseBytes, logBytesPerEvent } from '../measure/stored-bytes.ts';
 import { perSecond } from '../phase.ts';
-import type { AuditReport, Bench, Fact, Phase, Series, World } from '../scenario.ts';
+import type { AuditReport, Bench, Fact, Phase, ReportTable, Series, World } from '../scenario.ts';
 
 export interface PipelineSize {
   readonly connections: number;
   /** Of each rate that is tried, and of the closed loop before. */
   readonly seconds: number;
+  /** A cold relay, broker and persister cost several times what they cost later. */
+  readonly warmUpSeconds: number;
   readonly tries: number;
   readonly logs: readonly LogKind[];
 }
@@ -55,8 +62,8 @@ export const fullPipeline = defineScenario<PipelineSize>({
   name: 'full-pipeline',
   about: 'the rate at which the backlog to PostgreSQL stays flat, log embedded and with Kafka',
   runs: 'unless quick',
-  full: { connections: 256, seconds: 8, tries: 5, logs: LOGS },
-  quick: { seconds: 1, tries: 2 },
+  full: { connections: 256, seconds: 8, warmUpSeconds: 8, tries: 4, logs: LOGS },
+  quick: { seconds: 1, warmUpSeconds: 3, tries: 2 },
   run,
 });
 
@@ -76,6 +83,7 @@ async function run(bench: Bench, size: PipelineSize): Promise<Findings> {
     facts: runs.flatMap(factsOf),
     series: runs.flatMap(seriesOf),
     budgets: runs.map(budgetOf),
+    tables: runs.map(tableOf),
     audit: {
       ok: runs.every(({ audit }) => audit.ok),
       words: runs.flatMap(({ log, audit }) => audit.words.map((each) => `${log}: ${each}`)),
@@ -90,6 +98,7 @@ interface PipelineRun {
   /** Events that PostgreSQL took a second while a closed loop sent as many as it could. */
   readonly through: number;
   readonly phases: readonly Phase[];
+  readonly seen: readonly Loaded[];
   /** Of the sustained rate; else of the closed loop. */
   readonly shown: Phase;
   readonly lagMsMax: number;
@@ -99,10 +108,20 @@ interface PipelineRun {
   readonly audit: AuditReport;
 }
 
+/** A phase, and how PostgreSQL came along with it. */
+interface Loaded {
+  readonly phase: Phase;
+  /** Events a second that PostgreSQL took. */
+  readonly persisted: number;
+  readonly lagMsMax: number;
+  /** Why its rate does not count as carried; undefined: it was, or it was a closed loop. */
+  readonly gaveWay: string | undefined;
+}
+
 async function measurePipeline(
   world: World,
   log: LogKind,
-  { connections, seconds, tries }: PipelineSize,
+  { connections, seconds, warmUpSeconds, tries }: PipelineSize,
   say: (what: string) => void,
 ): Promise<PipelineRun> {
   const { shop, redis, pool } = world;
@@ -110,69 +129,81 @@ async function measurePipeline(
   await shop.whenPersisted();
   const bytesBefore = await databaseBytes(pool);
   const watch = watchLag({ redis, pool, sku: HOT, warehouse: WAREHOUSE });
-  const seen = { phases: [] as Phase[], answered: 0 };
-  const plan = shop.reservePlan(HOT, connections, seconds);
-  const load = async (name: string, rate?: number): Promise<Phase> => {
+  const seen: Loaded[] = [];
+  // Names are the same in each run, so that runs can be compared; the rate is a phase's own word.
+  const load = async (name: string, lasting: number, rate?: number): Promise<Loaded> => {
+    await shop.whenPersisted();
     say(rate === undefined ? name : `${name}, ${rate}/s`);
-    const wanted = { ...plan, ...(rate !== undefined && { rate, drainMs: seconds * 1_000 }) };
+    const from = watch.samples().length;
+    const plan = shop.reservePlan(HOT, connections, lasting);
+    const wanted = { ...plan, ...(rate !== undefined && { rate, drainMs: lasting * 1_000 }) };
     const options = rate === undefined ? {} : { rate };
     const phase = await world.measure(name, () => generateLoad(wanted), options);
-    seen.answered += phase.load.byStatus['201'] ?? 0;
-    seen.phases.push(phase);
-    return phase;
+    const during = watch.samples().slice(from);
+    const loaded: Loaded = {
+      ...{ phase, persisted: persistedPerSecond(during), lagMsMax: lagOf(during) },
+      gaveWay: rate === undefined ? undefined : whatGaveWay(phase, rate, during, lasting),
+    };
+    seen.push(loaded);
+    return loaded;
   };
   try {
-    await load(`${log}: warm-up`);
-    let tried = 0;
-    await shop.whenPersisted();
-    const from = watch.samples().length;
-    const closed = await load(`${log}: closed loop`);
-    const through = persistedPerSecond(watch.samples().slice(from));
+    await load(`${log}: warm-up`, warmUpSeconds);
+    const closed = await load(`${log}: closed loop`, seconds);
+    const through = closed.persisted;
     let shown = closed;
-    let lagMsMax = lagOf(watch.samples().slice(from));
     const sustained = await findHighestRate(
-      { most: perSecond(closed), tries, step: RATE_STEP },
+      {
+        most: perSecond(closed.phase),
+        ...(Number.isFinite(through) && { first: through }),
+        tries,
+        step: RATE_STEP,
+      },
       async (rate) => {
-        await shop.whenPersisted();
-        const first = watch.samples().length;
-        // The rate is the phase's own word; a name that is the same in each run can be compared.
-        const phase = await load(`${log}: open loop, try ${++tried}`, rate);
-        const during = watch.samples().slice(first);
-        if (!isCarried(phase, rate, during, seconds)) return false;
-        shown = phase;
-        lagMsMax = lagOf(during);
+        const tried = await load(`${log}: open loop, try ${seen.length - 1}`, seconds, rate);
+        if (tried.gaveWay !== undefined) return false;
+        shown = tried;
         return true;
       },
     );
     say(`${log}: audit`);
-    const audit = await auditOf(world, seen.answered);
-    const { phases, answered } = seen;
+    const phases = seen.map(({ phase }) => phase);
+    const answered = phases.reduce((sum, phase) => sum + (phase.load.byStatus['201'] ?? 0), 0);
+    const audit = await auditOf(world, answered);
     const samples = watch.samples();
     const storedBytes = {
       log: await logBytesPerEvent(redis),
       postgres: ((await databaseBytes(pool)) - bytesBefore) / answered,
     };
-    return { log, sustained, through, phases, shown, lagMsMax, samples, storedBytes, audit };
+    const { phase: best, lagMsMax } = shown;
+    return {
+      ...{ log, sustained, through, phases, seen, shown: best, lagMsMax },
+      ...{ samples, storedBytes, audit },
+    };
   } finally {
     await watch.stop();
   }
 }
 
-/** `during`: samples of the phase, and of the time until the generator's process had ended. */
-function isCarried(
+/**
+ * Why a rate was not carried; undefined: it was. `during`: samples of the phase, and of the time
+ * until the generator's process had ended.
+ */
+function whatGaveWay(
   { load }: Phase,
   rate: number,
   during: readonly LagSample[],
   seconds: number,
-): boolean {
+): string | undefined {
   const startS = firstEventAt(during);
   const loaded = during.filter(({ atS }) => atS <= startS + seconds);
   const growth = growthPerSecond(loaded, startS + seconds * SETTLING);
   const isFlat = growth <= rate * GROWTH_MAX || lowestAtLast(loaded) <= rate * NEAR_S;
   const accepted = load.byStatus['201'] ?? 0;
+  if (accepted < rate * seconds * ANSWERED_MIN) return 'the engine did not accept all';
   // A queue that grows is answered late, when the load has ended.
-  const isInTime = load.seconds <= seconds / ANSWERED_MIN + LATE_S;
-  return accepted >= rate * seconds * ANSWERED_MIN && isInTime && isFlat;
+  if (load.seconds > seconds / ANSWERED_MIN + LATE_S) return 'the engine answered late';
+  return isFlat ? undefined : 'PostgreSQL fell behind';
 }
 
 /** The generator is a process that has to start before it sends. */
@@ -252,6 +283,28 @@ function factsOf(run: PipelineRun): Fact[] {
       unit: 'cores',
     },
   ];
+}
+
+function tableOf({ log, seen }: PipelineRun): ReportTable {
+  const names = seen[0]?.phase.processes.map(({ name }) => name) ?? [];
+  return {
+    title: `${log}: what each phase took of ${availableParallelism()} cores, us of CPU an answer`,
+    head: ['phase', 'due/s', 'answers/s', 'into PostgreSQL/s', 'cores', ...names, 'gave way'],
+    rows: seen.map(({ phase, persisted, gaveWay }) => {
+      const { load, processes, rate } = phase;
+      const cpuUs = names.map((name) => processes.find((each) => each.name === name)?.cpuUs ?? 0);
+      const total = cpuUs.reduce((sum, us) => sum + us, 0);
+      return [
+        phase.name.slice(log.length + 2),
+        rate === undefined ? '' : String(rate),
+        perSecond(phase).toFixed(0),
+        persisted.toFixed(0),
+        (total / 1e6 / load.seconds).toFixed(2),
+        ...cpuUs.map((us) => (us / load.answers).toFixed(1)),
+        gaveWay ?? '',
+      ];
+    }),
+  };
 }
 
 function budgetOf({ log, sustained }: PipelineRun): BudgetRow {

@@ -75,7 +75,7 @@ it('an expiry storm, and single units sold again', { timeout: TIMEOUT_MS }, asyn
 
 it('the full pipeline, through Kafka and embedded', { timeout: TIMEOUT_MS }, async () => {
   const logs = ['embedded', 'kafka'] as const;
-  const size = { connections: 8, seconds: 0.5, tries: 1, logs };
+  const size = { connections: 8, seconds: 0.5, warmUpSeconds: 0.2, tries: 1, logs };
   const report = await bench.during({}, (own) => fullPipeline.runIn(own, size));
   expect(report.audit).toEqual({ ok: true, words: report.audit.words });
   expect(report.budgets).toHaveLength(2);
@@ -83,6 +83,11 @@ it('the full pipeline, through Kafka and embedded', { timeout: TIMEOUT_MS }, asy
   expect(pipelineCost(report).cpuUs.persister).toBeGreaterThan(0);
   const named = report.phases.map(({ processes }) => processes.map(({ name }) => name));
   expect(named.at(-1)).toEqual(expect.arrayContaining(['engine', 'relay', 'kafka', 'persister']));
+  for (const { head, rows } of report.tables ?? []) {
+    expect(rows.map(([phase]) => phase)).toEqual(['warm-up', 'closed loop', 'open loop, try 1']);
+    const cores = rows.map((row) => Number(row[head.indexOf('cores')]));
+    expect(Math.min(...cores)).toBeGreaterThan(0);
+  }
   const backlog = report.series.find(({ name }) => name === 'kafka: backlog to PostgreSQL');
   expect(Math.max(...(backlog?.points ?? []).map(([, events]) => events))).toBeGreaterThan(0);
   // PostgreSQL is asked before Redis, so it never seems to know more.

@@ -1,6 +1,7 @@
 /** Every option of the Kafka client is spelled here, with its reason; and the topic of the log. */
 import type { Consumer, Kafka, KafkaConfig, LogEntry, Producer } from 'kafkajs';
 import kafkajs from 'kafkajs';
+import './request-queue.ts';
 
 export type { Kafka } from 'kafkajs';
 

@@ -9,7 +9,10 @@ import { createKafkaSource } from './kafka-source.ts';
 import type { LogWriter } from './log-writer.ts';
 
 const LIMITS = { recordsMax: 100, bytesMax: 1 << 20, waitMs: 250 };
+const LONG = { ...LIMITS, waitMs: 30_000 };
 const READ_MS_MAX = 30_000;
+/** Seconds on a busy machine; a wait ends as soon as it may. */
+const SOON = { timeout: 20_000, interval: 20 };
 
 let kafka: Kafka;
 let namespace: string;
@@ -66,6 +69,28 @@ async function read(from: LogSource, offset: number, count: number, limits = LIM
 const entries = (...texts: string[]) => texts.map((text) => Buffer.from(text));
 const show = ({ term, offset, entry }: LogRecord) =>
   `${offset} ${term} ${entry?.toString() ?? 'fence'}`;
+
+/** A client whose consumers tell what they fetched, and when they were heard of. */
+function watched(): {
+  readonly kafka: Kafka;
+  readonly records: number;
+  readonly heartbeats: number;
+} {
+  const seen = { records: 0, heartbeats: 0 };
+  const made: Kafka = Object.create(kafka);
+  made.consumer = (config) => {
+    const consumer = kafka.consumer(config);
+    const { HEARTBEAT, START_BATCH_PROCESS } = consumer.events;
+    consumer.on(START_BATCH_PROCESS, ({ payload }) => {
+      seen.records += payload.batchSize;
+    });
+    consumer.on(HEARTBEAT, () => {
+      seen.heartbeats++;
+    });
+    return consumer;
+  };
+  return Object.assign(seen, { kafka: made });
+}
 
 describe('the log', () => {
   it('gives back what was written, in order, with terms and fences', async () => {
@@ -127,6 +152,34 @@ describe('the log', () => {
     expect(records.map(({ offset }) => Number(offset))).toEqual([...records.keys()]);
   });
 
+  it('is fetched again when its reader has come for what is there', async () => {
+    const seen = watched();
+    const from = source(0, seen.kafka);
+    await writer.append(0, 1, entries('a'));
+    await read(from, 0, 1);
+    await writer.append(0, 1, entries('b'));
+    await expect.poll(() => seen.records, SOON).toBe(2);
+    // The reader is away: what comes meanwhile is fetched at once, when it is back.
+    for (const text of ['c', 'd', 'e']) await writer.append(0, 1, entries(text));
+    expect((await from.read(at(1), LIMITS)).map(show)).toEqual(['1 1 b']);
+    expect((await from.read(at(2), LONG)).map(show)).toEqual(['2 1 c', '3 1 d', '4 1 e']);
+    // Or elsewhere.
+    await writer.append(0, 1, entries('f'));
+    await expect.poll(() => seen.records, SOON).toBe(6);
+    expect((await from.read(at(3), LONG)).map(show)).toEqual(['3 1 d', '4 1 e', '5 1 f']);
+  });
+
+  it('keeps its session while its reader is away', async () => {
+    const seen = watched();
+    const from = source(0, seen.kafka);
+    await writer.append(0, 1, entries('a'));
+    await expect.poll(() => from.read(at(0), { ...LIMITS, recordsMax: 0 }), SOON).toEqual([]);
+    await expect.poll(() => seen.records, SOON).toBe(1);
+    const { heartbeats } = seen;
+    await expect.poll(() => seen.heartbeats, SOON).toBeGreaterThan(heartbeats + 1);
+    expect((await read(from, 0, 1)).map(show)).toEqual(['0 1 a']);
+  });
+
   it('gives a stranger’s record without a term as void', async () => {
     const producer = createProducer(kafka);
     await producer.connect();
@@ -144,7 +197,10 @@ it('a topic with another number of partitions is refused', async () => {
   );
 });
 
-it('goes on, written and read, when the broker was killed and started again', async () => {
+// It starts a broker twice.
+it('goes on, written and read, when the broker was killed and started again', {
+  timeout: 240_000,
+}, async () => {
   const server = await startKafka();
   ends.push(() => server.stop());
   const own = connect(server.brokers);
@@ -158,7 +214,7 @@ it('goes on, written and read, when the broker was killed and started again', as
   await expect(ownWriter.append(0, 1, entries('lost'))).rejects.toThrow();
   await server.start();
   await expect
-    .poll(() => ownWriter.append(0, 1, entries('after')).catch(() => -1n), { timeout: 30_000 })
+    .poll(() => ownWriter.append(0, 1, entries('after')).catch(() => -1n), { timeout: 60_000 })
     .toBeGreaterThan(0n);
   const [record] = await read(from, 1, 1);
   expect(record?.term).toBe(1);

@@ -4,7 +4,8 @@
  * the consumer is sent to the offset where we are.
  *
  * States: no session (the next read starts one); a session, which buffers what comes from `next`
- * on and is paused while the buffer is full; a session that failed, which the next read replaces.
+ * on; a session that failed, which the next read replaces. A session fetches again when its reader
+ * has come for what is there: a reader that works for a while finds in one fetch what came meanwhile.
  */
 import { randomUUID } from 'node:crypto';
 import type { Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs';
@@ -23,8 +24,10 @@ export interface KafkaSourceOptions {
   readonly onProblem: (message: string, details: object) => void;
 }
 
-/** Fetching pauses above this; one fetch more may still come. */
-const BUFFER_BYTES_MAX = 8 * 1024 * 1024;
+/** More is fetched only below this, so that the reader does not wait for it. */
+const BUFFER_BYTES_LOW = 4 * 1024 * 1024;
+/** A member of a group that is not heard of is put out of it after the session's 60 s. */
+const HEARTBEAT_MS = 3_000;
 
 export function createKafkaSource(options: KafkaSourceOptions): LogSource {
   let session: Session | undefined;
@@ -60,12 +63,14 @@ class Session {
   readonly #consumer: Consumer;
   #buffer: LogRecord[] = [];
   #bufferBytes = 0;
-  #isPaused = false;
   /** Offset that the next read should ask for. */
   #next: bigint;
   /** Offset that Kafka should send next. */
   #fetchNext: bigint;
+  /** Aborted when something has come, or will never. */
   #wake = new AbortController();
+  /** Aborted when more is wanted. */
+  #wanted = new AbortController();
   hasFailed = false;
 
   constructor(options: KafkaSourceOptions, offset: bigint) {
@@ -94,7 +99,7 @@ class Session {
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
     await consumer.run({
       autoCommit: false,
-      eachBatch: async (payload) => this.#take(payload),
+      eachBatch: (payload) => this.#take(payload),
     });
   }
 
@@ -115,6 +120,7 @@ class Session {
   #fail(): void {
     this.hasFailed = true;
     this.#wake.abort();
+    this.#wanted.abort();
   }
 
   #seek(offset: bigint): void {
@@ -129,10 +135,11 @@ class Session {
     this.#buffer = [];
     this.#bufferBytes = 0;
     this.#seek(offset);
-    this.#resumeIfLow();
+    this.#wanted.abort();
   }
 
-  #take(payload: EachBatchPayload): void {
+  /** kafkajs fetches again when it resolves. */
+  async #take(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
     if (batch.partition !== this.#options.lane || payload.isStale()) return;
     for (const message of batch.messages) {
@@ -143,11 +150,14 @@ class Session {
       this.#buffer.push(this.#toRecord(message, offset));
       this.#bufferBytes += message.value?.length ?? 0;
     }
-    if (this.#bufferBytes > BUFFER_BYTES_MAX && !this.#isPaused) {
-      this.#isPaused = true;
-      this.#consumer.pause([this.#partition()]);
+    if (this.#buffer.length === 0 || this.hasFailed) return;
+    this.#wanted = new AbortController();
+    this.#wake.abort();
+    const { signal } = this.#wanted;
+    while (!signal.aborted) {
+      await pause(HEARTBEAT_MS, signal);
+      await payload.heartbeat();
     }
-    if (this.#buffer.length > 0) this.#wake.abort();
   }
 
   #give({ recordsMax, bytesMax }: ReadLimits): LogRecord[] {
@@ -163,18 +173,8 @@ class Session {
     this.#bufferBytes -= bytes;
     const last = records.at(-1);
     if (last !== undefined) this.#next = last.offset + 1n;
-    this.#resumeIfLow();
+    if (this.#bufferBytes <= BUFFER_BYTES_LOW) this.#wanted.abort();
     return records;
-  }
-
-  #resumeIfLow(): void {
-    if (!this.#isPaused || this.#bufferBytes > BUFFER_BYTES_MAX / 2) return;
-    this.#isPaused = false;
-    this.#consumer.resume([this.#partition()]);
-  }
-
-  #partition() {
-    return { topic: this.#options.topic, partitions: [this.#options.lane] };
   }
 
   #toRecord({ headers, value }: KafkaMessage, offset: bigint): LogRecord {

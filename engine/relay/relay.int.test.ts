@@ -15,6 +15,7 @@ import { connectKafka, ensureTopic } from '../kafka/connect.ts';
 import { createKafkaFencedLog, createKafkaWriter } from '../log/kafka-log.ts';
 import { createKafkaSource } from '../log/kafka-source.ts';
 import type { LogWriter } from '../log/log-writer.ts';
+import type { Place } from '../log/place.ts';
 import { readPosition } from '../postgres/position.ts';
 import { KEYS } from '../redis/testing/test-lane.ts';
 import { testKafka } from '../testing/servers.ts';
@@ -240,6 +241,71 @@ describe('the relay is silent', () => {
     expect(told).toEqual([]);
     expect((await worker.runOnce()).did).toBe('silent');
     expect(told).toEqual([expect.stringMatching(why)]);
+  });
+});
+
+it('goes on at once where more stands than it may read at a time', async () => {
+  persist();
+  await stack.receive(stockOf(100));
+  await sell(stack, 8);
+  // Whoever pauses after a full read is not back within this test.
+  running(relay({ limits: { entriesMax: 3, gatherMs: 600_000 } }));
+  await expectAllArrived();
+});
+
+describe('a watermark is published', () => {
+  interface Marking {
+    readonly marks: Place[];
+    readonly worker: Relay;
+  }
+
+  /** A relay whose marks wait for `before`. */
+  function marking(before: () => Promise<void>): Marking {
+    const { state } = stack;
+    const marks: Place[] = [];
+    const worker = relay({
+      state: {
+        tail: (after, entriesMax) => state.tail(after, entriesMax),
+        trim: (persisted, marginMs) => state.trim(persisted, marginMs),
+        async mark(level, at) {
+          marks.push(at);
+          await before();
+          await state.mark(level, at);
+        },
+      },
+    });
+    return { marks, worker };
+  }
+
+  async function untilMarks({ marks, worker }: Marking, count: number): Promise<void> {
+    await expect.poll(async () => [await worker.runOnce(), marks.length][1], SOON).toBe(count);
+  }
+
+  it('once for a place, however often the relay looks meanwhile', async () => {
+    persist();
+    await stack.receive(stockOf(10));
+    let goOn: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const made = marking(() => gate);
+    await untilMarks(made, 1);
+    for (let i = 0; i < 3; i++) await made.worker.runOnce();
+    goOn();
+    await expectLogged();
+    for (let i = 0; i < 3; i++) await made.worker.runOnce();
+    expect(made.marks).toHaveLength(1);
+  });
+
+  it('again when that failed', async () => {
+    persist();
+    await stack.receive(stockOf(10));
+    let failures = 2;
+    const made = marking(async () => {
+      if (failures-- > 0) throw new Error('Redis is away');
+    });
+    await untilMarks(made, 3);
+    await expectLogged();
   });
 });
 

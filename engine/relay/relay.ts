@@ -42,8 +42,10 @@ export interface RelayOptions {
 export interface RelayLimits {
   /** Entries that are read from the stream at a time. */
   readonly entriesMax: number;
-  /** How long an idle lane is left alone: first, and when it stays idle. */
-  readonly idle: { readonly firstMs: number; readonly maxMs: number };
+  /** From the beginning of one look at the stream to that of the next. */
+  readonly lookEveryMs: number;
+  /** The same after one that found entries of several callers, but not as many as it may read. */
+  readonly gatherMs: number;
   /** How long a lane is left alone that is closed, or not ours to relay. */
   readonly silentMs: number;
   /** How often PostgreSQL is asked whether the anchor is proven. */
@@ -56,12 +58,18 @@ const LIMITS: RelayLimits = {
   // An entry of 512 reservations has some 50 KB: a read stays below 4 MB.
   entriesMax: 64,
   // A commit that waits for `logged` waits for this; each look costs Redis some 50 us.
-  idle: { firstMs: 1, maxMs: 5 },
+  lookEveryMs: 5,
+  // Where several callers are at work, what they do is carried together: most of what an append
+  // costs relay, broker and persister it costs however little is in it (README).
+  gatherMs: 10,
   silentMs: 50,
   proveEveryMs: 10,
   trimEveryMs: 1_000,
   backoff: { firstMs: 50, maxMs: 1_000 },
 };
+
+/** What one caller leaves from one look to the next: its reserve, and its commit. */
+const ENTRIES_OF_ONE = 2;
 
 export interface RelayMetrics {
   readonly sent: (sent: { entries: number; bytes: number; durationMs: number }) => void;
@@ -113,6 +121,7 @@ class LaneRelay implements Relay {
   readonly #proofs: Latest<Session>;
   readonly #trims: Latest<void>;
   #session: Session | undefined;
+  /** What was marked last, or is being; undefined when that failed. */
   #marked: Place | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   #trimmedAt = Number.NEGATIVE_INFINITY;
@@ -130,10 +139,12 @@ class LaneRelay implements Relay {
       act: async (at) => {
         crash('relay.before_mark');
         await state.mark('logged', at);
-        this.#marked = at;
         crash('relay.after_mark');
       },
-      onError: (error) => log.warn({ err: error, lane }, 'watermark not published, will retry'),
+      onError: (error) => {
+        this.#marked = undefined;
+        log.warn({ err: error, lane }, 'watermark not published, will retry');
+      },
     });
     this.#proofs = new Latest<Session>({
       act: async (session) => this.#prove(session, await readPosition(pool, lane)),
@@ -153,14 +164,13 @@ class LaneRelay implements Relay {
   async run(signal: AbortSignal): Promise<void> {
     const { lane, log } = this.#options;
     const backoff = new Backoff(this.#limits.backoff);
-    const idle = new Backoff(this.#limits.idle);
     while (!signal.aborted) {
+      const startedAt = this.#now();
       try {
-        const { did } = await this.runOnce();
+        const did = await this.runOnce();
         backoff.reset();
-        if (did === 'idle') await pause(idle.next(), signal);
-        else idle.reset();
-        if (did === 'silent') await pause(this.#limits.silentMs, signal);
+        const leftMs = startedAt + this.#pauseMsAfter(did) - this.#now();
+        if (leftMs > 0) await pause(leftMs, signal);
       } catch (error) {
         const retryInMs = backoff.next();
         log.warn({ err: error, lane, retry_in_ms: retryInMs }, 'relay failed, will retry');
@@ -168,6 +178,14 @@ class LaneRelay implements Relay {
       }
     }
     await Promise.all([this.#marks, this.#proofs, this.#trims].map((each) => each.settled()));
+  }
+
+  #pauseMsAfter(done: RelayDid): number {
+    const { entriesMax, gatherMs, lookEveryMs, silentMs } = this.#limits;
+    if (done.did === 'silent') return silentMs;
+    if (done.did === 'idle' || done.entries <= ENTRIES_OF_ONE) return lookEveryMs;
+    // More may stand behind a full read.
+    return done.entries < entriesMax ? gatherMs : 0;
   }
 
   async runOnce(): Promise<RelayDid> {
@@ -272,7 +290,8 @@ class LaneRelay implements Relay {
   #mark({ anchor, next, cursor }: Session): void {
     if (anchor !== undefined || next === undefined) return;
     if (this.#marked !== undefined && comparePlaces(this.#marked, cursor) === 0) return;
-    this.#marks.offer({ ...cursor });
+    this.#marked = cursor;
+    this.#marks.offer(cursor);
   }
 
   #trim(): void {
