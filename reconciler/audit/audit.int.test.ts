@@ -328,6 +328,21 @@ function copyRow(table: string, where: string, changed: object): string {
 }
 
 describe('PostgreSQL', () => {
+  it('has no say where the log knows a reservation otherwise', async () => {
+    const story = await tellBoth();
+    // Both stores were changed alike: only what the log adds up to knows better.
+    const kept = story.holds.get('kept');
+    if (kept === undefined) throw new Error('the story has no hold');
+    const changed = forgeRecord(recordOf({ ...kept, version: kept.version + 1 }));
+    await world.redis.hset(holdKey('kept', kept.generation), 'kept', changed);
+    await world.pool.query(
+      `UPDATE reservations SET version = version + 1 WHERE reservation_id = 'kept'`,
+    );
+    expect(shown(await audit())).toEqual([
+      'I4 reservation kept: PostgreSQL is not what the log adds up to',
+    ]);
+  });
+
   it.each<[string, string, RegExp]>([
     [
       'a wrong balance',

@@ -15,6 +15,7 @@ import { laneKeys } from '../../engine/redis/keys.ts';
 import { UnreadableBytes } from '../../engine/testing/auditor/cursor.ts';
 import { auditCells } from './cell-pass.ts';
 import { Findings } from './difference.ts';
+import { Digests } from './digests.ts';
 import { LaneReader, WrongType } from './lane-reader.ts';
 import { LaneView } from './lane-view.ts';
 import { auditLedger } from './ledger.ts';
@@ -33,6 +34,7 @@ import { LogTail, TailGap } from './tail.ts';
 export interface AuditDeps {
   /** A connection of the audit's own: it runs transactions on it. */
   readonly redis: Redis;
+  /** Two of its connections are used at once. */
   readonly pool: Pool;
   /** Kafka's log, where Kafka is the log; else the stream in Redis is. */
   readonly log?: LogSource;
@@ -96,10 +98,15 @@ async function auditOnce(round: Round): Promise<AuditReport> {
   await waitForPostgres(round, findings);
   const snapshot = await Snapshot.open(round.deps.pool, round.lane);
   try {
-    const redis = await auditRedis(round, snapshot, findings);
-    const ledger = await auditLedger(snapshot, round.lane, findings);
-    const rows = await auditRows(snapshot, round.lane, findings);
-    const log = await foldLog(round, snapshot, findings);
+    const ofPostgres = new Findings(round.limits.differencesMax);
+    const checking = auditPostgres(await snapshot.beside(), round.lane, ofPostgres);
+    // Until it is waited for; who breaks off before that has a reason of his own.
+    checking.catch(() => undefined);
+    const pass: Pass = { round, snapshot, findings, stored: new Digests() };
+    const redis = await auditRedis(pass);
+    const log = await foldLog(pass);
+    const { ledger, rows } = await checking;
+    findings.append(ofPostgres);
     const { epoch, seq } = snapshot.position;
     return {
       ok: findings.count === 0,
@@ -169,6 +176,22 @@ async function waitForPostgres(round: Round, findings: Findings): Promise<void> 
   }
 }
 
+/** What PostgreSQL alone can say, while Redis and the log are read. */
+async function auditPostgres(snapshot: Snapshot, lane: number, findings: Findings) {
+  const ledger = await auditLedger(snapshot, lane, findings);
+  const rows = await auditRows(snapshot, lane, findings);
+  return { ledger, rows };
+}
+
+/** What the passes over Redis and over the log share. */
+interface Pass {
+  readonly round: Round;
+  readonly snapshot: Snapshot;
+  readonly findings: Findings;
+  /** Of the reservations that the one reads from PostgreSQL, for the other. */
+  readonly stored: Digests;
+}
+
 interface RedisResult {
   readonly cells: number;
   readonly records: RecordCounts;
@@ -178,11 +201,7 @@ interface RedisResult {
 
 const NO_RECORDS: RecordCounts = { holds: 0, reservations: 0, operations: 0 };
 
-async function auditRedis(
-  round: Round,
-  snapshot: Snapshot,
-  findings: Findings,
-): Promise<RedisResult> {
+async function auditRedis({ round, snapshot, findings, stored }: Pass): Promise<RedisResult> {
   const { reader, lane, limits } = round;
   const tail = new LogTail(snapshot.position, limits.tailChangesMax);
   const view = new LaneView({ reader, keys: laneKeys(lane), snapshot, tail, findings });
@@ -193,7 +212,7 @@ async function auditRedis(
   if (state === 'empty') return { cells: 0, records: NO_RECORDS, position, state };
   try {
     const cells = await auditCells(view);
-    const records = await auditRecords(view);
+    const records = await auditRecords(view, stored);
     const last = (await view.look()).meta;
     position = { epoch: last.epoch, seq: last.seq };
     return { cells, records, position, state };
@@ -234,14 +253,17 @@ function checkPositions(
   }
 }
 
-async function foldLog(round: Round, snapshot: Snapshot, findings: Findings): Promise<LogPass> {
+async function foldLog({ round, snapshot, findings, stored }: Pass): Promise<LogPass> {
   const { deps, limits, reader, lane } = round;
   const source =
     deps.log === undefined
       ? streamEntries(reader, laneKeys(lane))
       : loggedEntries(deps.log, snapshot.position);
-  return auditLog(source, snapshot, findings, {
-    violationsMax: limits.differencesMax,
-    reservationsMax: limits.foldedReservationsMax,
+  return auditLog(source, {
+    ...{ snapshot, findings, stored },
+    limits: {
+      violationsMax: limits.differencesMax,
+      reservationsMax: limits.foldedReservationsMax,
+    },
   });
 }

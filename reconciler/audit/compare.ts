@@ -7,6 +7,7 @@ import type {
 import type { FoldedReservation } from '../../engine/testing/auditor/reservation.ts';
 import { advance } from '../../engine/testing/auditor/reservation.ts';
 import type { Found } from './difference.ts';
+import { digestOfText } from './digests.ts';
 import type { LogTail } from './tail.ts';
 
 /** A record's place in Redis, and what stands there. */
@@ -125,6 +126,35 @@ function isSameLine(one: HeldUnits, other: HeldUnits | undefined): boolean {
     one.sku === other.sku &&
     one.field === other.field
   );
+}
+
+/**
+ * Like digests are of like reservations, but for chance. The same units in another order have
+ * another digest: what it does not find equal, words decide (`describeReservation`).
+ */
+export function digestOfReservation(reservation: FoldedReservation): number {
+  const { id, generation, state, version, createdMs, fingerprint } = reservation;
+  const { commitFingerprint, closedBy = '', operations } = reservation;
+  const deadlineS = state === 'held' ? reservation.deadlineS : 0;
+  let text = `${id} ${generation} ${state} ${version} ${Math.floor(createdMs / 1000)} ${fingerprint}`;
+  text += ` ${deadlineS} ${commitFingerprint} ${closedBy} ${operations.join(' ')}`;
+  for (const { line, sku, field, units } of reservation.units) {
+    if (units > 0) text += `;${line} ${units} ${sku} ${field}`;
+  }
+  return digestOfText(text);
+}
+
+/** All that the log and PostgreSQL must say alike. */
+export function describeReservation(reservation: FoldedReservation | undefined): string {
+  if (reservation === undefined) return 'nothing';
+  const { createdMs, fingerprint, state, deadlineS, commitFingerprint } = reservation;
+  const { closedBy, operations } = reservation;
+  const deadline = state === 'held' ? `, deadline ${deadlineS}` : '';
+  const settled = operations.length === 0 ? '' : `, settlements ${operations.join(' ')}`;
+  const own = `created ${Math.floor(createdMs / 1000)}, fingerprint ${fingerprint}`;
+  const closed = closedBy === undefined ? '' : `, closed by ${closedBy}`;
+  const commit = commitFingerprint === 0 ? '' : `, commit ${commitFingerprint}`;
+  return `${showReservation(reservation)}; ${own}${deadline}${commit}${closed}${settled}`;
 }
 
 /** `redis` undefined: Redis does not have it, though it should. */

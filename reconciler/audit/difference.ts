@@ -36,4 +36,10 @@ export class Findings {
     const { invariant, where, explanation } = found;
     this.kept.push({ invariant, where, redis, postgres, log, explanation });
   }
+
+  /** Behind its own, those that a check beside it has found. */
+  append(others: Findings): void {
+    this.#count += others.count;
+    this.kept.push(...others.kept.slice(0, this.#keptMax - this.kept.length));
+  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Digests, digestOf } from './digests.ts';
+import { Digests, digestOf, digestOfText } from './digests.ts';
 
 const idOf = (n: number): Buffer => Buffer.from(`01${n.toString(16).padStart(32, '0')}`, 'hex');
 
@@ -33,6 +33,16 @@ describe('digests', () => {
       digestOf(Buffer.from(''), 1, 2, 3),
     ];
     expect(new Set(all).size).toBe(all.length);
+    for (const each of all) {
+      expect(Number.isSafeInteger(each)).toBe(true);
+      expect(each).toBeGreaterThan(0);
+    }
+  });
+
+  it('tells texts apart, of whatever alphabet and length', () => {
+    const texts = ['', 'a', 'b', 'ab', 'ba', 'ab ', 'aé', 'aè', 'a'.repeat(200), 'a'.repeat(201)];
+    const all = texts.map(digestOfText);
+    expect(new Set(all).size).toBe(texts.length);
     for (const each of all) {
       expect(Number.isSafeInteger(each)).toBe(true);
       expect(each).toBeGreaterThan(0);

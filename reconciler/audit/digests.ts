@@ -68,6 +68,26 @@ export function digestOf(bytes: Uint8Array, a: number, b = 0, c = 0): number {
   for (; at < bytes.length; at += 1) rest = (rest << 8) | (bytes[at] ?? 0);
   high = mix(high, rest);
   low = mix(low, rest);
+  return join(high, low);
+}
+
+/** Of a text, two units at a time; never 0. */
+export function digestOfText(text: string): number {
+  let high = 7;
+  let low = 0x9e3779b9;
+  let at = 0;
+  for (; at + 2 <= text.length; at += 2) {
+    const word = (text.charCodeAt(at) << 16) | text.charCodeAt(at + 1);
+    high = mix(high, word);
+    low = mix(low, word);
+  }
+  // Its length, too: what is left of an odd one must not look like a pair.
+  const rest = text.length * 65_536 + (at < text.length ? text.charCodeAt(at) : 0);
+  return join(mix(high, rest), mix(low, rest));
+}
+
+/** 26 bits of each. */
+function join(high: number, low: number): number {
   return (high >>> 6) * 2 ** 26 + (low >>> 6) || 1;
 }
 
@@ -75,5 +95,5 @@ export function digestOf(bytes: Uint8Array, a: number, b = 0, c = 0): number {
 function mix(hash: number, word: number): number {
   let next = Math.imul(hash ^ word, 0x85ebca6b);
   next = Math.imul(next ^ (next >>> 13), 0xc2b2ae35);
-  return (next ^ (next >>> 16)) + 0x27d4eb2f;
+  return ((next ^ (next >>> 16)) + 0x27d4eb2f) | 0;
 }

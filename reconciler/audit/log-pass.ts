@@ -10,10 +10,10 @@ import { decodeEntry } from '../../engine/testing/auditor/decode.ts';
 import type { Effect } from '../../engine/testing/auditor/effects.ts';
 import { effectsOf } from '../../engine/testing/auditor/effects.ts';
 import { LogFold } from '../../engine/testing/auditor/fold.ts';
-import type { FoldedReservation } from '../../engine/testing/auditor/reservation.ts';
 import { book, explainMovements, isSameEffect, showEffect } from './booked.ts';
-import { isSameCell, isSameUnits, showCell, showReservation } from './compare.ts';
+import { describeReservation, digestOfReservation, isSameCell, showCell } from './compare.ts';
 import type { Findings } from './difference.ts';
+import type { Digests } from './digests.ts';
 import { LedgerRepairs } from './ledger-repairs.ts';
 import { inPieces } from './pieces.ts';
 import type { Place } from './place.ts';
@@ -48,23 +48,26 @@ export interface LogPass {
   readonly lostFromStream: number;
 }
 
+export interface LogPassDeps {
+  readonly snapshot: Snapshot;
+  readonly findings: Findings;
+  /** Of the reservations that the records' pass read from PostgreSQL (`digestOfReservation`). */
+  readonly stored: Digests;
+  readonly limits: LogPassLimits;
+}
+
 export interface LogPassLimits {
   readonly violationsMax: number;
   /** Reservations that the fold keeps; past it, it goes on without those that are over. */
   readonly reservationsMax: number;
 }
 
-export async function auditLog(
-  log: AsyncIterable<LogItem>,
-  snapshot: Snapshot,
-  findings: Findings,
-  limits: LogPassLimits,
-): Promise<LogPass> {
+export async function auditLog(log: AsyncIterable<LogItem>, deps: LogPassDeps): Promise<LogPass> {
   let walk: Walk | undefined;
   let trimmed = false;
   try {
     for await (const item of log) {
-      walk ??= new Walk(item, snapshot, findings, limits);
+      walk ??= new Walk(item, deps);
       if (!(await walk.step(item))) break;
     }
   } catch (error) {
@@ -96,6 +99,7 @@ function tryDecode(item: LogItem): DecodedEntry | undefined {
 class Walk {
   readonly #snapshot: Snapshot;
   readonly #findings: Findings;
+  readonly #stored: Digests;
   readonly #fold: LogFold;
   readonly #from: Place | null;
   readonly #entries: Pull<EntryRow>;
@@ -103,9 +107,10 @@ class Walk {
   readonly #ledgerRepairs = new LedgerRepairs();
   #lostFromStream = 0;
 
-  constructor(first: LogItem, snapshot: Snapshot, findings: Findings, limits: LogPassLimits) {
+  constructor(first: LogItem, { snapshot, findings, stored, limits }: LogPassDeps) {
     this.#snapshot = snapshot;
     this.#findings = findings;
+    this.#stored = stored;
     const begin = tryDecode(first);
     this.#fold = new LogFold({ ...limits, complete: begin?.predecessor.epoch === 0 });
     this.#from = begin?.id ?? null;
@@ -273,29 +278,22 @@ class Walk {
     }
   }
 
-  /** Those that PostgreSQL knows to have changed since the log begins, then what is left by its id. */
+  /** Those that are not as the records' pass saw them, each by its id. */
   async #compareReservations(): Promise<void> {
     const { reservations } = this.#fold;
-    const from = this.#from ?? { epoch: 0, seq: 0 };
-    let newest = '';
-    for await (const piece of this.#snapshot.reservationsSince(from)) {
-      for (const stored of piece) {
-        const { id } = stored;
-        if (id === newest) continue;
-        newest = id;
-        const folded = reservations.get(id);
-        if (folded === undefined) continue;
-        reservations.delete(id);
-        if (!isSame(stored, folded)) {
-          this.#mustBeEqual(`reservation ${id}`, describe(stored), describe(folded));
-        }
-      }
+    const doubtful: string[] = [];
+    for (const [id, folded] of reservations) {
+      if (!this.#stored.has(digestOfReservation(folded))) doubtful.push(id);
     }
-    for (const ids of inPieces([...reservations.keys()], LOOKUP_MAX)) {
+    for (const ids of inPieces(doubtful, LOOKUP_MAX)) {
       const stored = await this.#snapshot.reservations(ids);
       for (const id of ids) {
         const [postgres, log] = [stored.get(id)?.[0], reservations.get(id)];
-        this.#mustBeEqual(`reservation ${id}`, describe(postgres), describe(log));
+        this.#mustBeEqual(
+          `reservation ${id}`,
+          describeReservation(postgres),
+          describeReservation(log),
+        );
       }
     }
   }
@@ -309,32 +307,3 @@ class Walk {
 }
 
 const LOOKUP_MAX = 1000;
-
-/** Certainly; what this does not see, the words of both do. */
-function isSame(stored: FoldedReservation, folded: FoldedReservation): boolean {
-  return (
-    stored.state === folded.state &&
-    stored.version === folded.version &&
-    stored.generation === folded.generation &&
-    Math.floor(stored.createdMs / 1000) === Math.floor(folded.createdMs / 1000) &&
-    stored.fingerprint === folded.fingerprint &&
-    (stored.state !== 'held' || stored.deadlineS === folded.deadlineS) &&
-    stored.commitFingerprint === folded.commitFingerprint &&
-    stored.closedBy === folded.closedBy &&
-    stored.operations.length === 0 &&
-    folded.operations.length === 0 &&
-    isSameUnits(stored.units, folded.units)
-  );
-}
-
-function describe(reservation: FoldedReservation | undefined): string {
-  if (reservation === undefined) return 'nothing';
-  const { createdMs, fingerprint, state, deadlineS, commitFingerprint } = reservation;
-  const { closedBy, operations } = reservation;
-  const deadline = state === 'held' ? `, deadline ${deadlineS}` : '';
-  const settled = operations.length === 0 ? '' : `, settlements ${operations.join(' ')}`;
-  const own = `created ${Math.floor(createdMs / 1000)}, fingerprint ${fingerprint}`;
-  const closed = closedBy === undefined ? '' : `, closed by ${closedBy}`;
-  const commit = commitFingerprint === 0 ? '' : `, commit ${commitFingerprint}`;
-  return `${showReservation(reservation)}; ${own}${deadline}${commit}${closed}${settled}`;
-}

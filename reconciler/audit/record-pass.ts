@@ -15,7 +15,13 @@ import {
 } from '../../engine/testing/auditor/decode-record.ts';
 import type { FoldedReservation } from '../../engine/testing/auditor/reservation.ts';
 import type { DoneOperation, PlacedRecord } from './compare.ts';
-import { compareOperation, compareReservation, expectedAfter } from './compare.ts';
+import {
+  compareOperation,
+  compareReservation,
+  digestOfReservation,
+  expectedAfter,
+} from './compare.ts';
+import type { Digests } from './digests.ts';
 import type { DueReference } from './due-list.ts';
 import { DueList, readReferences } from './due-list.ts';
 import type { Command, Look } from './lane-reader.ts';
@@ -60,13 +66,19 @@ interface RecordPlace extends DueReference {
   readonly home: ReturnType<typeof placeOf>;
 }
 
-export async function auditRecords(view: LaneView): Promise<RecordCounts> {
+/** `known` is told of the newest reservation of each id, as PostgreSQL has it. */
+export async function auditRecords(view: LaneView, known: Digests): Promise<RecordCounts> {
   const counts = { holds: 0, reservations: 0, operations: 0 };
   const due = new DueList(view.reader, view.keys);
   await due.load();
   const pass: Pass = { view, due, seen: new SeenPlaces(), told: new SeenPlaces(), counts };
   const sinceDay = dayOf(await view.look()) - DAYS_BACK;
+  let newest = '';
   for await (const stored of view.snapshot.reservationsInRedis(sinceDay)) {
+    for (const each of stored) {
+      if (each.id !== newest) known.add(digestOfReservation(each));
+      newest = each.id;
+    }
     for (const piece of inPieces(stored, PIECE_MAX)) await matchReservations(pass, piece);
   }
   for await (const stored of view.snapshot.operationsInRedis(sinceDay)) {

@@ -1,6 +1,7 @@
 /**
  * PostgreSQL as it stood at one position: one REPEATABLE READ transaction, read only, from which
- * every question of the audit is answered. Big answers come through a cursor, in pieces.
+ * every question of the audit is answered. Big answers come through a cursor, in pieces. A second
+ * transaction may stand on the same snapshot, for what PostgreSQL can reckon meanwhile.
  */
 import type { QueryResultRow } from 'pg';
 import type { Pool, PoolClient } from '../../engine/postgres/pool.ts';
@@ -56,35 +57,56 @@ export async function readStoredPosition(
 }
 
 export class Snapshot {
+  readonly #pool: Pool;
   readonly #client: PoolClient;
   readonly #lane: number;
   readonly position: StoredPosition;
   #cursors = 0;
+  #beside: Snapshot | undefined;
+  #isClosed = false;
 
-  private constructor(client: PoolClient, lane: number, position: StoredPosition) {
+  private constructor(pool: Pool, client: PoolClient, lane: number, position: StoredPosition) {
+    this.#pool = pool;
     this.#client = client;
     this.#lane = lane;
     this.position = position;
   }
 
   static async open(pool: Pool, lane: number): Promise<Snapshot> {
+    return Snapshot.#open(pool, lane);
+  }
+
+  /** The same on a connection of its own, which is closed with this one. */
+  async beside(): Promise<Snapshot> {
+    const [exported] = await this.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
+    this.#beside ??= await Snapshot.#open(this.#pool, this.#lane, exported?.id);
+    return this.#beside;
+  }
+
+  static async #open(pool: Pool, lane: number, exported?: string): Promise<Snapshot> {
     const client = await pool.connect();
     try {
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      if (exported !== undefined) {
+        await client.query(`SET TRANSACTION SNAPSHOT ${client.escapeLiteral(exported)}`);
+      }
       // Between two questions the audit reads Redis; nothing waits for its transaction.
       await client.query('SET LOCAL idle_in_transaction_session_timeout = 0');
       await client.query('SET LOCAL statement_timeout = 0');
       // Every cursor is read to its end, and to compile a query takes longer than most of them do.
       await client.query('SET LOCAL cursor_tuple_fraction = 1');
       await client.query('SET LOCAL jit = off');
-      return new Snapshot(client, lane, await readStoredPosition(client, lane));
+      return new Snapshot(pool, client, lane, await readStoredPosition(client, lane));
     } catch (error) {
       client.release(true);
       throw error;
     }
   }
 
+  /** Waits for the question that is asked; who asks another one is refused. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#beside?.close();
     try {
       await this.#client.query('ROLLBACK');
       this.#client.release();
@@ -94,6 +116,8 @@ export class Snapshot {
   }
 
   async query<Row extends QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
+    // Its connection may be another's by now.
+    if (this.#isClosed) throw new Error('the snapshot is closed');
     const config = { text, values, query_timeout: QUERY_TIMEOUT_MS };
     return (await this.#client.query<Row>(config)).rows;
   }
@@ -159,20 +183,9 @@ export class Snapshot {
 
   /** By id, the newest first: live holds, and all that a retry may ask for since `sinceDay`. */
   async *reservationsInRedis(sinceDay: number): AsyncGenerator<FoldedReservation[]> {
-    const where = `r.lane = $1 AND (r.status = 'held' OR r.generation >= $2)`;
-    yield* this.#reservations(where, [this.#lane, sinceDay]);
-  }
-
-  /** By id, the newest first: all that were made or changed at `from` or behind it. */
-  async *reservationsSince({ epoch, seq }: Place): AsyncGenerator<FoldedReservation[]> {
-    const where = `r.lane = $1
-      AND ((r.epoch, r.seq) >= ($2, $3) OR (r.created_epoch, r.created_seq) >= ($2, $3))`;
-    yield* this.#reservations(where, [this.#lane, epoch, seq]);
-  }
-
-  async *#reservations(where: string, values: unknown[]): AsyncGenerator<FoldedReservation[]> {
+    const text = selectReservations(`r.lane = $1 AND (r.status = 'held' OR r.generation >= $2)`);
     const gathered = new ReservationRows();
-    for await (const rows of this.pieces<ReservationRow>(selectReservations(where), values)) {
+    for await (const rows of this.pieces<ReservationRow>(text, [this.#lane, sinceDay])) {
       yield gathered.feed(rows);
     }
     yield gathered.end();
