@@ -56,7 +56,24 @@ it('takes its numbers from the scenarios of all reports, with Kafka as the log',
 });
 
 it.each([
-  ['a scenario', reportOf(MEMORY, READS), 'the run has no scenario full-pipeline: npm run bench'],
+  [
+    'a scenario',
+    reportOf(MEMORY, READS),
+    'the run has no scenario full-pipeline: npm run bench -- full-pipeline --json more.json',
+  ],
+  ['two', reportOf(MEMORY), 'npm run bench -- full-pipeline availability-reads --json'],
+  [
+    'one that broke off',
+    reportOf(
+      {
+        ...MEMORY,
+        facts: [],
+        audit: { ok: false, words: ['it broke off: Redis is gone\n  at main'] },
+      },
+      ...[READS, PIPELINE],
+    ),
+    /^memory did not measure "a cell": it broke off: Redis is gone$/,
+  ],
   [
     'a number',
     reportOf({ ...MEMORY, facts: [] }, READS, PIPELINE),
@@ -65,7 +82,7 @@ it.each([
   [
     'the phase',
     reportOf(MEMORY, { ...READS, phases: [] }, PIPELINE),
-    'the run has no phase "reads alone"',
+    'availability-reads did not measure "reads alone"',
   ],
 ])('says which of them is missing: %s', (_, report, message) => {
   expect(() => costOf([report])).toThrow(CapacityError);

@@ -22,9 +22,11 @@ const REQUEST_BYTES = 900;
  */
 export function costOf(reports: readonly BenchReport[]): MeasuredCost {
   const all = reports.flatMap(({ scenarios }) => scenarios);
-  const [pipeline, memory, reads] = CAPACITY_SCENARIOS.map((name) => find(all, name));
+  const found = CAPACITY_SCENARIOS.map((wanted) => all.findLast(({ name }) => name === wanted));
+  requireAll(found);
+  const [pipeline, memory, reads] = found;
   const alone = reads?.phases.find(({ name }) => name === READS_PHASE);
-  if (alone === undefined) throw new CapacityError(`the run has no phase "${READS_PHASE}"`);
+  if (alone === undefined) throw lacks(reads, READS_PHASE);
   return {
     ...pipelineCost(pipeline),
     readUs: { engine: cpuUsPerAnswer(alone, 'engine'), redis: cpuUsPerAnswer(alone, 'redis') },
@@ -58,16 +60,24 @@ export function memoryCost(memory: ScenarioReport | undefined): MeasuredCost['me
   };
 }
 
-function find(all: readonly ScenarioResult[], wanted: string): ScenarioResult {
-  const found = all.findLast(({ name }) => name === wanted);
-  if (found !== undefined) return found;
+/** All that is missing at once, and how to come by it: reports of several runs are read together. */
+function requireAll(found: readonly (ScenarioResult | undefined)[]): void {
+  const missing = CAPACITY_SCENARIOS.filter((_, i) => found[i] === undefined);
+  if (missing.length === 0) return;
   throw new CapacityError(
-    `the run has no scenario ${wanted}: npm run bench -- ${CAPACITY_SCENARIOS.join(' ')} --json run.json`,
+    `the run has no scenario ${missing.join(', ')}: npm run bench -- ${missing.join(' ')} --json more.json, and name more.json too`,
   );
 }
 
 function fact(scenario: ScenarioReport | undefined, wanted: string): number {
   const found = scenario?.facts.find(({ what }) => what === wanted);
   if (found !== undefined && Number.isFinite(found.value)) return found.value;
-  throw new CapacityError(`${scenario?.name ?? 'the run'} did not measure "${wanted}"`);
+  throw lacks(scenario, wanted);
+}
+
+/** One that broke off has nothing, and its audit says why. */
+function lacks(scenario: ScenarioReport | undefined, wanted: string): CapacityError {
+  const [reason = 'its audit failed'] = scenario?.audit.words[0]?.split('\n') ?? [];
+  const why = scenario?.audit.ok === false ? `: ${reason}` : '';
+  return new CapacityError(`${scenario?.name ?? 'the run'} did not measure "${wanted}"${why}`);
 }

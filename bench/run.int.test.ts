@@ -163,9 +163,22 @@ describe('a run', () => {
       const nothing = { phases: [], facts: [], series: [], budgets: [] };
       return { name: 'next', ...nothing, audit: { ok: isEmpty, words: ['nothing is left'] } };
     });
-    const { report } = await run(broken, next);
+    const handedOn: BenchReport[] = [];
+    const report = await runBench({
+      ...{ scenarios: [broken, next, broken], quick: true, seed: 'seven' },
+      parent: serverDirectory(currentTestRun(), 'bench'),
+      onProgress: () => undefined,
+      onFinished: async (soFar) => {
+        handedOn.push(soFar);
+        if (handedOn.length > 1) throw new Error('the disk is full');
+      },
+    });
+    expect(handedOn.map(({ scenarios, leftOut }) => [scenarios.length, leftOut])).toEqual([
+      [1, ['next', 'broken']],
+      [2, ['broken']],
+    ]);
     expect(report.verdict).toBe('audit_failed');
-    expect(report.scenarios.map(({ audit }) => audit.ok)).toEqual([false, true]);
+    expect(report.scenarios.map(({ audit }) => audit.ok)).toEqual([false, true, false]);
     expect(report.scenarios[0]?.audit.words.join()).toContain('it came to nothing');
   });
 

@@ -14,6 +14,8 @@ export interface RunOptions {
   /** No scenario begins that would likely end later; those are left out, and named. */
   readonly secondsMax?: number;
   readonly onProgress: OnRunProgress;
+  /** What is finished, after each scenario but the last: a run that is killed loses no more. */
+  readonly onFinished?: (report: BenchReport) => Promise<void>;
   /** Where the run makes a directory of its own, gone at its end; a temporary one by default. */
   readonly parent?: string;
   /**
@@ -80,24 +82,29 @@ export async function runBench(options: RunOptions): Promise<BenchReport> {
     return await runAll(bench, options, interruptionOf(signal));
   } finally {
     const closing = close();
-    // Whoever interrupts does not wait for servers; nor does what they say of it matter any more.
-    if (signal?.aborted === true) closing.catch(() => undefined);
-    else await closing;
+    // What servers say of their end is no reason to lose what was measured, and ends with us at the
+    // latest. Whoever interrupts does not wait for them.
+    const closed = closing.catch((error: unknown) => {
+      options.onProgress({ kind: 'preparing', what: `the servers did not stop: ${String(error)}` });
+    });
+    if (signal?.aborted !== true) await closed;
   }
 }
 
 async function runAll(
   bench: OpenBench,
-  { quick, seed, scenarios, secondsMax = Number.POSITIVE_INFINITY, onProgress }: RunOptions,
+  options: RunOptions,
   interruption: Promise<undefined>,
 ): Promise<BenchReport> {
+  const { quick, seed, scenarios, secondsMax = Number.POSITIVE_INFINITY, onProgress } = options;
   const startMs = performance.now();
   const environment = await Promise.race([readConditions(bench), interruption]);
   if (environment === undefined) throw new InterruptedError('interrupted before it began');
   const results: ScenarioResult[] = [];
   const leftOut: string[] = [];
   let isInterrupted = false;
-  for (const scenario of scenarios) {
+  const head = { format: REPORT_FORMAT, environment, quick, seed } as const;
+  for (const [i, scenario] of scenarios.entries()) {
     const passedS = (performance.now() - startMs) / 1_000;
     if (isInterrupted || !hasTime(secondsMax - passedS, results)) {
       if (!isInterrupted) onProgress({ kind: 'left out', scenario: scenario.name });
@@ -112,13 +119,28 @@ async function runAll(
     }
     onProgress({ kind: 'done', scenario: scenario.name, result });
     results.push(result);
+    const rest = scenarios.slice(i + 1).map(({ name }) => name);
+    if (rest.length === 0) continue;
+    await handOn(options, {
+      ...head,
+      ...{ scenarios: [...results], leftOut: [...leftOut, ...rest], verdict: 'interrupted' },
+    });
   }
   return {
-    ...{ format: REPORT_FORMAT, environment, quick, seed },
+    ...head,
     scenarios: results,
     ...(leftOut.length > 0 && { leftOut }),
     verdict: isInterrupted ? 'interrupted' : verdictOf(results),
   };
+}
+
+/** A disk that takes no report is no reason to measure no further. */
+async function handOn({ onFinished, onProgress }: RunOptions, soFar: BenchReport): Promise<void> {
+  try {
+    await onFinished?.(soFar);
+  } catch (error) {
+    onProgress({ kind: 'preparing', what: `what is finished was not written: ${String(error)}` });
+  }
 }
 
 /** Resolves when the signal is aborted; without one, never. */

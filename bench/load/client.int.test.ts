@@ -46,7 +46,7 @@ async function serveRaw(onChunk: (socket: Socket, chunk: string) => void): Promi
 }
 
 function clientOf(port: number, options: Partial<HttpClientOptions> = {}): HttpClient {
-  const client = createHttpClient({ host: '127.0.0.1', port, timeoutMs: 5_000, ...options });
+  const client = createHttpClient({ host: '127.0.0.1', port, timeoutMs: 50_000, ...options });
   opened.push(() => client.close());
   return client;
 }
@@ -150,10 +150,11 @@ describe('the load client', () => {
       if (requests > 1) socket.write(OK);
     });
     const latencies = new LatencyBook();
-    const client = clientOf(port, { timeoutMs: 50, maxConnections: 1, latencies });
+    // So long that what comes behind is answered by then, also on a busy machine.
+    const client = clientOf(port, { timeoutMs: 3_000, maxConnections: 1, latencies });
     const slow = await errorOf(client.request('GET', '/slow'));
     expect(slow).toMatchObject({ code: 'timeout', mayHaveArrived: true });
-    expect(slow.message).toMatch(/^GET \/slow: waited 50 ms, at last for the answer$/);
+    expect(slow.message).toMatch(/^GET \/slow: waited 3000 ms, at last for the answer$/);
     expect(latencies.summary().count).toBe(1);
     expect((await client.request('GET', '/next')).body).toBe('ok');
     expect(requests).toBe(2);

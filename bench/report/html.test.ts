@@ -120,6 +120,14 @@ describe('plots', () => {
     }
   });
 
+  it('name a phase of which nobody took latencies, and draw none', () => {
+    const summed = sampleLoad({ p50Ms: 0, p90Ms: 0, p99Ms: 0, p999Ms: 0, maxMs: 0 });
+    const phases = [samplePhase(), samplePhase({ name: 'summed', load: summed })];
+    const plot = plotsOf(sampleScenario({ phases })).find(({ name }) => name.endsWith('latency'));
+    expect(plot?.body).toContain('summed');
+    expect(plot?.body).not.toContain('p50 0');
+  });
+
   it('stack CPU to the width of the dearest phase', () => {
     const plot = plotsOf(sampleScenario({ phases: [samplePhase()] })).find(({ name }) =>
       name.endsWith('cpu'),

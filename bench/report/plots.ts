@@ -117,9 +117,11 @@ function latencyRow(phase: Phase, y: number, x: (ms: number) => number): string 
   const { latency, answers } = phase.load;
   const { p50Ms, p99Ms, maxMs } = latency;
   const said = `p50 ${short(p50Ms)}, p99 ${short(p99Ms)}, max ${short(maxMs)}`;
-  const title = answers === 0 ? phaseTitle(phase) : `${phaseTitle(phase)}: ${said}`;
+  // A phase may have no answers, or only a sum of them: nobody took the time of each.
+  const isTimed = answers > 0 && maxMs > 0;
+  const title = isTimed ? `${phaseTitle(phase)}: ${said}` : phaseTitle(phase);
   const name = text(2 * MARGIN, y + 11, title, { kind: 'faint' });
-  if (answers === 0) return name;
+  if (!isTimed) return name;
   const middle = y + 22;
   const marks = PERCENTILES.map(({ key, name: which, colour }) => {
     const ms = latency[key];

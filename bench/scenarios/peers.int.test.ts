@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { currentTestRun, serverDirectory } from '../../engine/testing/test-run.ts';
-import { ENTRANTS } from '../peers/entrants.ts';
+import { createEntrants } from '../peers/entrants.ts';
 import { HOLDFAST } from '../peers/holdfast.ts';
 import { toReport } from '../peers/report.ts';
 import { runPeers } from './peers.ts';
@@ -17,7 +17,7 @@ it('the engine and a peer, their stores killed, and both audited', {
 }, async () => {
   const directory = join(serverDirectory(currentTestRun(), 'peers'), 'stores');
   mkdirSync(directory);
-  const entrants = ENTRANTS.filter(({ name }) => name === HOLDFAST || name === PEER);
+  const entrants = createEntrants().filter(({ name }) => name === HOLDFAST || name === PEER);
   const [first] = entrants;
   if (first === undefined) throw new Error('the engine takes part in no comparison');
   const absent = { ...first, name: ABSENT, prepare: () => Promise.reject(new Error('not here')) };

@@ -14,7 +14,7 @@ import type { LoadPlan, LoadResult } from '../measure/wire-load.ts';
 import { auditSale } from '../peers/audit.ts';
 import type { Contender, Entrant } from '../peers/contender.ts';
 import { type Dropped, type DropSize, runDrop } from '../peers/drop.ts';
-import { ENTRANTS } from '../peers/entrants.ts';
+import { createEntrants } from '../peers/entrants.ts';
 import { HOLDFAST } from '../peers/holdfast.ts';
 import type { StoreUrls } from '../peers/peer.ts';
 import {
@@ -50,7 +50,8 @@ const POLL_MS = 100;
 /** As many callers as a pool of application servers has; more only lengthens the queues of locks. */
 const CONNECTIONS = 64;
 const FULL = {
-  drop: { shoppers: 20_000, units: 1_000 },
+  // The slowest of them carries some sixty shoppers a second.
+  drop: { shoppers: 5_000, units: 500 },
   connections: CONNECTIONS,
   seconds: 10,
   warmUpSeconds: 3,
@@ -78,7 +79,7 @@ export async function runPeers(options: PeersOptions): Promise<PeersReport> {
   const contenders: ContenderReport[] = [];
   const absent: PeersReport['absent'][number][] = [];
   try {
-    for (const entrant of options.entrants ?? ENTRANTS) {
+    for (const entrant of options.entrants ?? createEntrants()) {
       try {
         onProgress(`${entrant.name}: what it needs`);
         await entrant.prepare();

@@ -1,5 +1,6 @@
 /** `holdfast bench`: what a reservation costs here, audited. */
 import { Argument, Command } from 'commander';
+import { wordsOnDuration } from '../../bench/durations.ts';
 import { type ReportFiles, writeReport } from '../../bench/report/write.ts';
 import { renderReport } from '../../bench/report.ts';
 import {
@@ -51,6 +52,7 @@ Exit codes:
   2    the command line is wrong
   4    every audit passed, but a threshold was missed: the table says which
   130  interrupted; what was finished by then is printed and written, and nothing is left running
+Files are written after each scenario, so that a run that was killed leaves those that were finished.
 
 Examples:
   $ npm run bench -- --quick                        short, to see that they work; three minutes, and
@@ -112,7 +114,9 @@ async function bench(names: readonly string[], options: BenchCommandOptions): Pr
   };
   for (const each of SIGNALS) process.on(each, interrupt);
   try {
-    const report = await runShown({ scenarios, quick, seed, signal, ...bound });
+    if (!quick) process.stderr.write(`${wordsOnDuration(scenarios)}\n`);
+    const onFinished = (soFar: BenchReport): Promise<void> => writeReport(soFar, options);
+    const report = await runShown({ scenarios, quick, seed, signal, onFinished, ...bound });
     // Where a pipe was interrupted with us, its reader is gone: the files do not depend on it.
     if (signal.aborted) await writeReport(report, options);
     process.stdout.write(renderReport(report));
