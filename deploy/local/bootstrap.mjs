@@ -50,7 +50,7 @@ async function generate(args) {
 async function runTests(args) {
   const rest = args.filter((argument) => argument !== '--long');
   const isLong = rest.length < args.length;
-  const unprepared = await prepareTests();
+  const unprepared = await prepareTests(rest.length === 0 ? ['--guard'] : []);
   if (unprepared !== 0) return unprepared;
   if (rest.length === 0) {
     say('checking style, types and dead code ...');
@@ -66,9 +66,13 @@ async function runTests(args) {
   return await runToTheEnd([compiled('engine/main.js'), 'bench', 'guard']);
 }
 
-/** Redis, PostgreSQL, Java and Kafka's jars: installed once, before any test waits for them. */
-function prepareTests() {
-  return runToTheEnd([compiled('deploy/local/prepare.js')]);
+/**
+ * Redis, PostgreSQL, Java and Kafka's jars, and valgrind for the guard: installed once, before any
+ * test waits for them.
+ * @param {readonly string[]} args
+ */
+function prepareTests(args = []) {
+  return runToTheEnd([compiled('deploy/local/prepare.js'), ...args]);
 }
 
 await main(async () => {

@@ -35,6 +35,18 @@ describe('planInstall', () => {
       ].join('\n'),
     );
   });
+
+  it('names no server in place of a program that is none', () => {
+    const plan = planInstall(['valgrind'], nobody);
+    expect(plan.kind === 'ask' ? plan.message : '').toBe(
+      [
+        'Missing: valgrind. Install and start again:',
+        '  Debian, Ubuntu:  sudo apt-get install valgrind',
+        '  Fedora:          sudo dnf install valgrind',
+        '  macOS:           brew install valgrind',
+      ].join('\n'),
+    );
+  });
 });
 
 describe('neededPrograms', () => {

@@ -102,12 +102,15 @@ export function howToInstall(missing: readonly Program[]): string {
   const names = (table: Readonly<Record<Program, string>>) =>
     missing.map((program) => table[program]).join(' ');
   const debian = missing.map((program) => DEBIAN_PACKAGES[program][0]).join(' ');
+  const isForServers = missing.some((program) => program !== 'valgrind');
   return [
     `Missing: ${missing.map((program) => TITLES[program]).join(', ')}. Install and start again:`,
     `  Debian, Ubuntu:  sudo apt-get install ${debian}`,
     `  Fedora:          sudo dnf install ${names(FEDORA_PACKAGES)}`,
     `  macOS:           brew install ${names(MACOS_PACKAGES)}`,
-    'Or use servers that are running: set REDIS_URL, DATABASE_URL, KAFKA_BROKERS.',
+    ...(isForServers
+      ? ['Or use servers that are running: set REDIS_URL, DATABASE_URL, KAFKA_BROKERS.']
+      : []),
   ].join('\n');
 }
 
@@ -124,7 +127,8 @@ export async function installPrograms(
   const failure = await installWithApt(missing, plan.prefix, env, onProgress);
   const stillMissing = missingPrograms(missing, env);
   if (stillMissing.length === 0) return;
-  const reason = failure ?? 'apt-get installed its packages, but their versions are too old';
+  const reason =
+    failure ?? 'apt-get installed its packages, but what they brought is too old or not in PATH';
   throw new MissingProgramsError(stillMissing, `${reason}\n${howToInstall(stillMissing)}`);
 }
 

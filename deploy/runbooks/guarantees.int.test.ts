@@ -28,6 +28,7 @@ import {
   type TestPostgres,
   type TestRedis,
 } from '../../engine/testing/servers.ts';
+import { untilTold } from '../../engine/testing/told.ts';
 import { packageRoot } from '../local/paths.ts';
 import { readGuarantees } from './testing/guarantees.ts';
 
@@ -205,12 +206,7 @@ interface Prepared {
 async function prepare(place: Place): Promise<Prepared> {
   const must = async (method: string, path: string, body: unknown) => {
     const key = { 'idempotency-key': randomUUID() };
-    let answer = await callUrl(place.url, method, `/api/v1/${path}`, body, key);
-    await until(`${method} ${path}`, async () => {
-      if (answer.body.retryable !== true) return true;
-      answer = await callUrl(place.url, method, `/api/v1/${path}`, body, key);
-      return false;
-    });
+    const answer = await untilTold(() => callUrl(place.url, method, `/api/v1/${path}`, body, key));
     if (answer.status >= 300) throw new Error(`${path}: ${JSON.stringify(answer.body)}`);
     return String(answer.body.reservation_id);
   };

@@ -6,6 +6,7 @@ import { createLogger } from '../runtime/log.ts';
 import { isRefused, WaitEnded } from '../runtime/unreachable.ts';
 import { callUrl } from '../testing/engine.ts';
 import { startRedis, type TestRedis, testDatabase } from '../testing/servers.ts';
+import { untilTold } from '../testing/told.ts';
 import {
   type Role,
   type RoleOptions,
@@ -79,10 +80,15 @@ describe('an engine that starts while Redis is away', () => {
       return ready.body.status === 'ready';
     });
     const path = '/api/v1';
-    await call(first.url, 'PUT', `${path}/warehouses/LON`, { name: 'London', time_zone: 'UTC' });
-    await call(first.url, 'PUT', `${path}/products/MUG`, { name: 'Mug' });
+    const london = { name: 'London', time_zone: 'UTC' };
+    await untilTold(() => call(first.url, 'PUT', `${path}/warehouses/LON`, london));
+    await untilTold(() => call(first.url, 'PUT', `${path}/products/MUG`, { name: 'Mug' }));
     const receipt = { sku_id: 'MUG', warehouse_id: 'LON', quantity: 5 };
-    expect((await call(first.url, 'POST', `${path}/stock/receive`, receipt)).status).toBe(200);
+    const key = { 'idempotency-key': 'first' };
+    const received = await untilTold(() =>
+      callUrl(first.url, 'POST', `${path}/stock/receive`, receipt, key),
+    );
+    expect(received.status).toBe(200);
     await first.close();
     await redis.kill('SIGKILL');
     for (const role of roles) kept(role);
@@ -94,7 +100,7 @@ describe('an engine that starts while Redis is away', () => {
     const ready = await call(url, 'GET', '/readyz');
     expect([ready.status, ready.body.status]).toEqual([200, 'degraded']);
     expect(ready.body.checks).toMatchObject({ postgres: 'ok' });
-    const shown = await call(url, 'GET', `${path}/inventory/MUG/availability`);
+    const shown = await untilTold(() => call(url, 'GET', `${path}/inventory/MUG/availability`));
     expect(shown).toMatchObject({ status: 200, body: { stale: true, total_available: 5 } });
     const refused = await call(url, 'POST', `${path}/inventory/reserve`, CART);
     expect(refused).toMatchObject({ status: 503, body: { code: 'store_unavailable' } });

@@ -3,6 +3,7 @@
  * the log nothing is lost; without it all three stores are back at the position of the backup.
  */
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
@@ -14,6 +15,7 @@ import { createLogger } from '../runtime/log.ts';
 import { callUrl, type TestAnswer } from '../testing/engine.ts';
 import { startRedis, type TestRedis, testDatabase, testKafka } from '../testing/servers.ts';
 import { currentTestRun, serverDirectory } from '../testing/test-run.ts';
+import { untilTold } from '../testing/told.ts';
 import { afterRestore } from './restored.ts';
 import { type Serving, startAll } from './roles.ts';
 
@@ -77,7 +79,10 @@ async function openShop(log: 'embedded' | 'kafka'): Promise<Shop> {
       await serving?.close();
       serving = undefined;
     },
-    call: (method, path, body) => callUrl(running().url, method, `/api/v1/${path}`, body),
+    call(method, path, body) {
+      const key = { 'idempotency-key': randomUUID() };
+      return untilTold(() => callUrl(running().url, method, `/api/v1/${path}`, body, key));
+    },
     async buy(units) {
       for (let i = 0; i < units; i++) {
         const held = await shop.call('POST', 'inventory/reserve', [{ sku_id: 'MUG', quantity: 1 }]);

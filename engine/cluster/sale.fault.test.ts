@@ -6,7 +6,9 @@ import { afterEach, expect, it } from 'vitest';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import { type ClusterProcess, spawnCluster } from '../testing/cluster-process.ts';
 import { callUrl, startTestEngine, type TestAnswer, type TestEngine } from '../testing/engine.ts';
-import { newTally, shop, until } from '../testing/sale.ts';
+import { expectCommitted } from '../testing/expect-committed.ts';
+import { newTally, shop } from '../testing/sale.ts';
+import { until } from '../testing/until.ts';
 
 const UNITS = 600;
 const SHOPPERS = 24;
@@ -59,10 +61,7 @@ it(
 
     expect(tally.outcomes.get('broken') ?? 0, 'the kills were felt').toBeGreaterThan(0);
     expect(tally.committed.size).toBe(UNITS);
-    for (const id of tally.committed) {
-      const { body } = await stores.call('GET', `/api/v1/inventory/reservations/${id}`);
-      expect(body.status, id).toBe('committed');
-    }
+    await expectCommitted(stores, tally.committed);
     const { body } = await stores.call('GET', '/api/v1/inventory/HOT/availability');
     expect(body.total_available).toBe(0);
     const audit = await runAudit({ redis: stores.redis, pool: stores.serving.engine.pool });

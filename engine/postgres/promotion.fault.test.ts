@@ -7,8 +7,10 @@
 import { afterEach, expect, it } from 'vitest';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import { startTestEngine, type TestEngine } from '../testing/engine.ts';
+import { expectCommitted } from '../testing/expect-committed.ts';
 import { startPostgresPair, type TestPostgresPair } from '../testing/postgres-pair.ts';
-import { newTally, shop, until } from '../testing/sale.ts';
+import { newTally, shop } from '../testing/sale.ts';
+import { until } from '../testing/until.ts';
 
 const UNITS = 200;
 const SHOPPERS = 8;
@@ -48,10 +50,7 @@ async function promoteInTheMiddle(
   await pair.promote();
   await Promise.all(sale);
   expect(tally.committed.size).toBe(UNITS);
-  for (const id of tally.committed) {
-    const { body } = await engine.call('GET', `/api/v1/inventory/reservations/${id}`);
-    expect(body.status, id).toBe('committed');
-  }
+  await expectCommitted(engine, tally.committed);
   const { pool } = engine.serving.engine;
   await until('PostgreSQL has every commit', async () => {
     const { rows } = await pool.query<{ sold: number }>(

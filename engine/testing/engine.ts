@@ -2,8 +2,10 @@
  * The whole of Holdfast in this process on real servers: engine with HTTP, persister, recovery, and
  * the relay when the log is Kafka. What tests through the API work on.
  */
+import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { type Serving, startAll, startServe } from '../cli/roles.ts';
+import type { Engine } from '../engine.ts';
 import { laneKeys } from '../redis/keys.ts';
 import { readConfig } from '../runtime/config.ts';
 import { createLogger } from '../runtime/log.ts';
@@ -14,6 +16,8 @@ import {
   testDatabase,
   testKafka,
 } from './servers.ts';
+import { untilTold } from './told.ts';
+import { until } from './until.ts';
 
 export interface TestAnswer {
   readonly status: number;
@@ -39,6 +43,8 @@ export interface TestEngine {
   ): Promise<TestAnswer>;
   /** Warehouse A (and those named), the SKUs, and their units: `{'SKU@A': 10}`. */
   stock(units: Readonly<Record<string, number>>): Promise<void>;
+  /** Closes the lane by hand. Recovery leaves it so until what this gives is called. */
+  closeLane(): Promise<() => Promise<void>>;
   /** Moves lane time forward. */
   passSeconds(seconds: number): Promise<void>;
   /** Another engine on the same stores. */
@@ -56,6 +62,12 @@ export interface TestEngineOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
+/**
+ * What is told to a machine that is too slow is another test's matter, which names its own: a test of
+ * what is answered waits for the answer.
+ */
+const PATIENCE = { HOLDFAST_QUEUE_WAIT_MS: '30000', HOLDFAST_DURABILITY_WAIT_MS: '30000' };
+
 export async function startTestEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
   const [own, database] = await Promise.all([
     options.redisUrl === undefined ? startRedis() : undefined,
@@ -68,6 +80,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
     // Servers of tests are not made to last: PostgreSQL without fsync, one Kafka.
     HOLDFAST_SETTINGS_CHECK: 'warn',
     HOLDFAST_LOG_LEVEL: process.env.HOLDFAST_TEST_LOG_LEVEL ?? 'silent',
+    ...PATIENCE,
     ...options.settings,
   };
   if (options.kafkaBrokers !== undefined) {
@@ -95,6 +108,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
     redis: serving.engine.redis,
     call,
     stock: (units) => stock(call, units),
+    closeLane: () => closeLane(serving.engine),
     async passSeconds(seconds) {
       await serving.engine.redis.hincrby(laneKeys(0).meta, 'offset', seconds * 1_000);
     },
@@ -145,16 +159,30 @@ async function stock(
     const [sku = '', warehouse = 'A'] = at.split('@');
     return { sku_id: sku, warehouse_id: warehouse, quantity };
   });
-  const must = async (what: Promise<TestAnswer>): Promise<void> => {
-    const { status, body } = await what;
-    if (status >= 300) throw new Error(`${status} ${JSON.stringify(body)}`);
+  const must = async (method: string, path: string, body: unknown): Promise<void> => {
+    const key = { 'idempotency-key': randomUUID() };
+    const answer = await untilTold(() => call(method, `/api/v1/${path}`, body, key));
+    if (answer.status >= 300) throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`);
   };
   for (const id of new Set(lines.map((line) => line.warehouse_id))) {
-    await must(call('PUT', `/api/v1/warehouses/${id}`, { name: id, time_zone: 'UTC' }));
+    await must('PUT', `warehouses/${id}`, { name: id, time_zone: 'UTC' });
   }
   for (const id of new Set(lines.map((line) => line.sku_id))) {
-    await must(call('PUT', `/api/v1/products/${id}`, { name: id }));
+    await must('PUT', `products/${id}`, { name: id });
   }
   const received = lines.filter(({ quantity }) => quantity > 0);
-  if (received.length > 0) await must(call('POST', '/api/v1/stock/receive', { lines: received }));
+  if (received.length > 0) await must('POST', 'stock/receive', { lines: received });
+}
+
+/** Recovery would open a lane that is closed and no more than that. It leaves a parked one alone. */
+async function closeLane({ pool, redis }: Engine): Promise<() => Promise<void>> {
+  const register = (state: string) => pool.query('UPDATE lanes SET state = $1', [state]);
+  await register('parked');
+  await redis.hset(laneKeys(0).meta, 'state', 'closed');
+  return async () => {
+    await register('recovering');
+    await until('recovery has opened the lane', async () => {
+      return (await redis.hget(laneKeys(0).meta, 'state')) === 'open';
+    });
+  };
 }

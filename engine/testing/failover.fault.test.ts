@@ -8,13 +8,15 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import { laneKeys } from '../redis/keys.ts';
 import { startTestEngine, type TestEngine } from './engine.ts';
+import { expectCommitted } from './expect-committed.ts';
 import {
   hasGroups,
   startRedisGroup,
   type TestRedisGroup,
   type TestRedisNode,
 } from './redis-group.ts';
-import { newTally, shop, until } from './sale.ts';
+import { newTally, shop } from './sale.ts';
+import { until } from './until.ts';
 
 const UNITS = 400;
 const SHOPPERS = 16;
@@ -66,10 +68,7 @@ describe.runIf(hasGroups()).each(['embedded', 'kafka'] as const)(
         if (fault === 'hung') primary.resume();
         else await primary.restart();
         await group.settled();
-        for (const id of tally.committed) {
-          const { body } = await t.call('GET', `/api/v1/inventory/reservations/${id}`);
-          expect(body.status, id).toBe('committed');
-        }
+        await expectCommitted(t, tally.committed);
         const audit = await runAudit({ redis: t.redis, pool: t.serving.engine.pool });
         expect(audit.differences).toEqual([]);
       },

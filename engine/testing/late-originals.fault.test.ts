@@ -14,7 +14,8 @@ import { readConfig } from '../runtime/config.ts';
 import { createLogger } from '../runtime/log.ts';
 import { callUrl, startTestEngine, type TestAnswer, type TestEngine } from './engine.ts';
 import { Network } from './faults/network.ts';
-import { until } from './sale.ts';
+import { untilTold } from './told.ts';
+import { until } from './until.ts';
 
 const UNITS = 2;
 const INVENTORY = '/api/v1/inventory';
@@ -49,16 +50,8 @@ afterEach(async () => {
 const post = (verb: string, body: unknown, url = deployment.url): Promise<TestAnswer> =>
   callUrl(url, 'POST', `${INVENTORY}/${verb}`, body);
 
-/** As a client asks: again, until it is told something. */
-async function told(ask: () => Promise<TestAnswer>): Promise<TestAnswer['body']> {
-  let answer = await ask();
-  await until('an answer', async () => {
-    if (answer.status !== 503) return true;
-    answer = await ask();
-    return false;
-  });
-  return answer.body;
-}
+const told = async (ask: () => Promise<TestAnswer>): Promise<TestAnswer['body']> =>
+  (await untilTold(ask)).body;
 
 const look = (id: string) => told(() => deployment.call('GET', `${INVENTORY}/reservations/${id}`));
 

@@ -5,8 +5,10 @@
 import { afterEach, expect, it } from 'vitest';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import { startTestEngine, type TestEngine } from './engine.ts';
-import { newTally, shop, until } from './sale.ts';
+import { expectCommitted } from './expect-committed.ts';
+import { newTally, shop } from './sale.ts';
 import { startKafka, startPostgres } from './servers.ts';
+import { until } from './until.ts';
 
 const IS_LONG = process.env.HOLDFAST_TEST_LONG === '1';
 /** How long PostgreSQL is away. */
@@ -58,10 +60,7 @@ async function saleWith(engine: TestEngine, fault: () => Promise<void>): Promise
   expect(await reserving, 'reserves go on').toBeGreaterThan(10);
   await Promise.all(sale);
   expect(tally.committed.size).toBeLessThanOrEqual(UNITS);
-  for (const id of tally.committed) {
-    const { body } = await engine.call('GET', `/api/v1/inventory/reservations/${id}`);
-    expect(body.status, id).toBe('committed');
-  }
+  await expectCommitted(engine, tally.committed);
   await until('PostgreSQL has every commit', async () => {
     const { rows } = await engine.serving.engine.pool.query<{ sold: number }>(
       `SELECT sum(allocated_qty)::bigint AS sold FROM inventory WHERE sku_id = 'HOT'`,

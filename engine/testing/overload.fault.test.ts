@@ -12,7 +12,8 @@ import { readConfig } from '../runtime/config.ts';
 import { createLogger } from '../runtime/log.ts';
 import { callUrl, startTestEngine, type TestAnswer, type TestEngine } from './engine.ts';
 import { Network } from './faults/network.ts';
-import { until } from './sale.ts';
+import { untilTold } from './told.ts';
+import { until } from './until.ts';
 
 const INVENTORY = '/api/v1/inventory';
 const UNITS = 10_000;
@@ -74,17 +75,6 @@ const commit = (id: string): Promise<TestAnswer> =>
 const look = (id: string): Promise<TestAnswer> =>
   deployment.call('GET', `${INVENTORY}/reservations/${id}`);
 
-/** As a client asks: again, until it is told something. */
-async function told(ask: () => Promise<TestAnswer>): Promise<TestAnswer> {
-  let answer = await ask();
-  await until('an answer', async () => {
-    if (answer.status !== 503) return true;
-    answer = await ask();
-    return false;
-  });
-  return answer;
-}
-
 async function expectBalances(balances: Readonly<Record<string, number>>): Promise<void> {
   const { body } = await deployment.call('GET', `${INVENTORY}/HOT/availability`);
   expect(body.warehouses).toMatchObject([balances]);
@@ -130,7 +120,7 @@ function crowd(size: number): { refused(): number; end(): Promise<void> } {
 it('a lane that gives nothing back: what is refused was not done, and each id has one outcome', {
   timeout: TEST_MS_MAX,
 }, async () => {
-  expect((await reserve('before')).status).toBe(201);
+  expect((await untilTold(() => reserve('before'))).body).toMatchObject({ status: 'held' });
   hold();
   const asked = new Map<string, Promise<TestAnswer>>();
   const answers = new Map<string, TestAnswer>();
@@ -155,7 +145,7 @@ it('a lane that gives nothing back: what is refused was not done, and each id ha
     if (body.code === 'overloaded') expect((await look(id)).status, id).toBe(404);
   }
   for (const id of asked.keys()) {
-    expect((await told(() => reserve(id))).body, id).toMatchObject({ status: 'held' });
+    expect((await untilTold(() => reserve(id))).body, id).toMatchObject({ status: 'held' });
   }
   const held = asked.size + 1;
   await expectBalances({ available_qty: UNITS - held, reserved_qty: held });
@@ -189,7 +179,9 @@ it('a crowd of look-ups is refused, and no commit or release is', {
   timeout: TEST_MS_MAX,
 }, async () => {
   const ids = Array.from({ length: 40 }, (_, i) => `paid-${i}`);
-  for (const id of ids) expect((await reserve(id)).status).toBe(201);
+  for (const id of ids) {
+    expect((await untilTold(() => reserve(id))).body).toMatchObject({ status: 'held' });
+  }
   slowDown();
   const lookers = crowd(1_000);
   await until('the crowd is refused', () => lookers.refused() > 100);

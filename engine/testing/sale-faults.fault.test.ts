@@ -7,7 +7,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import { laneKeys } from '../redis/keys.ts';
 import { startTestEngine, type TestEngine } from './engine.ts';
-import { newTally, shop, type Tally, until } from './sale.ts';
+import { expectCommitted } from './expect-committed.ts';
+import { newTally, shop, type Tally } from './sale.ts';
+import { until } from './until.ts';
 
 const UNITS = 400;
 const SHOPPERS = 16;
@@ -69,10 +71,7 @@ describe.each(['embedded', 'kafka'] as const)(
 
         expect(await epoch(), 'the lane opened at a new epoch').toBeGreaterThan(before);
         expect(tally.committed.size).toBeLessThanOrEqual(UNITS);
-        for (const id of tally.committed) {
-          const { body } = await engine.call('GET', `/api/v1/inventory/reservations/${id}`);
-          expect(body.status, id).toBe('committed');
-        }
+        await expectCommitted(engine, tally.committed);
         const audit = await runAudit({ redis: engine.redis, pool: engine.serving.engine.pool });
         expect(audit.differences).toEqual([]);
       },

@@ -1,8 +1,6 @@
 /** A sale for the fault tests: shoppers who buy until the SKU `HOT` is sold out. */
 import type { TestEngine } from './engine.ts';
-
-/** Longer than any fault of a test lasts; beyond it something is stuck. */
-const DECISION_MS_MAX = 60_000;
+import { DECISION_MS_MAX } from './until.ts';
 
 export interface Tally {
   readonly committed: Set<string>;
@@ -46,14 +44,6 @@ async function insist(
     if (performance.now() > deadline)
       throw new Error(`no decision: ${JSON.stringify(answer.body)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-export async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + DECISION_MS_MAX;
-  while (!(await check())) {
-    if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

@@ -110,9 +110,12 @@ describe('repairs', () => {
   });
 
   it('cannot be when the lane is closed', async () => {
-    await engine.redis.hset(KEYS.meta, 'state', 'closed');
-    await expect(run()).rejects.toThrow(/lane is closed|fenced/);
-    await engine.redis.hset(KEYS.meta, 'state', 'open');
+    const reopen = await engine.closeLane();
+    try {
+      await expect(run()).rejects.toThrow(/lane is closed|fenced/);
+    } finally {
+      await reopen();
+    }
   });
 });
 

@@ -7,7 +7,7 @@ import { encodeHold } from '../../engine/events/hold-codec.ts';
 import { connectRedis, whenReady } from '../../engine/redis/connect.ts';
 import { laneKeys } from '../../engine/redis/keys.ts';
 import { startTestEngine, type TestEngine } from '../../engine/testing/engine.ts';
-import { until } from '../../engine/testing/sale.ts';
+import { until } from '../../engine/testing/until.ts';
 import { runAudit } from '../audit/audit.ts';
 import { encodeReference } from './due-element.ts';
 import { type ReconcileOptions, reconcile } from './reconcile.ts';
