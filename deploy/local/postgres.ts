@@ -20,7 +20,9 @@ import {
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
+import { waitFor } from './deadline.ts';
 import { findPostgres, POSTGRES_VERSION_MIN, type PostgresPrograms } from './find-programs.ts';
+import { isZombie } from './process-identity.ts';
 import type { ServerCommand } from './server-process.ts';
 import { canReach, type UnprivilegedUser, unprivilegedUser } from './unprivileged-user.ts';
 
@@ -30,6 +32,8 @@ export const POSTGRES_DATABASE = 'holdfast';
 /** After a crash the write-ahead log is replayed before PostgreSQL answers. */
 const READY_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 2_000;
+/** Longer, and nobody reaps it: then PostgreSQL says so. */
+const REAPED_MS_MAX = 10_000;
 const DUPLICATE_DATABASE = '42P04';
 /** Of a server that is still in recovery, as one is for a moment that is being promoted. */
 const READ_ONLY = '25006';
@@ -74,6 +78,7 @@ export async function postgresCommand(options: PostgresOptions): Promise<ServerC
     await makeCluster(maker, cluster, user);
   }
   if (primaryPort !== undefined && isStandby(options.directory)) follow(cluster, primaryPort);
+  await untilReaped(cluster);
   const settings = [
     `port=${options.port}`,
     'listen_addresses=127.0.0.1',
@@ -91,6 +96,17 @@ export async function postgresCommand(options: PostgresOptions): Promise<ServerC
     isReady: () => (isStandby(options.directory) ? takesConnections : hasDatabase)(options.port),
     readyTimeoutMs: READY_TIMEOUT_MS,
   };
+}
+
+/**
+ * PostgreSQL refuses to start while the process that its lock file names can be signalled, and one
+ * that was killed can be until its parent has heard of its end.
+ */
+async function untilReaped(cluster: string): Promise<void> {
+  const lockFile = join(cluster, 'postmaster.pid');
+  if (!existsSync(lockFile)) return;
+  const pid = Number(readFileSync(lockFile, 'utf8').split('\n')[0]);
+  await waitFor(() => (isZombie(pid) ? undefined : true), REAPED_MS_MAX);
 }
 
 /**

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
+import { waitFor } from './deadline.ts';
 import {
   identifyProcess,
   identifySelf,
   isRunning,
+  isZombie,
   parseLinuxStat,
   signalProcess,
 } from './process-identity.ts';
@@ -25,6 +27,20 @@ describe('a process identity', () => {
     await once(stranger, 'exit');
     expect(isRunning(identity)).toBe(false);
   });
+});
+
+it('a zombie is one whose parent has not heard of its end', async () => {
+  // The shell becomes a program that never asks for its children.
+  const parent = spawn('sh', ['-c', 'sleep 0.01 & echo $!; exec sleep 600'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const [line] = await once(parent.stdout, 'data');
+  const pid = Number(String(line));
+  expect(await waitFor(() => isZombie(pid) || undefined, 30_000)).toBe(true);
+  expect(identifyProcess(pid)).toBeUndefined();
+  expect(isZombie(process.pid)).toBe(false);
+  expect(isZombie(0)).toBe(false);
+  parent.kill('SIGKILL');
 });
 
 describe('parseLinuxStat', () => {

@@ -31,6 +31,16 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.pid)?.startedAt === identity.startedAt;
 }
 
+/** Whether a process of this pid has ended, and its parent has not heard of it. */
+export function isZombie(pid: number): boolean {
+  if (!(pid > 0) || identifyProcess(pid) !== undefined) return false;
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** Signals the process only while it is still the one that was named; says whether it was. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isRunning(identity)) return false;
