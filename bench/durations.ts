@@ -2,35 +2,30 @@
 import type { Scenario } from './scenario.ts';
 
 /**
- * Of a whole scenario in full, seconds, on two cores that nothing else uses. Those with a remark were
- * measured so; the others are the sum of their phases, 15 s for a start, and 40 us for the audit of
- * each hold.
+ * Of a whole scenario in full, seconds, on two cores: as measured on 2026-11-22 (commit 7ce9595, in an
+ * hour in which the host took a fifth of them), but for `peers`, which is its phases and starts.
  */
 export const FULL_SECONDS: Readonly<Record<string, number>> = {
-  // 76.7 s, commit b4dd7dd.
-  lane: 77,
-  // 194.9 s, the same run.
-  'hot-sku': 195,
-  'flash-drop': 135,
-  'long-tail': 80,
-  carts: 55,
-  'retry-storm': 50,
-  'cart-abandon': 55,
-  // 48.0 s, the same run.
-  'availability-reads': 48,
-  mixed: 50,
-  replay: 55,
-  overload: 400,
-  memory: 150,
-  // 93.2 s, the same run.
-  persister: 93,
-  'expiry-storm': 200,
-  'full-pipeline': 200,
-  'checkout-pairs': 80,
-  workers: 130,
-  'commit-latency': 120,
+  lane: 89,
+  'hot-sku': 201,
+  'flash-drop': 217,
+  'long-tail': 281,
+  carts: 59,
+  'retry-storm': 56,
+  'cart-abandon': 37,
+  'availability-reads': 55,
+  mixed: 37,
+  replay: 52,
+  overload: 415,
+  memory: 226,
+  persister: 96,
+  'expiry-storm': 144,
+  'full-pipeline': 126,
+  'checkout-pairs': 73,
+  workers: 195,
+  'commit-latency': 71,
   peers: 600,
-  guard: 40,
+  guard: 34,
 };
 
 /** Undefined: of one that is not known. */
@@ -50,5 +45,5 @@ export function wordsOnDuration(scenarios: readonly Pick<Scenario, 'name'>[]): s
   const count = `${scenarios.length} scenario${scenarios.length === 1 ? '' : 's'}`;
   if (seconds === undefined) return count;
   const minutes = Math.ceil(seconds / 60);
-  return `${count}, about ${minutes} minute${minutes === 1 ? '' : 's'} on two idle cores`;
+  return `${count}, about ${minutes} minute${minutes === 1 ? '' : 's'} on two cores`;
 }

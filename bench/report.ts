@@ -5,10 +5,12 @@ import type { Histogram } from './measure/engine-metrics.ts';
 import { cpuUsPerAnswer, perSecond, redisUsPerAnswer } from './phase.ts';
 import {
   amount,
+  COST_TITLE,
   histogramRanges,
   megabytes,
   phaseTitle,
   statuses,
+  stolenShare,
   VERDICTS,
 } from './report/words.ts';
 import type { BenchReport, ScenarioResult } from './run.ts';
@@ -69,6 +71,7 @@ function renderProcesses(phases: readonly Phase[]): string {
   const names = [...new Set(phases.flatMap(({ processes }) => processes.map(({ name }) => name)))];
   const rows = phases.map((phase) => [
     phaseTitle(phase),
+    stolenShare(phase),
     redisUsPerAnswer(phase).toFixed(2),
     ...names.map((name) => {
       const cost = phase.processes.find((each) => each.name === name);
@@ -77,10 +80,7 @@ function renderProcesses(phases: readonly Phase[]): string {
       return `${us(cpuUsPerAnswer(phase, name))}${resident}`;
     }),
   ]);
-  return [
-    'CPU in us an answer, and what is resident in the end',
-    table(['', "Redis' thread", ...names], rows),
-  ].join('\n');
+  return [COST_TITLE, table(['', 'stolen', "Redis' thread", ...names], rows)].join('\n');
 }
 
 function renderDetails(phase: Phase): string[] {

@@ -93,6 +93,8 @@ export interface Phase {
   readonly rate?: number;
   readonly load: LoadResult;
   readonly processes: readonly ProcessCost[];
+  /** Of the cores' time, 0 to 1, what the hypervisor gave to others; undefined where nobody tells. */
+  readonly stolen?: number;
   /** CPU of the thread in which Redis runs commands, during the phase: what a budget of Redis means. */
   readonly redisThreadUs: number;
   /** Of Redis, the costliest first. */

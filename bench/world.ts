@@ -17,6 +17,7 @@ import {
   readProcesses,
 } from './measure/process-cost.ts';
 import { commandsBetween, type RedisReading, readRedis } from './measure/redis-cpu.ts';
+import { type CoreTimes, readCoreTimes, stolenBetween } from './measure/stolen.ts';
 import type { LoadResult } from './measure/wire-load.ts';
 import type { Phase, ProcessCost, World, WorldOptions } from './scenario.ts';
 import { createShop } from './scenarios/shop.ts';
@@ -115,6 +116,7 @@ function groupsOf(running: ReadonlySet<Started>): ProcessGroup[] {
 }
 
 interface Reading {
+  readonly cores: CoreTimes | undefined;
   readonly engine: EngineReading;
   readonly redis: RedisReading;
   readonly processes: readonly ProcessReading[];
@@ -130,11 +132,12 @@ function createMeasure(
       engine: await readEngine(url),
       redis: await readRedis(redis),
       processes: readProcesses(groups()),
+      cores: readCoreTimes(),
     };
     const result = await load();
     // The other way round: what the readings cost is not the load's.
-    const processes = readProcesses(groups());
-    const after = { processes, redis: await readRedis(redis), engine: await readEngine(url) };
+    const own = { cores: readCoreTimes(), processes: readProcesses(groups()) };
+    const after = { ...own, redis: await readRedis(redis), engine: await readEngine(url) };
     return phaseOf({ name, ...(rate !== undefined && { rate }) }, result, before, after);
   };
 }
@@ -147,8 +150,10 @@ function phaseOf(
 ): Phase {
   const redisThreadUs = after.redis.cpuUs - before.redis.cpuUs;
   const outcomes = [...outcomesBetween(before.engine, after.engine)];
+  const stolen = stolenBetween(before.cores, after.cores);
   return {
     ...named,
+    ...(stolen !== undefined && { stolen }),
     load,
     processes: [
       ...withOwnWord(costsBetween(before.processes, after.processes), {

@@ -60,6 +60,10 @@ describe('the page of a run', () => {
     expect(seen.filter((name) => name === 'svg').length / 2).toBe(8);
   });
 
+  it('says what of the cores the host gave to others', () => {
+    expect(renderHtml(sampleReport())).toContain('<td>13 %</td>');
+  });
+
   it('needs nothing from elsewhere', () => {
     const html = renderHtml(sampleReport());
     expect(html).not.toMatch(/https?:|\/\/[a-z]|url\(|@import|<script|<link|<img|src=/i);

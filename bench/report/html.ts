@@ -7,7 +7,15 @@ import type { Fact, Phase } from '../scenario.ts';
 import { type Cell, htmlTable, page, paragraph } from './page.ts';
 import { plotsOf } from './plots.ts';
 import { inlineSvg, inXml, short } from './svg.ts';
-import { amount, megabytes, phaseTitle, statuses, VERDICTS } from './words.ts';
+import {
+  amount,
+  COST_TITLE,
+  megabytes,
+  phaseTitle,
+  statuses,
+  stolenShare,
+  VERDICTS,
+} from './words.ts';
 
 /** Of Redis' commands, as many as a table of one screen has. */
 const COMMANDS_SHOWN = 12;
@@ -84,10 +92,11 @@ function phaseTable(phases: readonly Phase[]): string {
 function costTable(phases: readonly Phase[]): string {
   const names = [...new Set(phases.flatMap(({ processes }) => processes.map(({ name }) => name)))];
   return htmlTable(
-    'CPU in us an answer, and what is resident in the end',
-    ['', "Redis' thread", ...names],
+    COST_TITLE,
+    ['', 'stolen', "Redis' thread", ...names],
     phases.map((phase) => [
       phaseTitle(phase),
+      stolenShare(phase),
       short(redisUsPerAnswer(phase)),
       ...names.map((name) => {
         const cost = phase.processes.find((each) => each.name === name);

@@ -80,6 +80,7 @@ export function samplePhase(over: Partial<Phase> = {}): Phase {
       { name: 'recovery', cpuUs: 10_000, rssBytes: Number.NaN },
       { name: 'load', cpuUs: 700_000, rssBytes: 90 * 2 ** 20 },
     ],
+    stolen: 0.125,
     redisThreadUs: 550_000,
     commands: [
       { name: 'evalsha', calls: 400, us: 300_000 },

@@ -14,6 +14,14 @@ export function phaseTitle({ name, rate }: Pick<Phase, 'name' | 'rate'>): string
   return rate === undefined ? name : `${name}, ${rate}/s`;
 }
 
+export const COST_TITLE =
+  'CPU in us an answer, and what is resident in the end (stolen: of the time of the cores, what their host gave to others)';
+
+/** As `12 %`; nothing where nobody tells. */
+export function stolenShare({ stolen }: Pick<Phase, 'stolen'>): string {
+  return stolen === undefined ? '' : `${(100 * stolen).toFixed(0)} %`;
+}
+
 export function statuses({ load }: Phase): string {
   return Object.entries(load.byStatus)
     .map(([status, count]) => `${status}: ${count}`)
