@@ -2,7 +2,7 @@
 import type { Bench, Scenario, ScenarioReport } from './scenario.ts';
 
 export interface ScenarioDefinition<Size extends object>
-  extends Pick<Scenario, 'name' | 'about' | 'runs'> {
+  extends Pick<Scenario, 'name' | 'about' | 'runs' | 'fullSeconds'> {
   readonly full: Size;
   /** What is other in a quick run, which has some eight seconds. */
   readonly quick: Partial<Size>;
@@ -21,7 +21,7 @@ export interface SizedScenario<Size extends object> extends Scenario {
 export function defineScenario<Size extends object>(
   definition: ScenarioDefinition<Size>,
 ): SizedScenario<Size> {
-  const { name, about, runs, full, quick } = definition;
+  const { name, about, runs, fullSeconds, full, quick } = definition;
   const nothing = { phases: [], facts: [], series: [], budgets: [] };
   const runIn = async (bench: Bench, size: Size): Promise<ScenarioReport> => ({
     name,
@@ -30,5 +30,5 @@ export function defineScenario<Size extends object>(
   });
   const run = (bench: Bench): Promise<ScenarioReport> =>
     runIn(bench, bench.quick ? { ...full, ...quick } : full);
-  return { name, about, runs, run, runIn };
+  return { name, about, runs, fullSeconds, run, runIn };
 }

@@ -22,7 +22,7 @@ const SECONDS = 0.3;
 const RATE = 200;
 
 function scenario(name: string, run: (bench: Bench) => Promise<ScenarioReport>): Scenario {
-  return { name, about: 'a scenario of the test', runs: 'always', run };
+  return { name, about: 'a scenario of the test', runs: 'always', fullSeconds: 1, run };
 }
 
 /** Sells, and looks for every unit. */

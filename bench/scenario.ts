@@ -16,6 +16,8 @@ export interface Scenario {
   readonly about: string;
   /** In a run that names no scenario. */
   readonly runs: 'always' | 'unless quick' | 'when named';
+  /** That a full one takes on two cores: for who waits, before it begins. As last measured. */
+  readonly fullSeconds: number;
   readonly run: (bench: Bench) => Promise<ScenarioReport>;
 }
 

@@ -16,7 +16,7 @@ import type { BaseLogger } from 'pino';
 import type { ConsumerPosition, LogSource } from '../engine/log/event-log.ts';
 import { Latest } from '../engine/log/latest.ts';
 import { Backoff, pause } from '../engine/log/pause.ts';
-import { comparePlaces, type Place, showPlace } from '../engine/log/place.ts';
+import { isSamePlace, type Place, showPlace } from '../engine/log/place.ts';
 import { trimAll } from '../engine/log/trim.ts';
 import type { Pool } from '../engine/postgres/pool.ts';
 import { type LanePosition, readPosition } from '../engine/postgres/position.ts';
@@ -118,7 +118,6 @@ class LanePersister implements Persister {
   #waitingAt: Place | undefined;
   /** Times running that another one was quicker. */
   #losses = 0;
-  #marked: Place | undefined;
   #closedAt = Number.NEGATIVE_INFINITY;
   #trimmedAt = Number.NEGATIVE_INFINITY;
 
@@ -133,10 +132,10 @@ class LanePersister implements Persister {
       act: async (at) => {
         const levels = form === 'stream' ? EMBEDDED_LEVELS : KAFKA_LEVELS;
         await Promise.all(levels.map((level) => state.mark(level, at)));
-        this.#marked = at;
         crash('persister.after_mark');
       },
       onError: (error) => log.warn({ err: error, lane }, 'watermark not published, will retry'),
+      isSame: isSamePlace,
     });
     this.#trims = new Latest<Place>({
       act: async (at) => {
@@ -199,7 +198,7 @@ class LanePersister implements Persister {
     const before = this.#waitingAt;
     this.#waitingAt = found;
     if (found.parked !== undefined) return 'parked';
-    if (before !== undefined && comparePlaces(before, found) !== 0) return 'standby';
+    if (before !== undefined && !isSamePlace(before, found)) return 'standby';
     this.#waitingAt = undefined;
     return consumerPosition(found);
   }
@@ -294,8 +293,7 @@ class LanePersister implements Persister {
   }
 
   #mark(at: ConsumerPosition): void {
-    const isNews = this.#marked === undefined || comparePlaces(this.#marked, at) !== 0;
-    if (isNews && at.seq > 0) this.#marks.offer({ epoch: at.epoch, seq: at.seq });
+    if (at.seq > 0) this.#marks.offer({ epoch: at.epoch, seq: at.seq });
   }
 
   #trim(at: ConsumerPosition): void {

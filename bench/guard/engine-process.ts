@@ -1,6 +1,6 @@
 /**
- * The hot path of an engine in a process of its own, for its parent to count: the handler of reserves
- * over the product's own lane, on the Redis that the environment names. In place of the sockets stands
+ * The hot path of an engine in a process of its own, for its parent to count: the handlers of reserves
+ * and commits over the product's own lane, on the Redis that the environment names. In place of the sockets stands
  * an exchange that ends with its answer, and requests come by whole batches: how many come at once is
  * chance elsewhere, and a batch's share of the cost with it.
  *
@@ -13,6 +13,7 @@ import type { Handler } from '../../engine/http/exchange.ts';
 import { createPresenter } from '../../engine/http/handlers/present.ts';
 import { CHANGE_HEADERS } from '../../engine/http/handlers/request.ts';
 import { reserveHandler } from '../../engine/http/handlers/reserve.ts';
+import { commitHandler } from '../../engine/http/handlers/settle.ts';
 import { connectRedis, whenReady } from '../../engine/redis/connect.ts';
 import { createWatermarks } from '../../engine/redis/watermarks.ts';
 import { DEFAULT_RESERVATION_POLICY } from '../../engine/reservations/policy.ts';
@@ -30,11 +31,7 @@ import {
 
 /** Counting is slow, and the machine may be busy besides. */
 const COMMAND_MS_MAX = 300_000;
-const ROUTE = {
-  pattern: '/api/v1/inventory/reserve',
-  paramNames: [],
-  headerNames: CHANGE_HEADERS,
-};
+const ROUTE = { pattern: '/', paramNames: [], headerNames: CHANGE_HEADERS };
 
 const redis = connectRedis(
   {
@@ -52,7 +49,11 @@ const beside = (): never => {
 const deps = {
   lane: session.lane,
   ids: new IdMaker(randomBytes),
-  policy: DEFAULT_RESERVATION_POLICY,
+  policy: {
+    ...DEFAULT_RESERVATION_POLICY,
+    // What any other level waits for is the work of other processes.
+    levels: { ...DEFAULT_RESERVATION_POLICY.levels, commit: 'memory' as const },
+  },
   // By the clock it would be asked again the oftener, the slower the count.
   soldOut: new SoldOutCache({ ageMsMax: Number.POSITIVE_INFINITY, now: () => performance.now() }),
   watermarks: createWatermarks({
@@ -68,6 +69,9 @@ const deps = {
 const present = createPresenter({ problemBaseUrl: '', countOutcome: () => undefined });
 const exchange = createExchanges(ROUTE);
 const reserve = reserveHandler(deps, present);
+const commit = commitHandler(deps, present);
+/** Bodies of commits, one for each reservation that was made to be committed. */
+const commits: string[] = [];
 
 /** What the plainest handler of such a request does: it reads a body and answers with one. */
 const answerBare: Handler = (open) => {
@@ -82,22 +86,40 @@ const answerBare: Handler = (open) => {
 
 const cartOf = (skuId: string): string =>
   JSON.stringify([{ sku_id: skuId, warehouse_id: 'A', quantity: 1 }]);
-const works: Readonly<Record<EngineWork, readonly [Handler, text: string, status: number]>> = {
-  'bare handler': [answerBare, cartOf(HOT), 201],
-  reserve: [reserve, cartOf(HOT), 201],
-  rejection: [reserve, cartOf(SOLD_OUT), 409],
+const hot = cartOf(HOT);
+const soldOut = cartOf(SOLD_OUT);
+
+interface Work {
+  readonly handle: Handler;
+  readonly text: () => string;
+  readonly status: number;
+  readonly onAnswer?: (body: string) => void;
+}
+
+const works: Readonly<Record<EngineWork, Work>> = {
+  'bare handler': { handle: answerBare, text: () => hot, status: 201 },
+  reserve: { handle: reserve, text: () => hot, status: 201 },
+  rejection: { handle: reserve, text: () => soldOut, status: 409 },
+  hold: { handle: reserve, text: () => hot, status: 201, onAnswer: keepCommit },
+  commit: { handle: commit, text: () => commits.pop() ?? '', status: 200 },
 };
 
+function keepCommit(body: string): void {
+  const { reservation_id } = JSON.parse(body) as { readonly reservation_id: string };
+  commits.push(JSON.stringify({ reservation_id }));
+}
+
 function runBatch(what: EngineWork): Promise<void> {
-  const [handle, text, wanted] = works[what];
+  const { handle, text, status: wanted, onAnswer } = works[what];
   return new Promise((resolve, reject) => {
     let open = BATCH;
     const done = (status: number, body: string): void => {
       if (status !== wanted) reject(new Error(`${what}: wanted ${wanted}, got ${status}: ${body}`));
+      onAnswer?.(body);
       open -= 1;
       if (open === 0) resolve();
     };
-    for (let i = 0; i < BATCH; i++) runHandler(handle, exchange(text, done));
+    for (let i = 0; i < BATCH; i++) runHandler(handle, exchange(text(), done));
   });
 }
 

@@ -1,4 +1,4 @@
-/** What a reserve and a rejection cost in the engine, in instructions of a bare handler. */
+/** What a reserve, a rejection and a commit cost in the engine, in instructions of a bare handler. */
 import { join } from 'node:path';
 import { packageRoot } from '../../deploy/local/paths.ts';
 import type { CellField, Sku } from '../../engine/domain/ids.ts';
@@ -31,7 +31,7 @@ const COUNTS = 4;
  * what it makes of the code is not counted.
  */
 const NODE_FLAGS = ['--single-threaded', '--no-opt'];
-const WORKS: readonly EngineWork[] = ['bare handler', 'reserve', 'rejection'];
+const WORKS: readonly EngineWork[] = ['bare handler', 'reserve', 'rejection', 'commit'];
 const FIELD = 'A' as CellField;
 const TTL_S = 3_600;
 
@@ -64,13 +64,17 @@ export async function engineRatios({
   try {
     for (const batches of [WARM_UP_BATCHES - COUNTING_BATCHES, COUNTING_BATCHES]) {
       if (batches === COUNTING_BATCHES) await engine.process.begin();
-      for (const what of WORKS) await engine.work({ what, batches });
+      for (const what of WORKS) {
+        if (what === 'commit') await engine.work({ what: 'hold', batches });
+        await engine.work({ what, batches });
+      }
     }
     const counts = new Map<EngineWork, number>();
     for (const what of WORKS) {
       onProgress(`counting: ${what}`);
       counts.set(what, await leastCount(engine, what));
     }
+    // Those that were committed are no longer reserved.
     const reserves = BATCH * (WARM_UP_BATCHES + COUNTS * BATCHES);
     const { reserved } = await session.balances(skus);
     const bare = counts.get('bare handler') ?? Number.NaN;
@@ -79,6 +83,7 @@ export async function engineRatios({
       ratios: {
         'engine, reserve : bare handler': ratioOf('reserve'),
         'engine, rejection : bare handler': ratioOf('rejection'),
+        'engine, commit : bare handler': ratioOf('commit'),
       },
       unitsAstray: Math.abs(reserved - reserves - 1),
     };
@@ -92,6 +97,7 @@ export async function engineRatios({
 async function leastCount(engine: EngineProcess, what: EngineWork): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i < COUNTS; i++) {
+    if (what === 'commit') await engine.work({ what: 'hold', batches: BATCHES });
     const count = await engine.process.count(() => engine.work({ what, batches: BATCHES }));
     least = Math.min(least, count / BATCHES / BATCH);
   }

@@ -1,6 +1,7 @@
 /** What engine-process.ts is told and tells. */
 
-export type EngineWork = 'bare handler' | 'reserve' | 'rejection';
+/** `hold` makes reservations of a commit's own, so that commits have what to commit. */
+export type EngineWork = 'bare handler' | 'reserve' | 'rejection' | 'hold' | 'commit';
 
 export interface EngineOrder {
   readonly what: EngineWork;

@@ -24,6 +24,7 @@ export const guard: Scenario = {
   name: 'guard',
   about: `fails when a ratio of the hot path is ${Math.round((WORSE_MAX - 1) * 100)} % worse than in ${RATIOS_FILE}`,
   runs: 'when named',
+  fullSeconds: 50,
   run: runGuard,
 };
 

@@ -13,7 +13,9 @@ import {
 
 export interface DrivenLane {
   /** Sends so many reserves of one unit, in full batches; throws when one is not accepted. */
-  reserve(count: number): Promise<void>;
+  readonly reserve: (count: number) => Promise<void>;
+  /** Commits as many of those reservations, the oldest first; throws when one is not accepted. */
+  readonly commit: (count: number) => Promise<void>;
   /** Units that stand as reserved in all cells. */
   reserved(): Promise<number>;
   /** Batches and operations since the beginning. */
@@ -36,6 +38,7 @@ export async function driveLane(
   await session.define(skus);
   await session.receive(skus.map((sku) => ({ sku, field: FIELD, units: UNITS })));
   let next = 0;
+  const held: Buffer[] = [];
   return {
     sent: () => session.sent(),
     reserve: (count) =>
@@ -44,9 +47,19 @@ export async function driveLane(
         wanted: 'created',
         operation: () => {
           const sku = skus[next++ % skus.length] ?? ('' as Sku);
-          return reserveOperation(session.makeId(), sku, [FIELD], TTL_S);
+          const id = session.makeId();
+          held.push(id);
+          return reserveOperation(id, sku, [FIELD], TTL_S);
         },
       }),
+    commit: (count) => {
+      const ids = held.splice(0, count);
+      return session.submit({
+        count,
+        wanted: 'committed',
+        operation: (i) => ({ kind: 'commit', id: ids[i] ?? Buffer.alloc(0), attributes: '' }),
+      });
+    },
     reserved: async () => (await session.balances(skus)).reserved,
   };
 }

@@ -12,6 +12,8 @@ export interface BodyRule {
   readonly limitBytes: number;
   /** In lower case, without parameters; default `application/json`. Another type is 415. */
   readonly contentType?: string;
+  /** Of many requests it is the same: a crowd wants one thing. See text-memory.ts. */
+  readonly repeats?: boolean;
 }
 
 export interface Route {
@@ -40,6 +42,7 @@ export interface CompiledRoute extends RouteShape {
   readonly bodyLimitBytes: number;
   /** undefined for a route that takes no body. */
   readonly contentType: string | undefined;
+  readonly bodyRepeats: boolean;
 }
 
 export type RouteMatch =
@@ -155,6 +158,7 @@ function compile(route: Route, segments: readonly string[]): CompiledRoute {
     isVital: !route.pattern.startsWith(API),
     bodyLimitBytes: route.body?.limitBytes ?? 0,
     contentType: route.body && (route.body.contentType ?? 'application/json'),
+    bodyRepeats: route.body?.repeats ?? false,
   };
 }
 

@@ -70,7 +70,12 @@ function reservationRoutes(deps: ApiDeps, settings: ApiSettings): Route[] {
     body: { limitBytes: CART_BYTES_MAX },
   } as const;
   return [
-    { ...change, pattern: `${INVENTORY}/reserve`, handle: reserveHandler(deps, present) },
+    {
+      ...change,
+      body: { ...change.body, repeats: true },
+      pattern: `${INVENTORY}/reserve`,
+      handle: reserveHandler(deps, present),
+    },
     {
       ...{ ...change, isPatient: true, pattern: `${INVENTORY}/commit` },
       handle: commitHandler(deps, present),

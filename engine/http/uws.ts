@@ -25,7 +25,7 @@ import type { Listening, TransportOptions } from './port.ts';
 import type { CompiledRoute, RouteMatch } from './router.ts';
 import type { StampedBody } from './stamped.ts';
 import { TextMemory } from './text-memory.ts';
-import { unitAt } from './utf8.ts';
+import { decodeUtf8, unitAt } from './utf8.ts';
 import type { Uws, UwsApp, UwsListenSocket, UwsRequest, UwsResponse } from './uws-load.ts';
 
 /** Listens; rejects with a `listenError`. */
@@ -67,12 +67,12 @@ class UwsExchange extends Exchange {
     this.#server = server;
   }
 
-  /** Copies a chunk; false when the body is then longer than `limitBytes`. */
-  take(chunk: ArrayBuffer, isLast: boolean, limitBytes: number): boolean {
+  /** Copies a chunk; false when the body is then longer than the route takes. */
+  take(chunk: ArrayBuffer, isLast: boolean, route: CompiledRoute): boolean {
     this.#bodyBytes += chunk.byteLength;
-    if (this.#bodyBytes > limitBytes) return false;
+    if (this.#bodyBytes > route.bodyLimitBytes) return false;
     if (isLast && this.#chunks === undefined) {
-      const text = this.#server.texts.decode(chunk);
+      const text = route.bodyRepeats ? this.#server.texts.decode(chunk) : decodeUtf8(chunk);
       if (text !== undefined) {
         this.receiveText(text);
         return true;
@@ -242,7 +242,7 @@ class UwsServer implements Listening {
     res.onData((chunk, isLast) => {
       if (exchange.answered || exchange.aborted) return;
       exchange.inCallback = true;
-      if (!exchange.take(chunk, isLast, route.bodyLimitBytes)) {
+      if (!exchange.take(chunk, isLast, route)) {
         this.#uploads.delete(exchange);
         exchange.closeAfter = true;
         intercept(exchange, bodyTooLarge(route));

@@ -42,6 +42,63 @@ describe('Latest', () => {
   });
 });
 
+describe('Latest that knows the same again', () => {
+  const isSame = (value: number, last: number): boolean => value === last;
+
+  it('does not act on what is done, being done or waiting', async () => {
+    const acted: number[] = [];
+    const latest = new Latest<number>({
+      act: async (value) => {
+        acted.push(value);
+        await Promise.resolve();
+      },
+      onError: () => undefined,
+      isSame,
+    });
+    for (const value of [1, 1, 2, 2]) latest.offer(value);
+    await latest.settled();
+    latest.offer(2);
+    await latest.settled();
+    expect(acted).toEqual([1, 2]);
+  });
+
+  it('acts again on what came back, and on what failed', async () => {
+    const acted: number[] = [];
+    const latest = new Latest<number>({
+      act: async (value) => {
+        acted.push(value);
+        if (acted.length === 1) throw new Error('no');
+      },
+      onError: () => undefined,
+      isSame,
+    });
+    for (const value of [1, 1, 2, 1]) {
+      latest.offer(value);
+      await latest.settled();
+    }
+    expect(acted).toEqual([1, 1, 2, 1]);
+  });
+
+  it('does not forget what is newer than what failed', async () => {
+    const acted: number[] = [];
+    const latest = new Latest<number>({
+      act: async (value) => {
+        acted.push(value);
+        await Promise.resolve();
+        if (value === 1) throw new Error('no');
+      },
+      onError: () => undefined,
+      isSame,
+    });
+    latest.offer(1);
+    latest.offer(2);
+    await latest.settled();
+    latest.offer(2);
+    await latest.settled();
+    expect(acted).toEqual([1, 2]);
+  });
+});
+
 describe('waiting', () => {
   it('ends early, without an error, when the signal comes or had come', async () => {
     const stopping = new AbortController();

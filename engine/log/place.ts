@@ -11,6 +11,10 @@ export function comparePlaces(a: Place, b: Place): number {
   return a.epoch - b.epoch || a.seq - b.seq;
 }
 
+export function isSamePlace(a: Place, b: Place): boolean {
+  return comparePlaces(a, b) === 0;
+}
+
 /** The very same entry, not one at the same place of a fork. */
 export function isSameEntry(a: EntryKey, b: EntryKey): boolean {
   return a.epoch === b.epoch && a.seq === b.seq && a.nonce.equals(b.nonce);

@@ -19,7 +19,7 @@ import { decodeEntry } from '../events/entry-codec.ts';
 import { Latest } from '../log/latest.ts';
 import { cutByBytes, type LogWriter } from '../log/log-writer.ts';
 import { Backoff, pause } from '../log/pause.ts';
-import { comparePlaces, isSameEntry, type Place, showPlace } from '../log/place.ts';
+import { isSameEntry, isSamePlace, type Place, showPlace } from '../log/place.ts';
 import { trimAll } from '../log/trim.ts';
 import type { Pool } from '../postgres/pool.ts';
 import { type LanePosition, readPosition } from '../postgres/position.ts';
@@ -121,8 +121,6 @@ class LaneRelay implements Relay {
   readonly #proofs: Latest<Session>;
   readonly #trims: Latest<void>;
   #session: Session | undefined;
-  /** What was marked last, or is being; undefined when that failed. */
-  #marked: Place | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   #trimmedAt = Number.NEGATIVE_INFINITY;
   /** Where a stream was found that does not continue PostgreSQL; told at the second time. */
@@ -141,10 +139,8 @@ class LaneRelay implements Relay {
         await state.mark('logged', at);
         crash('relay.after_mark');
       },
-      onError: (error) => {
-        this.#marked = undefined;
-        log.warn({ err: error, lane }, 'watermark not published, will retry');
-      },
+      onError: (error) => log.warn({ err: error, lane }, 'watermark not published, will retry'),
+      isSame: isSamePlace,
     });
     this.#proofs = new Latest<Session>({
       act: async (session) => this.#prove(session, await readPosition(pool, lane)),
@@ -224,7 +220,7 @@ class LaneRelay implements Relay {
       return undefined;
     }
     // Once may be a position that moved, and a stream that was trimmed, between two looks.
-    const isSecond = this.#misfit !== undefined && comparePlaces(this.#misfit, position) === 0;
+    const isSecond = this.#misfit !== undefined && isSamePlace(this.#misfit, position);
     this.#misfit = position;
     const why = `the stream goes on at ${showPlace(first)}, which does not follow PostgreSQL's position ${showPlace(position)}`;
     if (isSecond) this.#options.log.error({ lane: this.#options.lane }, why);
@@ -288,10 +284,7 @@ class LaneRelay implements Relay {
   }
 
   #mark({ anchor, next, cursor }: Session): void {
-    if (anchor !== undefined || next === undefined) return;
-    if (this.#marked !== undefined && comparePlaces(this.#marked, cursor) === 0) return;
-    this.#marked = cursor;
-    this.#marks.offer(cursor);
+    if (anchor === undefined && next !== undefined) this.#marks.offer(cursor);
   }
 
   #trim(): void {

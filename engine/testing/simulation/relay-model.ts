@@ -2,7 +2,7 @@
  * The relay (engine/relay/relay.ts) as a state machine: begins at PostgreSQL's position, one produce
  * in flight, proves by contiguity or by PostgreSQL that no fence stands before what it sent.
  */
-import { comparePlaces, isSameEntry, type Place } from '../../log/place.ts';
+import { comparePlaces, isSameEntry, isSamePlace, type Place } from '../../log/place.ts';
 import { idOf } from './lane-model.ts';
 import { isAlive } from './nodes.ts';
 import type { Rules } from './rules.ts';
@@ -82,7 +82,7 @@ export function setMark(
   place: Place,
 ): boolean {
   const { marks, role } = at(world.nodes, node);
-  if (role !== 'primary' || comparePlaces(marks[level], place) === 0) return false;
+  if (role !== 'primary' || isSamePlace(marks[level], place)) return false;
   const mark = { epoch: place.epoch, seq: place.seq };
   put(world.nodes, node, { marks: { ...marks, [level]: mark } });
   return true;
