@@ -7,6 +7,7 @@ import {
   DUE_REFS,
   GENERATIONS_BACK,
 } from '../engine/domain/reservation-id.ts';
+import { SCRIPT_WORK_MAX, TAIL_BYTES } from '../engine/domain/script-limits.ts';
 
 export const FENCE_REASONS = ['no_meta', 'replid', 'closed', 'behind_caller', 'half_done'] as const;
 
@@ -34,6 +35,8 @@ export const LUA_CONSTANTS: Readonly<Record<string, Readonly<Record<string, numb
     cart_head_flag: CART_HEAD_FLAG,
     due_refs: DUE_REFS,
     generations_back: GENERATIONS_BACK,
+    tail_bytes: TAIL_BYTES,
+    work: SCRIPT_WORK_MAX,
   },
   STATE: { held: 1, committed: 2, released: 3, expired: 4, closed: 5, operation: 9 },
 };

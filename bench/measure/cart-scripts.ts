@@ -1,9 +1,11 @@
 /**
- * The scripts that have most to do for each operation: carts of several lines, as many as
- * HOLDFAST_BATCH_LINES lets into a batch, and a slice of the sweeper that gives such carts back.
+ * The scripts that have most to do for each operation: carts of several lines, as many as there is
+ * room for in one, and a slice of the sweeper that gives such carts back.
  */
 import type { Redis } from 'ioredis';
+import { SCRIPT_WORK_MAX } from '../../engine/domain/script-limits.ts';
 import type { ReserveOperation } from '../../engine/redis/operation.ts';
+import { SLICE_WORK } from '../../engine/reservations/sweeper.ts';
 import { openEmptyLane } from './lane-driver.ts';
 import { type LaneSession, reserveOperation } from './lane-session.ts';
 import { skuName, skuNames, warehouseName } from './names.ts';
@@ -17,15 +19,11 @@ export interface CartScripts {
   readonly reservedAfter: number;
 }
 
-/** The default of HOLDFAST_BATCH_LINES. */
-const BATCH_LINES = 600;
 const CART_LINES = 8;
-/** A line of a cart counts twice. */
-const CARTS = Math.floor(BATCH_LINES / 2 / CART_LINES);
-/** The default of HOLDFAST_BATCH_OPERATIONS: the lines are the bound. */
+/** As many as one script has room for (operation-weight.ts). */
+const CARTS = Math.floor(SCRIPT_WORK_MAX / (2 + 2 * CART_LINES));
+/** The default of HOLDFAST_BATCH_OPERATIONS: their work is the bound. */
 const BATCH = 512;
-/** Of one look of the engine's sweeper. */
-const EXPIRY_SLICE = 128;
 const PREFIX = 'CART';
 const SKUS = 1_000;
 const UNITS = 1_000_000;
@@ -35,7 +33,7 @@ const LATER_MS = 100_000;
 
 /** The Redis is emptied. */
 export async function measureCarts(redis: Redis, batches: number): Promise<CartScripts> {
-  const session = await openEmptyLane(redis, { batch: BATCH, lines: BATCH_LINES });
+  const session = await openEmptyLane(redis, { batch: BATCH, lines: SCRIPT_WORK_MAX });
   const skus = skuNames(PREFIX, SKUS);
   const field = warehouseName(0);
   await session.define(skus);
@@ -68,7 +66,7 @@ export async function measureCarts(redis: Redis, batches: number): Promise<CartS
 
 /** Whether more is due. */
 async function expireSlice({ lane }: LaneSession): Promise<boolean> {
-  const answer = await lane.expire(EXPIRY_SLICE);
+  const answer = await lane.expire(SLICE_WORK);
   if (answer.outcome !== 'expired') throw new Error(`the lane answered ${answer.outcome}`);
   return answer.more;
 }

@@ -7,6 +7,7 @@ import type { Redis } from 'ioredis';
 import type { CellField, Sku } from '../../engine/domain/ids.ts';
 import type { OutcomeName } from '../../engine/domain/outcome.ts';
 import { IdMaker } from '../../engine/domain/reservation-id.ts';
+import { SCRIPT_WORK_MAX } from '../../engine/domain/script-limits.ts';
 import { createLane } from '../../engine/redis/lane.ts';
 import type { Lane, OperationAnswer } from '../../engine/redis/lane-port.ts';
 import type { Operation, ReserveOperation } from '../../engine/redis/operation.ts';
@@ -44,8 +45,6 @@ const LANE = 0;
 const FINGERPRINT = Buffer.from('12345678');
 /** Two batches are in flight, one is gathered, and one more so that none goes out short. */
 const BATCHES_WAITING = 4;
-/** Of HOLDFAST_BATCH_LINES. */
-const LINES_MAX = 1_000;
 /** Of SKUs in one look at their balances: a reply of some hundred kilobytes. */
 const SKUS_AT_ONCE = 2_000;
 
@@ -58,7 +57,7 @@ export interface SessionLimits {
 /** The lane must be open. */
 export async function joinLane(
   redis: Redis,
-  { batch, lines = LINES_MAX }: SessionLimits,
+  { batch, lines = SCRIPT_WORK_MAX }: SessionLimits,
 ): Promise<LaneSession> {
   let batches = 0;
   let operations = 0;

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Redis } from 'ioredis';
 import { packageRoot } from '../../deploy/local/paths.ts';
 import type { PingResult } from './ping-process.ts';
 
@@ -12,11 +13,12 @@ export interface Pinger {
   kill(): void;
 }
 
-/** Resolves when it pings. `redisUrl`: of one node. */
-export async function startPinger(redisUrl: string): Promise<Pinger> {
+/** Resolves when it pings. `redisUrl`: of one node, on this machine. */
+export async function startPinger(redis: Redis, redisUrl: string): Promise<Pinger> {
+  const [, pid = ''] = /^process_id:(\d+)/m.exec(await redis.info('server')) ?? [];
   const { hostname, port } = new URL(redisUrl);
   const main = join(packageRoot(), 'dist/bench/measure/ping-process.js');
-  const child = spawn(process.execPath, [main, hostname, port], {
+  const child = spawn(process.execPath, [main, hostname, port, pid], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const kill = (): void => void child.kill('SIGKILL');

@@ -1,6 +1,6 @@
 /** What a kind of script costs Redis, and how long the longest of them stood in everybody's way. */
 import type { Redis } from 'ioredis';
-import { readRedis } from './redis-cpu.ts';
+import { type RedisReading, readRedis } from './redis-cpu.ts';
 import { timeScripts } from './script-times.ts';
 
 export interface ScriptCost {
@@ -14,7 +14,7 @@ export interface ScriptCost {
 /** Few commands that a script calls take so long; the scripts that are looked at take longer. */
 const FROM_US = 100;
 
-/** `send` resolves when its one script was answered: what is timed is a script, not a queue. */
+/** `send` resolves when its scripts were answered: what is timed is a script, not a queue. */
 export async function costOfScript(
   redis: Redis,
   what: string,
@@ -26,5 +26,10 @@ export async function costOfScript(
     for (let i = 0; i < times; i++) await send();
   });
   const after = await readRedis(redis);
-  return { what, cpuUs: (after.cpuUs - before.cpuUs) / times, longestUs };
+  const scripts = callsOf(after) - callsOf(before);
+  return { what, cpuUs: (after.cpuUs - before.cpuUs) / scripts, longestUs };
+}
+
+function callsOf({ commands }: RedisReading): number {
+  return commands.get('evalsha')?.calls ?? 0;
 }

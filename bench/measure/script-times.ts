@@ -3,8 +3,15 @@
  * each by the clock, so on a busy machine a script that lost the core counts as longer than it was.
  */
 import type { Redis } from 'ioredis';
+import { scriptDigest } from '../../engine/redis/script.ts';
+import { SCRIPTS, type ScriptName } from '../../lua/generated/scripts.ts';
 
-export interface ScriptTimes {
+export interface ScriptTimes extends TimesOfOne {
+  /** The longest first; whoever is none of the lane's scripts is 'other'. */
+  readonly byName: ReadonlyMap<ScriptName | 'other', TimesOfOne>;
+}
+
+export interface TimesOfOne {
   /** Of scripts that took `fromUs` or longer. */
   readonly count: number;
   readonly p50Us: number;
@@ -13,8 +20,11 @@ export interface ScriptTimes {
 
 /** More than the scripts of a scenario, with the long ones of their commands. */
 const ENTRIES_MAX = 20_000;
+const NAMES = new Map(
+  (Object.keys(SCRIPTS) as ScriptName[]).map((name) => [scriptDigest(name), name]),
+);
 /** The slow log also has the commands that a script called. */
-const SCRIPTS = new Set(['evalsha', 'eval']);
+const CALLS_A_SCRIPT = new Set(['evalsha', 'eval']);
 
 /**
  * Runs the work, and gives the scripts that took `fromUs` or longer meanwhile. Throws when the log
@@ -47,10 +57,20 @@ export async function timeScripts(
 export type SlowEntry = readonly [id: number, at: number, us: number, command: readonly string[]];
 
 export function timesOf(entries: readonly SlowEntry[]): ScriptTimes {
-  const us = entries
-    .filter(([, , , [name = '']]) => SCRIPTS.has(name.toLowerCase()))
-    .map(([, , each]) => each)
-    .sort((a, b) => a - b);
+  const scripts = entries.filter(([, , , [name = '']]) => CALLS_A_SCRIPT.has(name.toLowerCase()));
+  const named = new Map<ScriptName | 'other', SlowEntry[]>();
+  for (const entry of scripts) {
+    const [, , , [, digest = '']] = entry;
+    const name = NAMES.get(digest) ?? 'other';
+    named.set(name, [...(named.get(name) ?? []), entry]);
+  }
+  const byName = [...named].map(([name, own]) => [name, summaryOf(own)] as const);
+  byName.sort(([, a], [, b]) => b.longestUs - a.longestUs);
+  return { ...summaryOf(scripts), byName: new Map(byName) };
+}
+
+function summaryOf(entries: readonly SlowEntry[]): TimesOfOne {
+  const us = entries.map(([, , each]) => each).sort((a, b) => a - b);
   return {
     count: us.length,
     p50Us: us[Math.ceil(us.length / 2) - 1] ?? 0,

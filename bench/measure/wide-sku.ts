@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import type { CellField } from '../../engine/domain/ids.ts';
+import { SCRIPT_WORK_MAX } from '../../engine/domain/script-limits.ts';
 import { PREFERENCES_MAX } from '../../engine/reservations/policy.ts';
 import { footprintBytes } from './footprint.ts';
 import { openEmptyLane } from './lane-driver.ts';
@@ -29,8 +30,6 @@ const CELLS_AT_ONCE = 2_000;
 const BATCH = 128;
 /** Warehouses that a ranked list names: several of them, and the most that a request may name. */
 const RANKED = [10, PREFERENCES_MAX] as const;
-/** More operations with ranked lists than these are not let into one batch. */
-const BATCH_WEIGHT = 600;
 /** Cells that one line is split over: near the 255 that it may be. */
 const SPLIT = 250;
 const TTL_S = 3_600;
@@ -62,7 +61,7 @@ export async function measureWide(
   ];
   for (const ranked of RANKED) {
     const named = fields.slice(0, ranked);
-    const batch = Math.min(BATCH, Math.floor(BATCH_WEIGHT / named.length));
+    const batch = Math.min(BATCH, Math.floor(SCRIPT_WORK_MAX / (3 + named.length)));
     costs.push(await cost(`${batch} reserves, ${named.length} warehouses ranked`, batch, named));
   }
   // Once, because it empties what it takes from; of fewer warehouses all but one.

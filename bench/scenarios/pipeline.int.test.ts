@@ -63,10 +63,10 @@ it('the persister alone, to its audit', { timeout: TIMEOUT_MS }, async () => {
 });
 
 it('an expiry storm, and single units sold again', { timeout: TIMEOUT_MS }, async () => {
-  const size = { live: 500, expiring: 2_000, skus: 10, resaleSkus: 3, resaleRounds: 2 };
+  const size = { live: 500, expiring: 2_000, skus: 10, resaleSkus: 3, resaleSeconds: 4 };
   const report = await bench.during({}, (own) => expiryStorm.runIn(own, size));
   expect(report.audit).toEqual({ ok: true, words: report.audit.words });
-  expect(factOf(report, 'units that were sold again')).toBe(6);
+  expect(factOf(report, 'units that were sold again')).toBeGreaterThan(0);
   expect(factOf(report, 'storm: holds that expired')).toBe(2_000);
   const left = report.series.find(({ name }) => name.startsWith('holds'))?.points ?? [];
   expect(left.at(-1)?.[1]).toBe(0);

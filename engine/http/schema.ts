@@ -7,6 +7,7 @@ import Type from 'typebox';
 import { Compile } from 'typebox/compile';
 import { QUANTITY_MAX } from '../domain/cell.ts';
 import {
+  CART_CELLS_MAX,
   CART_LINES_MAX,
   DEFAULT_RESERVATION_POLICY,
   PREFERENCES_MAX,
@@ -44,7 +45,11 @@ const cartItem = Type.Object(
   { sku_id: id, warehouse_id: Type.Optional(preference), quantity },
   STRICT,
 );
-const cartItems = Type.Array(cartItem, { minItems: 1, maxItems: CART_LINES_MAX });
+const cartItems = Type.Array(cartItem, {
+  minItems: 1,
+  maxItems: CART_LINES_MAX,
+  description: `All of them together name ${CART_CELLS_MAX} warehouses at most.`,
+});
 
 const settleItem = Type.Object({ sku_id: id, warehouse_id: Type.Optional(id), quantity }, STRICT);
 const settleLines = Type.Array(settleItem, {

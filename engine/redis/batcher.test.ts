@@ -35,6 +35,16 @@ function subject(limits = LIMITS) {
   return { batcher, state, sent, expired, push, land };
 }
 
+it('lets in again whom a script had no room for, however long the queue is', async () => {
+  const { batcher, sent, push, land } = subject();
+  const manner = { isConfirmed: false, isPatient: false };
+  while (push('a') === 'admitted') await turn();
+  expect(batcher.push('b', 1, manner)).toBe('crowded');
+  expect(batcher.push('c', 1, { ...manner, isBack: true })).toBe('admitted');
+  while (batcher.queued > 0) await land();
+  expect(sent.at(-1)?.items.at(-1)).toBe('c');
+});
+
 describe('a batch', () => {
   it('is what waits at the end of the turn, in order, as far as the limits go', async () => {
     const { sent, push, land } = subject();

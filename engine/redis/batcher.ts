@@ -37,6 +37,8 @@ export interface Manner {
   readonly isConfirmed: boolean;
   /** Rather waits than is refused. */
   readonly isPatient: boolean;
+  /** It was sent, and a script had no room for it: who was let in once is not asked again. */
+  readonly isBack?: boolean;
 }
 
 /** What became of an item; `crowded` and `stalled`: it was refused, and why. */
@@ -94,11 +96,13 @@ export function createBatcher<T>(
   };
 
   return {
-    push(item, weight, { isConfirmed, isPatient }) {
+    push(item, weight, { isConfirmed, isPatient, isBack = false }) {
       const queue = isConfirmed ? confirmed : plain;
       const at = now();
-      if (queue.stalledMs(at) > waitMsMax) return 'stalled';
-      if (queue.expectedMs(limits) > (isPatient ? waitMsMax : limits.waitMs)) return 'crowded';
+      if (!isBack) {
+        if (queue.stalledMs(at) > waitMsMax) return 'stalled';
+        if (queue.expectedMs(limits) > (isPatient ? waitMsMax : limits.waitMs)) return 'crowded';
+      }
       queue.push(item, weight, at);
       watch();
       if (inFlight < IN_FLIGHT_MAX && !isScheduled) {

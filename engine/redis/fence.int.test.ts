@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SCRIPTS } from '../../lua/generated/scripts.ts';
 import type { CellField, Sku } from '../domain/ids.ts';
 import { packId } from '../domain/reservation-id.ts';
+import { TAIL_BYTES } from '../domain/script-limits.ts';
 import { encodeHold } from '../events/hold-codec.ts';
 import { RestoreEncoder } from './restore-encoder.ts';
 import {
@@ -84,6 +85,58 @@ describe('trim', () => {
     expect(await seqs()).toEqual([6]);
     await t.state.claim(TERM + 1);
     expect(await t.state.trim({ epoch: TERM, seq: 6 }, 0)).toBe(-1);
+  });
+
+  it('finds in a long stream what may go, a piece at a time, in whatever epoch it was written', async () => {
+    const later = TERM + 1;
+    const add = (epoch: number, seq: number, ageMs: number) =>
+      t.redis.xadd(KEYS.log, `${epoch}-${seq}`, 'e', writtenAt(t.lane.nowMs() - ageMs));
+    const left = async () => (await t.redis.xrange(KEYS.log, '-', '+', 'COUNT', 1))[0]?.[0];
+    const hour = 3_600_000;
+    await t.redis.del(KEYS.log);
+    for (let seq = 1; seq <= 600; seq++) await add(TERM, seq, seq <= 450 ? 2 * hour : 60_000);
+    for (let seq = 1; seq <= 3; seq++) await add(later, seq, 0);
+    await t.redis.hset(KEYS.meta, { epoch: later, seq: 3 });
+    const here = { epoch: later, seq: 2 };
+    const removed = [];
+    for (let i = 0; i < 3; i++) removed.push(await t.state.trim(here, hour));
+    expect(removed).toEqual([256, 194, 0]);
+    expect(await left()).toBe(`${TERM}-451`);
+    expect(await t.state.trim({ epoch: TERM, seq: 500 }, 0)).toBe(50);
+    expect(await t.state.trim({ epoch: TERM, seq: 500 }, 0)).toBe(0);
+    expect(await t.state.trim(here, 0)).toBe(100);
+    expect(await t.state.trim(here, 0)).toBe(2);
+    expect(await left()).toBe(`${later}-3`);
+    expect(await t.state.trim({ epoch: later, seq: 3 }, 0)).toBe(0);
+  });
+});
+
+/** An entry as far as trimming looks at it. */
+function writtenAt(timeMs: number): Buffer {
+  const bytes = Buffer.alloc(58);
+  bytes.writeBigInt64BE(BigInt(timeMs), 50);
+  return bytes;
+}
+
+describe('tail', () => {
+  it('gives no more than it has room for, but each entry, and the first however big it is', async () => {
+    const sizes = [1.5 * TAIL_BYTES, 10, 20, TAIL_BYTES / 2, 30, TAIL_BYTES, 40, 40];
+    await t.redis.del(KEYS.log);
+    for (const [i, size] of sizes.entries()) {
+      await t.redis.xadd(KEYS.log, `${TERM}-${i + 1}`, 'e', Buffer.alloc(size));
+    }
+    const looks: number[][] = [];
+    let after = { epoch: TERM, seq: 0 };
+    for (;;) {
+      const { entries } = await t.state.tail(after, 100);
+      const last = entries.at(-1);
+      if (last === undefined) break;
+      looks.push(entries.map(({ bytes }) => bytes.length));
+      after = last;
+    }
+    expect(looks.flat()).toEqual(sizes);
+    expect(looks).toEqual([sizes.slice(0, 1), sizes.slice(1, 6), sizes.slice(6)]);
+    expect((await t.state.tail({ epoch: TERM, seq: 1 }, 2)).entries).toHaveLength(2);
   });
 });
 

@@ -48,7 +48,10 @@ export interface RestoreChunk {
 
 /** Implemented by redis/lane-scripts.ts over one Redis connection. */
 export interface LaneState {
-  /** Entries behind (epoch, seq), oldest first. */
+  /**
+   * Entries behind (epoch, seq), oldest first: `entriesMax`, or fewer when these have TAIL_BYTES
+   * (domain/script-limits.ts).
+   */
   tail(after: { epoch: number; seq: number }, entriesMax: number): Promise<LaneTail>;
   claim(term: number): Promise<ClaimReply>;
   /**

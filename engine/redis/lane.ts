@@ -7,6 +7,7 @@
 import type { Redis } from 'ioredis';
 import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
 import { isRedisLevel } from '../domain/durability.ts';
+import { SCRIPT_WORK_MAX } from '../domain/script-limits.ts';
 import { decodeCell } from '../events/cell-codec.ts';
 import { createBatcher, type Manner, PATIENCE } from './batcher.ts';
 import type { ConfirmedWaits, ConfirmingOptions } from './confirmed-scripts.ts';
@@ -21,13 +22,7 @@ import type {
   StockResult,
 } from './lane-port.ts';
 import { isRefusal } from './lane-port.ts';
-import type {
-  LaneStamp,
-  Operation,
-  OperationResult,
-  ReserveOperation,
-  StockOperation,
-} from './operation.ts';
+import type { LaneStamp, Operation, OperationResult, StockOperation } from './operation.ts';
 import { FRESH_MS_MAX } from './operation.ts';
 import {
   BatchEncoder,
@@ -41,8 +36,8 @@ import {
   readSkuView,
   type Sending,
 } from './operation-codec.ts';
+import { OperationWeights } from './operation-weight.ts';
 import { scriptRunner } from './script.ts';
-import { SettlementWeight } from './settlement-weight.ts';
 import { unreadableOf } from './unreadable.ts';
 
 export interface LaneLimits {
@@ -76,13 +71,24 @@ interface Waiting {
   readonly done: (answer: OperationAnswer) => void;
   /** The lane found it late, and did nothing. */
   readonly isAgain?: boolean;
+  /** A script had no room for it: it counts twice the next time, until it is a batch of its own. */
+  readonly weightMin?: number;
 }
 
 const OVERLOADED_RETRY_MS = 1_000;
 const LATE_RETRY_MS = 1_000;
 
+/** Operations of `submit`, as they are now: it is read again and again. */
+interface LaneTraffic {
+  /** Queued or sent, and not answered. */
+  readonly waiting: number;
+  /** Answered since the start, whatever with. */
+  readonly decided: number;
+}
+
 export interface RunningLane extends Lane, ForgetfulLane {
   readonly queued: () => number;
+  readonly traffic: LaneTraffic;
   /** Where the lane stood at its newest reply. */
   readonly seen: () => LaneStamp;
   /** Who waits for replicas or disk; undefined where nobody can. */
@@ -96,7 +102,7 @@ export function createLane(options: LaneOptions): RunningLane {
   const now = options.now ?? (() => performance.now());
   const keys = laneKeys(options.number);
   const encoder = new BatchEncoder(options.number);
-  const settlementWeight = new SettlementWeight();
+  const weights = new OperationWeights();
   const confirmed =
     options.confirming &&
     createConfirmedScripts({
@@ -121,6 +127,12 @@ export function createLane(options: LaneOptions): RunningLane {
   });
   const { call } = calls;
 
+  const traffic = { waiting: 0, decided: 0 };
+  const leave = (operations: number): void => {
+    traffic.waiting -= operations;
+    traffic.decided += operations;
+  };
+
   /** Every item is answered once, whatever fails: the batch, its decoding, or a callback. */
   const send = async (
     script: 'submit' | 'settle',
@@ -130,11 +142,12 @@ export function createLane(options: LaneOptions): RunningLane {
     const at = calls.sending();
     const answers = await callBatch(script, items, levels, at);
     hooks.onBatch(script, items.length, now() - at.atMs);
+    leave(items.length);
     answers.forEach((answer, i) => {
       try {
         const item = items[i];
         if (item === undefined) return;
-        if (answer === undefined) enqueue(item);
+        if (answer === undefined) enqueue(withMoreRoom(item));
         else give(item, answer, at.atMs + FRESH_MS_MAX - now(), enqueue);
       } catch (error) {
         hooks.onStoreError(error as Error);
@@ -150,17 +163,12 @@ export function createLane(options: LaneOptions): RunningLane {
   ): Promise<readonly (OperationAnswer | undefined)[]> => {
     const refuseAll = (refusal: LaneRefusal) => items.map(() => refusal);
     try {
-      const batch = encoder.encode(
-        items.map((item) => item.operation),
-        at,
-      );
+      const operations = items.map((item) => item.operation);
+      const batch = encoder.encode(operations, at);
       const reply = await call(script, limits.holdAgeSMax, batch.payload, levels);
       if ('outcome' in reply) return refuseAll(reply);
-      const { results, cellsChanged } = readAnswers(reply.reader, reply.stamp, batch);
-      if (script === 'settle') {
-        const decided = results.filter((result) => result !== undefined).length;
-        settlementWeight.learn(cellsChanged, decided);
-      }
+      const { results, work } = readAnswers(reply.reader, reply.stamp, batch);
+      weights.learn(operations, results, work);
       return results.map((result) => result && calls.orRefusal(result));
     } catch (error) {
       return refuseAll(calls.refuseError(error as Error));
@@ -181,6 +189,7 @@ export function createLane(options: LaneOptions): RunningLane {
           send(script, items, isConfirmed ? levelsOf(items) : NO_LEVELS),
         hasRoom: () => confirmed?.hasRoom() ?? false,
         expired: (items) => {
+          leave(items.length);
           for (const { done } of items) setImmediate(done, overloaded.stalled);
         },
       },
@@ -189,14 +198,23 @@ export function createLane(options: LaneOptions): RunningLane {
   const reserves = batcherOf('submit');
   const settlements = batcherOf('settle');
 
+  const weightOf = ({ operation, weightMin = 0 }: Waiting): number =>
+    Math.max(weights.of(operation), weightMin);
+
+  const withMoreRoom = (item: Waiting): Waiting => ({
+    ...item,
+    weightMin: Math.min(SCRIPT_WORK_MAX, 2 * weightOf(item)),
+  });
+
   const enqueue = (item: Waiting): void => {
     const { operation, level, done } = item;
     const batcher = operation.kind === 'reserve' ? reserves : settlements;
     const isConfirmed = confirmed !== undefined && isRedisLevel(level);
     const manner = MANNERS[isConfirmed ? 'confirmed' : 'plain'][operation.kind];
-    const weight = operation.kind === 'reserve' ? weigh(operation) : settlementWeight.cells;
-    const admission = batcher.push(item, weight, manner);
-    if (admission !== 'admitted') setImmediate(done, overloaded[admission]);
+    const isBack = item.weightMin !== undefined;
+    const admission = batcher.push(item, weightOf(item), isBack ? { ...manner, isBack } : manner);
+    if (admission === 'admitted') traffic.waiting++;
+    else setImmediate(done, overloaded[admission]);
   };
 
   return {
@@ -204,6 +222,7 @@ export function createLane(options: LaneOptions): RunningLane {
     nowMs: calls.nowMs,
     seen: calls.seen,
     queued: () => reserves.queued + settlements.queued,
+    traffic,
     confirmed,
     close: () => confirmed?.close(),
 
@@ -307,24 +326,6 @@ function give(
   } else if (isFresh && isRefusal(answer) && answer.mayArrive) {
     setTimeout(done, Math.max(0, Math.ceil(leftMs)), answer);
   } else done(answer);
-}
-
-/**
- * What an operation may cost its batch, in cells. A line without preference may be split over up to
- * 255 cells; 250 of them, which is what the greatest HOLDFAST_BATCH_LINES lets into a batch, stay
- * below the 65,535 that an entry can count.
- */
-const OPEN_LINE_WEIGHT = 4;
-/** A line of a cart takes the script twice as long as a reserve of one line (lua/README.md). */
-const CART_LINE_WEIGHT = 2;
-
-function weigh({ lines }: ReserveOperation): number {
-  const least = lines.length > 1 ? CART_LINE_WEIGHT : 1;
-  let weight = 0;
-  for (const { fields } of lines) {
-    weight += fields.length === 0 ? OPEN_LINE_WEIGHT : Math.max(least, fields.length);
-  }
-  return weight;
 }
 
 function readStock(

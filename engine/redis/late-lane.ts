@@ -27,6 +27,14 @@ export function createLateLane(number: number): LateLane {
     nowMs: () => lane?.nowMs() ?? Date.now(),
     seen: () => lane?.seen() ?? { epoch: 0, seq: 0, timeMs: Date.now(), offsetMs: 0 },
     queued: () => lane?.queued() ?? 0,
+    traffic: {
+      get waiting() {
+        return lane?.traffic.waiting ?? 0;
+      },
+      get decided() {
+        return lane?.traffic.decided ?? 0;
+      },
+    },
     submit(operation, done, level) {
       if (lane === undefined) setImmediate(done, AWAY);
       else lane.submit(operation, done, level);

@@ -43,7 +43,7 @@ export interface ScriptContext {
   readonly seenEpoch: number;
   readonly seenSeq: number;
   readonly nonce: Buffer;
-  /** An argument of the script itself: greatest hold age (s), references to look at. */
+  /** An argument of the script itself: greatest hold age (s), work at most. */
   readonly number?: number;
 }
 
@@ -251,7 +251,8 @@ export function isFenced(stamp: LaneStamp | Fenced): stamp is Fenced {
 export interface BatchAnswers {
   /** In the order of the operations; undefined: there was no room for this one, nothing was changed. */
   readonly results: readonly (OperationResult | undefined)[];
-  readonly cellsChanged: number;
+  /** That the script did (lua/includes/cells.lua). */
+  readonly work: number;
 }
 
 export function readAnswers(
@@ -262,7 +263,7 @@ export function readAnswers(
   const results: (OperationResult | undefined)[] = [];
   readRuns(reader, stamp, runs, results);
   for (const index of others) results[index] = readAnswerIfAny(reader, stamp);
-  return { results, cellsChanged: reader.u16() };
+  return { results, work: reader.u16() };
 }
 
 const NOT_YET = 0;
@@ -347,6 +348,7 @@ export function readExpiry(reader: ByteReader): Expiry {
     more: reader.u8() === 1,
     putOff: reader.u32(),
     unreadable: Array.from({ length: reader.u8() }, () => readUnreadable(reader)),
+    work: reader.u32(),
   };
 }
 
@@ -355,6 +357,8 @@ export interface Expiry {
   readonly more: boolean;
   readonly putOff: number;
   readonly unreadable: readonly Unreadable[];
+  /** That the script did (lua/includes/cells.lua). */
+  readonly work: number;
 }
 
 export function readSkuView(reader: ByteReader, sku: Sku): SkuView {

@@ -39,6 +39,12 @@ export interface RunCell {
   readonly runs: Run[];
 }
 
+/** One line from one named cell, all or nothing, under an id that was made for it. */
+export function standsInRun({ id, fresh, partial, lines }: ReserveOperation): boolean {
+  if (!fresh || partial || lines.length !== 1 || lines[0]?.fields.length !== 1) return false;
+  return id.length === PACKED_ID_BYTES && id[0] === MADE_ID;
+}
+
 /** Puts the operations of one batch into runs; everything is in the order in which they came. */
 export class Runs {
   readonly cells: RunCell[] = [];
@@ -50,13 +56,11 @@ export class Runs {
 
   /** False: the operation has another form. */
   add(operation: Operation, index: number): boolean {
-    if (operation.kind !== 'reserve' || !operation.fresh || operation.partial) return false;
-    const { id, lines, ttlS } = operation;
+    if (operation.kind !== 'reserve' || !standsInRun(operation)) return false;
+    const { lines, ttlS } = operation;
     const line = lines[0];
     const field = line?.fields[0];
-    if (line === undefined || lines.length > 1) return false;
-    if (field === undefined || line.fields.length > 1) return false;
-    if (id.length !== PACKED_ID_BYTES || id[0] !== MADE_ID) return false;
+    if (line === undefined || field === undefined) return false;
     const run = this.#runOf(line.sku, field, line.quantity, ttlS);
     run.members.push({ index, operation });
     this.members.push(operation);

@@ -3,6 +3,7 @@
  * (lua/includes/cells.lua), and carts that are settled, or expire, together.
  */
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { SCRIPT_WORK_MAX } from '../domain/script-limits.ts';
 import { KEYS, reserve, settle, startTestLane, type TestLane } from './testing/test-lane.ts';
 
 const SEED = Number(process.env.HOLDFAST_TEST_SEED ?? Math.trunc(Math.random() * 2 ** 31));
@@ -112,10 +113,10 @@ describe('carts that are committed together', () => {
 
 describe('carts that come together', () => {
   const LINES = 8;
-  /** The lane's bound is 1,000, and a line of a cart counts twice. */
-  const IN_A_BATCH = 62;
+  /** Two for the cart, and for each line a cell that is read and a place. */
+  const IN_A_BATCH = Math.floor(SCRIPT_WORK_MAX / (2 + 1 + 2 * LINES));
 
-  it('are as many to a batch as lines that count twice', async () => {
+  it('are as many to a batch as there is room for', async () => {
     const skus = Array.from({ length: LINES }, (_, i) => `W${i}@A`);
     const carts = IN_A_BATCH + 1;
     await lane().receive(Object.fromEntries(skus.map((sku) => [sku, carts])));
@@ -132,10 +133,31 @@ describe('carts that come together', () => {
   });
 });
 
+describe('a settlement that names all lines of a great cart', () => {
+  const LINES = 1_000;
+
+  it('takes each from its own place, and refuses one unit too many', async () => {
+    const skus = Array.from({ length: LINES }, (_, i) => `N${i}`);
+    for (const field of ['A', 'B']) {
+      await lane().receive(Object.fromEntries(skus.map((sku) => [`${sku}@${field}`, 2])));
+    }
+    const id = lane().ids.make(lane().lane.nowMs(), 0);
+    await lane().submit(reserve(id, Object.fromEntries(skus.map((sku) => [`${sku}@A,B`, 3]))));
+    const commit = (lines: Record<string, number>) =>
+      lane().submit(settle('commit', id, lines, { commitFingerprint: 7 }));
+    const all = Object.fromEntries(skus.map((sku) => [`${sku}@A`, 2]));
+    expect((await commit({ ...all, 'N500@B': 2 })).outcome).toBe('exceeds_reservation');
+    expect((await commit({ ...all, N500: 1, N7: 1 })).outcome).toBe('committed');
+    expect(await lane().cells('N500')).toEqual({ A: [0, 0, 2], B: [1, 0, 1] });
+    expect(await lane().cells('N8')).toEqual({ A: [0, 0, 2], B: [2, 0, 0] });
+  });
+});
+
 describe('carts that expire together', () => {
   const CARTS = 20;
   const LINES = 10;
-  const SLICE = 50;
+  /** The first reads its cells; then each is itself, and its places a quarter. */
+  const WORK = 50;
 
   it('are given back a few at a time, and those that are left keep their reference', async () => {
     const skus = Array.from({ length: LINES }, (_, i) => `S${i}@A`);
@@ -147,14 +169,33 @@ describe('carts that expire together', () => {
       ),
     );
     await lane().passSeconds(62);
-    for (let left = CARTS; left > 0; left -= SLICE / LINES) {
-      expect(await lane().lane.expire(SLICE)).toMatchObject({ expired: SLICE / LINES, more: true });
-      const references = await referencesLeft();
-      expect(references).toBe(left - SLICE / LINES);
-      expect((await lane().cells('S3')).A).toEqual([CARTS - references, references, 0]);
+    let left = CARTS;
+    let slices = 0;
+    for (; left > 0; slices++) {
+      const slice = await lane().lane.expire(WORK);
+      if (slice.outcome !== 'expired') throw new Error(slice.outcome);
+      expect(slice.expired).toBeGreaterThan(0);
+      left -= slice.expired;
+      expect(slice.more).toBe(left > 0);
+      expect(await referencesLeft()).toBe(left);
+      expect((await lane().cells('S3')).A).toEqual([CARTS - left, left, 0]);
     }
-    expect(await lane().lane.expire(SLICE)).toMatchObject({ expired: 0, more: false });
+    expect(slices).toBeGreaterThan(2);
+    expect(await lane().lane.expire(WORK)).toMatchObject({ expired: 0, more: false });
     expect(await lane().redis.exists(KEYS.deadlines)).toBe(0);
+  });
+
+  it('are given back one at a time where there is room for none', async () => {
+    const skus = Array.from({ length: LINES }, (_, i) => `S${i}@A`);
+    await lane().receive(Object.fromEntries(skus.map((sku) => [sku, 2])));
+    const lines = Object.fromEntries(skus.map((sku) => [sku, 1]));
+    for (let i = 0; i < 2; i++) {
+      await lane().submit(reserve(lane().ids.make(lane().lane.nowMs(), 0), lines, { ttlS: 60 }));
+    }
+    await lane().passSeconds(62);
+    for (const more of [true, false]) {
+      expect(await lane().lane.expire(1)).toMatchObject({ expired: 1, more });
+    }
   });
 
   async function referencesLeft(): Promise<number> {

@@ -1,13 +1,31 @@
 import { describe, expect, it } from 'vitest';
 import { QUANTITY_MAX } from '../domain/cell.ts';
 import type { CartLine, CartTerms, ItemInput } from './cart.ts';
-import { Cart, cartAttributes, mergeItems } from './cart.ts';
+import { Cart, cartAttributes, firstBeyondCells, mergeItems } from './cart.ts';
+import { CART_CELLS_MAX } from './policy.ts';
 
 function merged(items: readonly ItemInput[]) {
   const lines = mergeItems(items);
   if (!Array.isArray(lines)) throw new Error('the cart overflowed');
   return lines;
 }
+
+describe('firstBeyondCells', () => {
+  const cart = (lines: number, warehouses: number) =>
+    merged(
+      Array.from({ length: lines }, (_, i) => ({
+        ...{ sku_id: `S${i}`, quantity: 1 },
+        warehouse_id: Array.from({ length: warehouses }, (_, w) => `W${w}`),
+      })),
+    );
+
+  it('finds where the lines name more warehouses than a script may look at', () => {
+    expect(firstBeyondCells(cart(1_000, 1))).toBeUndefined();
+    expect(firstBeyondCells(cart(CART_CELLS_MAX / 20, 20))).toBeUndefined();
+    expect(firstBeyondCells(cart(CART_CELLS_MAX / 20 + 5, 20))?.item).toBe(CART_CELLS_MAX / 20);
+    expect(firstBeyondCells(merged([{ sku_id: 'A', quantity: 1 }]))).toBeUndefined();
+  });
+});
 
 describe('mergeItems', () => {
   it('makes strings of integer ids, and a list of one warehouse', () => {

@@ -4,6 +4,7 @@ import type { CellField, Sku } from '../domain/ids.ts';
 import { asSku, cellField } from '../domain/ids.ts';
 import type { ReserveLine } from '../redis/operation.ts';
 import { digest64 } from '../stock/digest.ts';
+import { CART_CELLS_MAX } from './policy.ts';
 import { wishOf } from './sold-out.ts';
 
 /** Ids may come as JSON integers. */
@@ -87,6 +88,15 @@ export function mergeItems(items: readonly ItemInput[]): CartLine[] | CartOverfl
     merged.set(wish, { ...before, quantity: total });
   }
   return [...merged.values()];
+}
+
+/** The first line with which the cart names more warehouses than one script may look at. */
+export function firstBeyondCells(lines: readonly CartLine[]): CartLine | undefined {
+  let cells = 0;
+  return lines.find(({ fields }) => {
+    cells += fields.length;
+    return cells > CART_CELLS_MAX;
+  });
 }
 
 function toLine(item: ItemInput, index: number): CartLine {

@@ -6,10 +6,10 @@ import { isRefusal, type Lane } from '../redis/lane-port.ts';
 import { startWorker, type Worker } from '../runtime/worker.ts';
 
 /**
- * References that one script looks at. Redis stands still for so long: 3.5 ms of a busy core, 13 ms
- * with 512 of them (lua/README.md).
+ * In the unit of SCRIPT_WORK_MAX: some 3 ms of a slow core; 100 holds of a cell each, or 250 of one hot
+ * cell. Less than a batch may do, because the next slice is sent as soon as this one is answered.
  */
-const REFERENCES_MAX = 128;
+export const SLICE_WORK = 320;
 
 export interface SweeperOptions {
   readonly lane: Lane;
@@ -22,7 +22,7 @@ export interface SweeperOptions {
 export async function sweepOnce(
   options: Pick<SweeperOptions, 'lane' | 'onExpired'>,
 ): Promise<boolean> {
-  const reply = await options.lane.expire(REFERENCES_MAX);
+  const reply = await options.lane.expire(SLICE_WORK);
   if (isRefusal(reply)) return false;
   if (reply.expired > 0) options.onExpired(reply.expired);
   return reply.more;

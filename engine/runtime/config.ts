@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import * as z from 'zod';
 import type { ClassLevels, DurabilityLevel } from '../domain/durability.ts';
 import { DURABILITY_LEVELS } from '../domain/durability.ts';
+import { SCRIPT_WORK_MAX } from '../domain/script-limits.ts';
 import { parseDatabaseUrl } from './database-urls.ts';
 import { readDurabilityClasses } from './durability-classes.ts';
 import { parseRedisUrl } from './redis-url.ts';
@@ -67,9 +68,9 @@ const SETTINGS = z.object({
   /** How long an answer waits for its durability level before it says that it is unknown. */
   HOLDFAST_DURABILITY_WAIT_MS: count(10, 60_000, 5_000),
   HOLDFAST_BATCH_OPERATIONS: count(1, 2_000, 512),
-  /** Of carts, so that a script takes Redis for 5 ms; more than a full batch of single lines. */
-  HOLDFAST_BATCH_LINES: count(1, 1_000, 600),
-  /** Admission: who would wait longer for the lane is refused at once. What ends a hold: 10x. */
+  /** Units of a script's work (lua/README.md): 512 take Redis some 4 ms. */
+  HOLDFAST_BATCH_LINES: count(1, SCRIPT_WORK_MAX, SCRIPT_WORK_MAX),
+  /** Admission: who would wait longer, to be read and for the lane, is refused. What ends a hold: 10x. */
   HOLDFAST_QUEUE_WAIT_MS: count(1, 60_000, 50),
   /** Under way over HTTP at a time; beyond it the API answers 503 before it reads the request. */
   HOLDFAST_REQUESTS_MAX: count(1, 1_000_000, 20_000),

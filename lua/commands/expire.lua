@@ -5,12 +5,12 @@ A hold that cannot be read, or one of whose cells cannot, is put off: its refere
 second, the others go on.
 
 KEYS[1]  meta
-ARGV[1]  context: I8 epoch, I8 seq seen, c8 nonce for the entry, I4 work at most, in references; a cart
-         counts as its lines
+ARGV[1]  context: I8 epoch, I8 seq seen, c8 nonce for the entry, I4 work at most (includes/cells.lua)
 Touches  log, deadlines, stock:*, hold:*, cart:*, due:*
 Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset,
          I4 holds that expired, B 1 when more is due at once, I4 references that were put off, B n
-         of what cannot be read, a few of them: u8+ SKU, u8+ field, or no SKU, u8+ id of a record
+         of what cannot be read, a few of them: u8+ SKU, u8+ field, or no SKU, u8+ id of a record;
+         I4 work that was done
 Variants expire: flags=allow-oom
 ]]
 -- @include fence
@@ -19,8 +19,8 @@ Variants expire: flags=allow-oom
 -- @include entry
 
 local TICK_MS = 1000
-local work_max = struct.unpack('>I4', ARGV[1], context_at)
-local seconds_read, elements_read, rests, expired, work = {}, {}, {}, 0, 0
+work_max = struct.unpack('>I4', ARGV[1], context_at)
+local seconds_read, elements_read, rests, expired, is_full = {}, {}, {}, 0, false
 
 -- Until a person has repaired what was written over; soon enough for the units to come back then, and
 -- late enough for many such holds to cost little.
@@ -42,17 +42,27 @@ local function put_hold_off(at, sku, name)
   names[names_count] = packed
 end
 
+-- False when there is no room for it; nothing was done with it then.
 local function expire_hold(at)
-  if not at.bytes then return end
+  if not has_room_to_read(at.bytes) then return false end
+  work = work + 1
+  if not at.bytes then return true end
   local state = string_byte(at.bytes)
   if state ~= STATE.held then
     if not IS_STATE[state] then put_hold_off(at, '', at.id) end
-    return
+    return true
   end
-  if not read_hold(at.bytes) then return put_hold_off(at, '', at.id) end
-  if hold_number * 1000 > now then return end
+  if not read_hold(at.bytes) then
+    put_hold_off(at, '', at.id)
+    return true
+  end
+  if hold_number * 1000 > now then return true end
+  if not has_room(work_to_settle() - 1) then return false end
   local unreadable = find_cells()
-  if unreadable then return put_hold_off(at, unreadable.stock.sku, unreadable.field) end
+  if unreadable then
+    put_hold_off(at, unreadable.stock.sku, unreadable.field)
+    return true
+  end
   local body = hold_body
   add_change(struct_pack('>BBc0I2I2', 4, #at.id, at.id, at.generation, (hold_version + 1) % 65536))
   add_piece(whole_moves())
@@ -63,16 +73,15 @@ local function expire_hold(at)
   end
   save_hold(at, encode_tombstone(at.bytes, STATE.expired))
   expired = expired + 1
-  work = work + #body - 1
+  return true
 end
 
--- Gives where in the element the first stands that there was no time for.
+-- Gives where in the element the first stands that there was no room for.
 local function expire_ids(generation, bucket, ids, starts)
   if #ids > 1 then read_ahead(generation, bucket, ids) end
   for i = 1, #ids do
-    if work >= work_max then return starts[i] end
-    work = work + 1
-    expire_hold(find_hold(generation, bucket, ids[i]))
+    if not expire_hold(find_hold(generation, bucket, ids[i])) then return starts[i] end
+    is_begun = true
   end
 end
 
@@ -96,16 +105,19 @@ end
 local due_seconds = redis.call('ZRANGEBYSCORE', prefix .. 'deadlines', '-inf', math.floor(now / 1000),
   'LIMIT', 0, 16)
 for i = 1, #due_seconds do
-  if work >= work_max then break end
+  if is_full then break end
   local second, n = due_seconds[i], 0
-  while work < work_max do
+  while true do
     local element = redis.call('LINDEX', prefix .. 'due:' .. second, n)
     if not element then
       seconds_read[#seconds_read + 1] = second
       break
     end
     rests[second] = expire_element(element)
-    if rests[second] then break end
+    if rests[second] then
+      is_full = true
+      break
+    end
     n = n + 1
   end
   elements_read[second] = n
@@ -127,4 +139,5 @@ end
 for i = 1, #seconds_read do redis.call('ZREM', prefix .. 'deadlines', seconds_read[i]) end
 if change_count > 0 or ticking then finish_entry() end
 return stamp() .. struct.pack('>I4BI4B', expired,
-  (work >= work_max or #due_seconds == 16) and 1 or 0, put_off, names_count) .. table.concat(names)
+  (is_full or #due_seconds == 16) and 1 or 0, put_off, names_count) .. table.concat(names)
+  .. struct.pack('>I4', math.ceil(work))

@@ -32,8 +32,8 @@ Touches  log, deadlines, stock:*, hold:*, cart:*, due:*
 Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset,
          where there are runs u8 1 when all of their reserves hold, else u8 0 and for each run u16
          65535 when all of its reserves do, else u16 how many (the first ones), and u8 outcome and i64
-         units to be had of the others; an answer an operation (includes/answers.lua); u16 cells
-         that changed
+         units to be had of the others; an answer an operation (includes/answers.lua); u16 work
+         that was done (includes/cells.lua)
 Variants submit: flags=; settle: flags=allow-oom
 ]]
 -- @include fence
@@ -98,10 +98,10 @@ local function decide(generation, bucket, id)
   end
   if not settle then settle, extend, inspect = make_settle() end
   local at = find_hold(generation, bucket, id)
-  if kind == KIND.extend then
-    extend(number, at)
-  elseif kind == KIND.inspect then
-    inspect(at)
+  if kind == KIND.extend or kind == KIND.inspect then
+    if not has_room_to_read(at.bytes) then return answer_not_yet() end
+    work, is_begun = work + (kind == KIND.extend and 2 or 1), true
+    if kind == KIND.extend then extend(number, at) else inspect(at) end
   else
     pos = settle(kind, flags, number, attributes, at, pos)
   end
@@ -125,5 +125,5 @@ if change_count > 0 then
   finish_entry()
 end
 answers[1] = stamp()
-answers[answer_count + 1] = struct_pack('>I2', touched_count)
+answers[answer_count + 1] = struct_pack('>I2', math.min(65535, math.ceil(work)))
 return table.concat(answers, '', 1, answer_count + 1)

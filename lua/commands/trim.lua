@@ -11,24 +11,33 @@ Variants trim: flags=allow-oom
 ]]
 -- @include fence
 
+-- Entries that one call removes at most.
 local PIECE = 256
 local have_epoch, have_seq, margin = struct.unpack('>I8I8I8', ARGV[2])
 local removed = 0
-if have_epoch <= epoch then
-  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', PIECE)
-  local keep_from
-  for i = 1, #oldest do
-    local e, s = string.match(oldest[i][1], '(%d+)-(%d+)')
-    e, s = tonumber(e), tonumber(s)
-    local written = struct.unpack('>I8', oldest[i][2][2], 51)
-    keep_from = oldest[i][1]
-    if e > have_epoch or (e == have_epoch and s > have_seq) or now - written < margin
-      or (e == epoch and s >= seq) then break end
-    if i == #oldest and #oldest == PIECE then
-      -- The whole piece may go; the next call looks further.
-      break
-    end
+
+-- The first entry at or behind the position: its epoch and seq, and whether it may go. Lua hashes every
+-- byte of an entry that it is given, so as few as possible are looked at.
+local function look_at(position)
+  local found = redis.call('XRANGE', log, position, '+', 'COUNT', 1)[1]
+  if not found then return end
+  local e, s = string.match(found[1], '(%d+)-(%d+)')
+  local written = struct.unpack('>I8', found[2][2], 51)
+  local number, place = tonumber(e), tonumber(s)
+  local may_go = (number < have_epoch or (number == have_epoch and place <= have_seq))
+    and now - written >= margin and (number < epoch or place < seq)
+  return may_go, e, place
+end
+
+local may_go, oldest_epoch, oldest
+if have_epoch <= epoch then may_go, oldest_epoch, oldest = look_at('-') end
+if may_go then
+  -- Entries may go in the order in which they stand: those up to `go` may, the one at `stay` may not.
+  local go, stay = 0, PIECE
+  while stay - go > 1 do
+    local middle = math.floor((go + stay) / 2)
+    if look_at(string.format('%s-%d', oldest_epoch, oldest + middle)) then go = middle else stay = middle end
   end
-  if keep_from then removed = redis.call('XTRIM', log, 'MINID', keep_from) end
+  removed = redis.call('XTRIM', log, 'MINID', string.format('%s-%d', oldest_epoch, oldest + go + 1))
 end
 return struct.pack('>BI8I8I8i8I4', 0, epoch, seq, now, offset, removed)

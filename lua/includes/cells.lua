@@ -3,10 +3,19 @@
 -- A cell whose bytes say nothing (somebody wrote over them) is `unreadable`: it has no units to be had,
 -- nothing is booked on it, and only the operations that need it are refused.
 --
--- Gives: stock_of(sku), cell_of(stock, field), cell_of_hold(stock, field), load_all(stock),
---        fullest_cell(stock), add_available(cell, n), new_cell(stock, field), is_unreadable(cell),
+-- Gives: work, has_room(units), work_max, is_begun; stock_of(sku), cell_of(stock, field),
+--        cell_of_hold(stock, field), load_all(stock), work_to_load(stock), fullest_cell(stock),
+--        add_available(cell, n), new_cell(stock, field), is_unreadable(cell),
 --        touch(cell), write_cells(), touched_count; and for who keeps cells in locals: read_cell(bytes),
 --        pack_cell(a, r, l, v), formats, lengths, wide, touched_keys, touched_fields, touched_bytes
+
+-- How much the script has done: one for each operation (two to reserve or extend), each cell that it reads
+-- by name and each place where units are taken or settled; an eighth for a cell that it reads with all
+-- others of its SKU. One takes Redis some 8 us on slow cores. What is too much for a script is done by a
+-- later one; but the first operation is always done, so nobody is put off for ever.
+local work, work_max, is_begun = 0, LIMIT.work, false
+
+local function has_room(units) return not is_begun or work + units <= work_max end
 
 local WIDTH = { [0] = 'b', 'h', 'i4', 'i8' }
 local WIDTH_BYTES = { [0] = 1, 2, 4, 8 }
@@ -66,6 +75,7 @@ local function read_cell(bytes)
 end
 
 local function decode_cell(stock, field, bytes)
+  work = work + 1
   local a, r, l, v = read_cell(bytes)
   if not a then return make_unreadable(stock, field) end
   return make_cell(stock, field, a, r, l, v)
@@ -128,6 +138,7 @@ local function cell_of(s, field)
     if place then return cell_at(s, place) end
     local bytes = redis_pcall('HGET', s.key, field)
     if bytes then return decode_cell(s, field, bytes) end
+    work = work + 1
     c = false
     s.cells[field] = c
   end
@@ -155,6 +166,16 @@ local function available_of(bytes)
   return (((first < 128 and first or first - 256) * 256 + second) * 256 + third) * 256 + fourth
 end
 
+-- So many cells that are read with all others of a SKU are as much work as one that is read by its name.
+local CELLS_AT_ONCE = 8
+
+-- The work of load_all, or of nothing when it was done.
+local function work_to_load(s)
+  if s.fields then return 0 end
+  local cells = redis_pcall('HLEN', s.key)
+  return type(cells) == 'number' and cells / CELLS_AT_ONCE or 1
+end
+
 -- Reads every cell of the shared pool into a list: `fields`, `bytes` and `units` (available) by place.
 -- `total` is their sum, `unreadable` one of those that cannot be read (with the field '' when none can).
 -- A cell gets its table when it is asked for.
@@ -163,6 +184,7 @@ local function load_all(s)
   local all = redis.pcall('HGETALL', s.key)
   local fields, packed, units, total, n = {}, {}, {}, 0, 0
   s.known = #all > 0
+  work = work + #all / 2 / CELLS_AT_ONCE
   if all.err then s.known, s.unreadable = true, make_unreadable(s, '') end
   for i = 1, #all, 2 do
     local field, bytes = all[i], all[i + 1]

@@ -7,7 +7,8 @@
 -- read_hold() says false; an operation that would rest on it is refused.
 --
 -- Gives: find_hold(generation, bucket, id), found_at(...), read_ahead(generation, bucket, ids),
---        read_hold(bytes), hold_..., find_cells(named), whole_moves(), encode_head(state, version, number),
+--        has_room_to_read(bytes), read_hold(bytes), hold_..., work_to_settle(named), find_cells(named), whole_moves(),
+--        encode_head(state, version, number),
 --        encode_body(operations, places), encode_tombstone(bytes, state), save_hold(at, bytes), new_holds,
 --        write_holds(), add_due(second, at), write_due(); and for who has references packed already:
 --        due_of(second), add_due_piece(list, piece, count)
@@ -75,7 +76,23 @@ local hold_operations, hold_packed, hold_body
 -- has the keys and the lines. Holds of the same cart have the same body, and a batch is mostly of few
 -- carts: each is read once. A body: its places in order, `operations`, and what was made of it.
 local HEAD_BYTES, TOMBSTONE_BYTES, CLOSED_BYTES, BODY_BYTES_MIN = 19, 13, 19, 3
+-- So many places that are read, or of a body that was met before, are as much work as one.
+local PLACES_AT_ONCE = 4
 local bodies = {}
+
+-- A place takes no fewer bytes than six.
+local function has_room_to_read(bytes)
+  return has_room(1 + (bytes and #bytes or 0) / (6 * PLACES_AT_ONCE))
+end
+
+-- What an operation on the hold that was read will do at most. `named`: lines that it names.
+local function work_to_settle(named)
+  local lines = named and #named or 0
+  -- Each may be a cell that is taken again.
+  if hold_state ~= STATE.held and hold_state ~= STATE.committed then return 1 + 2 * lines end
+  if hold_body.is_found and not named then return 1 + #hold_body / PLACES_AT_ONCE end
+  return 1 + lines + (named and 3 or 2) * #hold_body
+end
 
 -- Dies where the bytes end early; false when there are too many.
 local function unpack_body(bytes)
@@ -100,6 +117,7 @@ end
 local function read_body(bytes)
   local is_whole, body = pcall(unpack_body, bytes)
   body = is_whole and body
+  if body then work = work + #body / PLACES_AT_ONCE end
   bodies[bytes] = body
   return body
 end
@@ -136,7 +154,11 @@ end
 -- units are taken.
 local function find_cells(named)
   local body = hold_body
-  if body.is_found then return end
+  if body.is_found then
+    work = work + #body / PLACES_AT_ONCE
+    return
+  end
+  work = work + #body
   for i = 1, #body do
     local place = body[i]
     if not named or place.take > 0 then

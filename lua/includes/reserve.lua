@@ -16,6 +16,7 @@ end
 local function take(takes, line, c, units)
   add_available(c, -units)
   takes[#takes + 1] = { line = line, cell = c, units = units }
+  work = work + 1
 end
 
 -- The formats count the places of a line in one byte, and the cells of an entry in two: a line is
@@ -104,13 +105,18 @@ local function skip_lines(pos, count)
   return pos
 end
 
+-- Nothing when the script has no room for what must be looked at, and for a place of each line that may
+-- be had there; where a line is split over the warehouses of its SKU is only found in deciding.
 local function read_lines(pos, count)
-  local lines = {}
+  local lines, takes = {}, 0
   for i = 1, count do
     local line = { index = i - 1 }
     local sku, preferences
     sku, line.units, preferences, pos = struct.unpack('>I2I4B', operations, pos)
     line.stock = stock_of(skus[sku + 1])
+    -- Of a line that names none, the cell is read when it is taken from.
+    takes = takes + (preferences > 0 and preferences or 2)
+    if not has_room(takes + (preferences > 0 and preferences or work_to_load(line.stock))) then return end
     if preferences > 0 then
       line.cells = {}
       for k = 1, preferences do
@@ -190,10 +196,16 @@ end
 local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
   local fingerprint, count, at
   fingerprint, count, pos = struct_unpack('>c8I2', operations, pos)
+  if not has_room(2 + 2 * count) then
+    answer_not_yet()
+    return skip_lines(pos, count)
+  end
+  work = work + 2
   if flags % 2 == FRESH and is_fresh then
     at = found_at(generation, bucket, id, false)
   else
     at = find_hold(generation, bucket, id)
+    work = work + 1
     if at.bytes and (not read_hold(at.bytes) or hold_state == STATE.operation) then
       answer_unreadable_record(id)
       return skip_lines(pos, count)
@@ -209,8 +221,12 @@ local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
   end
   local partial = math.floor(flags / PARTIAL) % 2 == 1
   local split = math.floor(flags / SPLIT) % 2 == 1
-  local lines
-  lines, pos = read_lines(pos, count)
+  local lines, behind = read_lines(pos, count)
+  if not lines then
+    answer_not_yet()
+    return skip_lines(pos, count)
+  end
+  pos, is_begun = behind, true
   local unknown, lacking = find_unknown(lines)
   -- What a partial cart cannot have at one warehouse does not keep it from having the rest.
   if unknown and not (partial and unknown == OUTCOME.unknown_warehouse) then

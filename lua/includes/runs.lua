@@ -258,6 +258,8 @@ local function reserve_runs(pos, cells, is_alone)
   local runs, heads, members, spans
   runs, pos = decide_runs(pos, cells, is_alone)
   heads, members, spans, pos = struct_unpack('>I2c0I2I2', operations, pos)
+  -- Half a reserve of its own, and what is left of reading a cell by itself.
+  work, is_begun = (members + cells) / 2, true
   answer_runs(runs)
   if runs.holds == 0 then return pos + 7 * spans end
   local columns, run_column = ARGV[3], FINGERPRINT_BYTES * members + 1

@@ -33,20 +33,42 @@ local function read_settlement(flags, pos)
   return pos
 end
 
+local function sku_of(place) return place.sku end
+local function cell_name_of(place) return place.sku .. '/' .. place.field end
+
+-- The places by name, each name's in their order: to look for each line at all of them would take a cart
+-- of a thousand lines a million steps.
+local function group_places(name_of)
+  local groups = {}
+  for i = 1, #hold_body do
+    local place = hold_body[i]
+    local name = name_of(place)
+    local group = groups[name]
+    if group then group[#group + 1] = place else groups[name] = { place } end
+  end
+  return groups
+end
+
 -- Distributes the named units over the places in order: `take` of each, and what is `left` there. False:
 -- more than there is.
 local function name_units()
-  local places = hold_body
+  local places, by_cell, by_sku = hold_body, nil, nil
+  work = work + #places + #named
   for i = 1, #places do places[i].take, places[i].left = 0, places[i].units end
   for i = 1, #named do
-    local wanted, open = named[i], named[i].units
-    for k = 1, #places do
-      local p = places[k]
-      if p.sku == wanted.sku and (wanted.field == '' or wanted.field == p.field) then
-        local units = math.min(open, p.left)
-        p.take, p.left = p.take + units, p.left - units
-        open = open - units
-      end
+    local wanted, open, candidates = named[i], named[i].units, nil
+    if wanted.field == '' then
+      by_sku = by_sku or group_places(sku_of)
+      candidates = by_sku[wanted.sku] or {}
+    else
+      by_cell = by_cell or group_places(cell_name_of)
+      candidates = by_cell[cell_name_of(wanted)] or {}
+    end
+    for k = 1, #candidates do
+      local p = candidates[k]
+      local units = math.min(open, p.left)
+      p.take, p.left = p.take + units, p.left - units
+      open = open - units
     end
     if open > 0 then return false end
   end
@@ -128,6 +150,7 @@ end
 local function retake(at, number, attributes, fingerprint)
   if now < sent_at or not is_within(time_left) then return answer(OUTCOME.undecided) end
   local taken, moves, places = {}, {}, {}
+  work = work + #named
   for i = 1, #named do
     local line = named[i]
     local c = cell_of(stock_of(line.sku), line.field)
@@ -246,22 +269,23 @@ end
 
 local OPERATIONS_MAX = 255
 
--- A reserve is weighed by who sends it; nobody knows how many cells a hold has before it is read. With
--- PLACES_MAX (reserve.lua) of one more, they stay below what an entry can count, and the script short.
-local CELLS_MAX = 4000
-
 local function settle(kind, flags, number, attributes, at, pos)
   pos = read_settlement(flags, pos)
-  if touched_count >= CELLS_MAX then
+  if not at.bytes then at.bytes = adopted end
+  if not has_room_to_read(at.bytes) then
     answer_not_yet()
     return pos
   end
-  if not at.bytes then at.bytes = adopted end
   local is_there = at.bytes and read_hold(at.bytes)
   if at.bytes and not is_there then
     answer_unreadable_record(at.id)
     return pos
   end
+  if not has_room(is_there and work_to_settle(named) or 1 + 2 * (named and #named or 0)) then
+    answer_not_yet()
+    return pos
+  end
+  work, is_begun = work + 1, true
   if is_there and hold_state == STATE.operation then is_there = false end
   local seen = is_there and seen_operation()
   if seen == 'same' then

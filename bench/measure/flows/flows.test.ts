@@ -261,6 +261,16 @@ describe('a unit that is sold again', () => {
     expect(next.dueMs).toBeLessThanOrEqual(60_500);
     flow.next(heldUntil(now + 120_000, 60_600));
     expect(source.tally?.()).toMatchObject({ held: 2, heldUnits: 2, resold: 1, unknownUnits: 2 });
+    expect(source.tally?.().early).toBe(1);
+  });
+
+  it('is asked for before its deadline where what the engine believes shall count', async () => {
+    const before = { ...params, beforeMs: 100 };
+    const source = await createFlow({ name: 'resale', params: before }, TARGET);
+    const flow = source.caller(0);
+    flow.next(undefined);
+    const next = read(flow.next(heldUntil(Date.now() + 60_000, 0)));
+    expect(next.dueMs).toBeLessThanOrEqual(59_900);
   });
 });
 

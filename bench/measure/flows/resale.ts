@@ -14,16 +14,18 @@ export interface ResaleParams {
   readonly prefix: string;
   readonly warehouse: string;
   readonly everyMs: number;
+  /** It is asked for from so long before its deadline on, so that the engine believes it sold out. */
+  readonly beforeMs?: number;
 }
 
 const TTL_S = 1;
 const LAG = 'lag';
 
 export function resaleFlow(params: ResaleParams, target: FlowTarget): FlowSource {
-  const { prefix, warehouse, everyMs } = params;
+  const { prefix, warehouse, everyMs, beforeMs = 0 } = params;
   const make = postMaker(target, '/api/v1/inventory/reserve');
   const lags = new LatencyBook();
-  const tally = { held: 0, heldUnits: 0, resold: 0, unknownUnits: 0 };
+  const tally = { held: 0, heldUnits: 0, resold: 0, early: 0, unknownUnits: 0 };
   const caller = (index: number): Flow => {
     const items = `[{"sku_id":"${prefix}${index}","warehouse_id":"${warehouse}","quantity":1}]`;
     const bytes = make(`{"items":${items},"ttl_seconds":${TTL_S}}`);
@@ -43,9 +45,10 @@ export function resaleFlow(params: ResaleParams, target: FlowTarget): FlowSource
           // Its answer's way is part of it. The deadline's clock may be ours less a millisecond.
           lags.record(LAG, Math.max(0, nowMs - expiresAtMs));
           tally.resold++;
+          if (nowMs < expiresAtMs) tally.early++;
         }
         expiresAtMs = deadlineIn(answer);
-        return askFrom(bytes, answer, expiresAtMs - nowMs);
+        return askFrom(bytes, answer, expiresAtMs - beforeMs - nowMs);
       },
     };
   };

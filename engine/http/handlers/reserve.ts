@@ -1,8 +1,9 @@
 /** `POST /api/v1/inventory/reserve`. */
 import { QUANTITY_MAX } from '../../domain/cell.ts';
-import { Cart, cartAttributes, mergeItems } from '../../reservations/cart.ts';
+import { Cart, cartAttributes, firstBeyondCells, mergeItems } from '../../reservations/cart.ts';
 import type { ReservationDeps } from '../../reservations/deps.ts';
 import { PUBLIC_CALLER } from '../../reservations/identity.ts';
+import { CART_CELLS_MAX } from '../../reservations/policy.ts';
 import { reserve } from '../../reservations/reserve.ts';
 import type { Exchange, Handler } from '../exchange.ts';
 import type { JsonValue } from '../json.ts';
@@ -62,6 +63,12 @@ function readCart(exchange: Exchange, read: ReserveReader): Asked<ReadCart> | un
   if (!Array.isArray(lines)) {
     const message = `brings its SKU to ${lines.total} units; at most ${QUANTITY_MAX}`;
     answerFaults(exchange, [{ pointer: `${itemsPointer}/${lines.item}/quantity`, message }]);
+    return undefined;
+  }
+  const beyond = firstBeyondCells(lines);
+  if (beyond !== undefined) {
+    const message = `the items name more than ${CART_CELLS_MAX} warehouses in all`;
+    answerFaults(exchange, [{ pointer: `${itemsPointer}/${beyond.item}/warehouse_id`, message }]);
     return undefined;
   }
   const cart = new Cart(lines, {

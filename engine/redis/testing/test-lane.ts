@@ -131,8 +131,12 @@ export async function startTestLane(options: TestLaneOptions = {}): Promise<Test
       );
     },
     async entries() {
-      const tail = await state.tail({ epoch: 0, seq: 0 }, 10_000);
-      return tail.entries.map(({ bytes }) => decodeEntry(bytes));
+      const all: Entry[] = [];
+      for (;;) {
+        const { entries } = await state.tail(all.at(-1)?.key ?? { epoch: 0, seq: 0 }, 10_000);
+        if (entries.length === 0) return all;
+        all.push(...entries.map(({ bytes }) => decodeEntry(bytes)));
+      }
     },
     async passSeconds(seconds) {
       await redis.hincrby(KEYS.meta, 'offset', seconds * 1_000);

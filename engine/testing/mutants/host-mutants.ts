@@ -171,8 +171,8 @@ const LOG: readonly Mutant[] = [
     file: 'engine/relay/relay.ts',
     edits: [
       {
-        find: '    if (anchor !== undefined || next === undefined) return;\n',
-        replace: '    if ((anchor ?? 0n) < 0n || next === undefined) return;\n',
+        find: '    if (anchor === undefined && next !== undefined) this.#marks',
+        replace: '    if ((anchor ?? 0n) >= 0n && next !== undefined) this.#marks',
       },
     ],
     tests: RELAY,

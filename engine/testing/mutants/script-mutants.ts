@@ -4,6 +4,7 @@ import type { Mutant } from './mutant.ts';
 const LANE = 'engine/redis/lane.int.test.ts';
 const BATCH = 'engine/redis/batch.int.test.ts';
 const FENCE = 'engine/redis/fence.int.test.ts';
+const SCRIPT_WORK = 'engine/redis/script-work.prop.test.ts';
 
 /** What a reserve, and all that belongs to a hold, may do wrong. */
 const RESERVATIONS: readonly Mutant[] = [
@@ -183,7 +184,7 @@ const PROTOCOL: readonly Mutant[] = [
     name: 'trim-before-commit',
     breaks: 'I2: entries go that PostgreSQL has not committed',
     file: 'lua/commands/trim.lua',
-    edits: [{ find: ' or (e == have_epoch and s > have_seq)', replace: '' }],
+    edits: [{ find: ' and place <= have_seq', replace: '' }],
     tests: [FENCE],
   },
   {
@@ -192,11 +193,34 @@ const PROTOCOL: readonly Mutant[] = [
     file: 'lua/commands/trim.lua',
     edits: [
       {
-        find: '    keep_from = oldest[i][1]\n',
-        replace: "    keep_from = e .. '-' .. (s + 1)\n",
+        find: 'oldest + go + 1))',
+        replace: 'oldest + go + 2))',
       },
     ],
     tests: [FENCE],
+  },
+  {
+    name: 'tail-without-bound',
+    breaks: 'one look at a long log holds Redis up for all of it',
+    file: 'lua/commands/tail.lua',
+    edits: [{ find: ', math.ceil((LIMIT.tail_bytes - bytes) / largest))', replace: ')' }],
+    tests: [FENCE],
+  },
+  {
+    name: 'reserve-without-bound',
+    breaks: 'a batch of carts, or over SKUs in many warehouses, holds Redis up for all of them',
+    file: 'lua/includes/cells.lua',
+    edits: [{ find: 'work + units <= work_max', replace: 'work <= work_max' }],
+    tests: [SCRIPT_WORK],
+  },
+  {
+    name: 'expire-without-bound',
+    breaks: 'a slice of expiry ends with a cart of any size',
+    file: 'lua/commands/expire.lua',
+    edits: [
+      { find: '  if not has_room(work_to_settle() - 1) then return false end\n', replace: '' },
+    ],
+    tests: [SCRIPT_WORK],
   },
   {
     name: 'claim-under-a-lower-term',

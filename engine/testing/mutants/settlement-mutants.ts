@@ -4,17 +4,20 @@ import type { Mutant } from './mutant.ts';
 const LANE = 'engine/redis/lane.int.test.ts';
 const SETTLE = 'engine/redis/settle.int.test.ts';
 const BATCH = 'engine/redis/batch.int.test.ts';
-const WIDE = 'engine/redis/wide.int.test.ts';
+const SCRIPT_WORK = 'engine/redis/script-work.prop.test.ts';
 
 export const SETTLEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'settle-any-number-of-cells',
-    breaks: 'I4: an entry counts cells in 16 bits, and carts that are settled together have more',
+    breaks: 'carts that are settled together hold Redis up for all of them',
     file: 'lua/includes/settle.lua',
     edits: [
-      { find: '  if touched_count >= CELLS_MAX then\n', replace: '  if CELLS_MAX < 0 then\n' },
+      {
+        find: '  if not has_room(is_there and work_to_settle(named) or ',
+        replace: '  if false and (is_there and work_to_settle(named) or ',
+      },
     ],
-    tests: [WIDE],
+    tests: [SCRIPT_WORK],
   },
   {
     name: 'release-twice',
@@ -119,7 +122,7 @@ export const SETTLEMENT_MUTANTS: readonly Mutant[] = [
     name: 'expire-an-extended-hold',
     breaks: 'I2: a hold ends at its first deadline, though it was extended',
     file: 'lua/commands/expire.lua',
-    edits: [{ find: '  if hold_number * 1000 > now then return end\n', replace: '' }],
+    edits: [{ find: '  if hold_number * 1000 > now then return true end\n', replace: '' }],
     tests: [LANE],
   },
   {
