@@ -55,6 +55,7 @@ const REPLY_MS_MAX = 5_000;
 const WARNING_MS = 1_000;
 
 export interface Engine extends ReservationDeps {
+  readonly lane: RunningLane;
   readonly skuClasses: SkuClasses;
   /** What its Redis can confirm, as it was when it answered first; undefined before. */
   readonly support: DurabilitySupport | undefined;

@@ -32,6 +32,7 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
       sharesPort: worker !== undefined,
       transport: config.transport,
       limits: { requestsMax: config.requestsMax, queueWaitMsMax: config.queueWaitMsMax },
+      traffic: engine.lane.traffic,
       hooks: {
         onRequest: metrics.onRequest,
         onAbort: metrics.onAbort,

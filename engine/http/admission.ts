@@ -4,8 +4,9 @@
 
 import type { PreparedAnswer } from './answer.ts';
 import { prepareProblem } from './answer.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, ExchangeContext } from './exchange.ts';
 import { outcomeProblem, retryAfter } from './outcome-problem.ts';
+import { CROWD_MIN, Pace, type Traffic } from './pace.ts';
 import type { HttpLimits } from './port.ts';
 import type { RouteMatch } from './router.ts';
 import { type LoopTime, Turns } from './turns.ts';
@@ -16,14 +17,13 @@ export interface Overloaded {
   readonly answer: (exchange: Exchange) => void;
 }
 
+interface AdmissionOptions {
+  readonly limits: Pick<HttpLimits, 'requestsMax' | 'queueWaitMsMax'>;
+  readonly traffic: Traffic;
+  readonly context: Pick<ExchangeContext, 'problemBaseUrl'>;
+}
+
 const RETRY_MS = 1_000;
-/**
- * Of what a request may wait in the lane's queue, to be read at all: two thirds of 100 ms by default, and
- * the turn that answers it is half as long as the two for which it may have waited.
- */
-const TO_BE_READ = 4 / 3;
-/** Fewer in a turn are no crowd, but a slow core. */
-const LET_IN_MIN = 256;
 /** Times the bound: for what ends a reservation or moves stock, as the lane has it. */
 const PATIENCE = 10;
 /** Of `requestsMax`: the rest is for who was let in. */
@@ -35,6 +35,8 @@ export class Admission {
   readonly #requestsMax: number;
   readonly #patientMax: number;
   readonly #turns: Turns;
+  readonly #pace: Pace;
+  readonly #clock: () => LoopTime;
   /** Refused, and not yet told; the oldest first. */
   #held: Exchange[] = [];
   readonly #crowded: Overloaded;
@@ -42,12 +44,16 @@ export class Admission {
   readonly #lateAnswer: PreparedAnswer;
   readonly #endTurn = (): void => {
     this.#release();
-    this.#turns.end(loopTime(performance.now()));
+    const time = this.#clock();
+    this.#turns.end(time);
+    this.#pace.learn(time);
     // What is left has a turn of its own, though nothing may be read in it.
     if (this.#held.length > 0) setImmediate(this.#endTurn);
   };
 
-  constructor({ requestsMax, queueWaitMsMax }: HttpLimits, problemBaseUrl: string) {
+  constructor({ limits, traffic, context }: AdmissionOptions, clock = loopTime) {
+    const { requestsMax, queueWaitMsMax } = limits;
+    const { problemBaseUrl } = context;
     const overloaded = (detail: string): PreparedAnswer =>
       prepareProblem(
         outcomeProblem('overloaded'),
@@ -57,13 +63,12 @@ export class Admission {
     const crowded = overloaded('Too many requests are under way');
     this.#requestsMax = requestsMax;
     this.#patientMax = Math.ceil(requestsMax * PATIENT_ROOM);
-    this.#turns = new Turns({
-      waitMsMax: queueWaitMsMax * TO_BE_READ,
-      letInMin: LET_IN_MIN,
-    });
+    this.#turns = new Turns({ waitMsMax: queueWaitMsMax, letInMin: CROWD_MIN });
+    this.#pace = new Pace(traffic);
+    this.#clock = clock;
     this.#crowded = { answer: (exchange) => exchange.respondPrepared(crowded) };
     this.#late = { answer: (exchange) => this.#refuse(exchange) };
-    this.#lateAnswer = overloaded('More requests come than this engine can read in time');
+    this.#lateAnswer = overloaded('More requests come than this engine can answer in time');
   }
 
   /**
@@ -75,11 +80,12 @@ export class Admission {
     const { isPatient } = match.route;
     if (inFlight > (isPatient ? this.#patientMax : this.#requestsMax)) return this.#crowded;
     if (this.#turns.isOver) {
-      this.#turns.begin(loopTime(nowMs));
+      this.#turns.begin(this.#clock());
       if (this.#held.length === 0) setImmediate(this.#endTurn);
     }
     const patience = isPatient ? PATIENCE : 1;
-    return this.#turns.letsIn(nowMs, patience) ? undefined : this.#late;
+    const isLetIn = this.#turns.letsIn(nowMs, this.#pace.expectedMs(), patience);
+    return isLetIn ? undefined : this.#late;
   }
 
   #refuse(exchange: Exchange): void {
@@ -97,6 +103,6 @@ export class Admission {
   }
 }
 
-function loopTime(nowMs: number): LoopTime {
-  return { nowMs, idleMs: performance.nodeTiming.idleTime };
+function loopTime(): LoopTime {
+  return { nowMs: performance.now(), idleMs: performance.nodeTiming.idleTime };
 }

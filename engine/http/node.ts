@@ -93,7 +93,7 @@ class NodeServer implements Listening {
 
   constructor(options: TransportOptions) {
     this.#options = options;
-    this.#admission = new Admission(options.limits, options.context.problemBaseUrl);
+    this.#admission = new Admission(options);
     this.#server = createServer(serverOptions(options.limits));
     this.#server.on('request', (req, res) => this.#request(req, res, false));
     this.#server.on('checkContinue', (req, res) => this.#request(req, res, true));

@@ -1,6 +1,7 @@
 // The port that both transports implement, and what a caller of `startHttpServer` may set.
 
 import type { ExchangeContext } from './exchange.ts';
+import type { Traffic } from './pace.ts';
 import type { Route, Router } from './router.ts';
 
 export type TransportName = 'uws' | 'node';
@@ -63,6 +64,8 @@ export interface HttpServerOptions {
   /** Stands before `/problems/<code>` in problem types; default ''. */
   readonly problemBaseUrl?: string;
   readonly limits?: Partial<HttpLimits>;
+  /** Of what the handlers ask; absent: none of it waits. Read at each request. */
+  readonly traffic?: Traffic;
   readonly hooks?: HttpHooks;
 }
 
@@ -92,6 +95,7 @@ export interface TransportOptions {
   readonly port: number;
   readonly sharesPort: boolean;
   readonly limits: HttpLimits;
+  readonly traffic: Traffic;
   readonly context: ExchangeContext;
   readonly nextRequestId: () => string;
 }

@@ -2,6 +2,7 @@
 
 import type { ExchangeContext } from './exchange.ts';
 import { listenNode } from './node.ts';
+import { NO_TRAFFIC } from './pace.ts';
 import type {
   HttpHooks,
   HttpServer,
@@ -51,6 +52,7 @@ export async function startHttpServer(
     port: options.port,
     sharesPort: options.sharesPort ?? false,
     limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
+    traffic: options.traffic ?? NO_TRAFFIC,
     context: contextOf(options),
     nextRequestId: requestIds(),
   });

@@ -5,6 +5,8 @@ import { Turns } from './turns.ts';
 
 const WAIT_MS = 67;
 const LET_IN_MIN = 16;
+/** That any turn may give. */
+const REFUSED_MIN = 32;
 const LIMITS = { waitMsMax: WAIT_MS, letInMin: LET_IN_MIN };
 /** Of the turns before: so many long ones are an overload. */
 const RECENT = 4;
@@ -45,7 +47,7 @@ function crowd({ acceptMs, refuseMs, connections, turns: count }: Server): Outco
     for (let i = 0; i < ready; i++) {
       const waitedMs = nowMs - beganBeforeMs;
       isLong ||= waitedMs > WAIT_MS;
-      if (turns.letsIn(nowMs, 1)) {
+      if (turns.letsIn(nowMs, 0, 1)) {
         if (isOverload && next >= LET_IN_MIN) waitedMsMax = Math.max(waitedMsMax, waitedMs);
         nowMs += acceptMs;
         accepted++;
@@ -90,9 +92,9 @@ it('what is refused takes no more than its share, however many there are', () =>
   fc.assert(
     fc.property(servers, (server) => {
       const { accepted, refused, ms } = crowd(server);
-      expect(refused).toBeLessThanOrEqual(accepted / 4 + 64 * server.turns);
-      // Most of the time is the work of those who are let in; the rest is what 64 refusals cost a turn.
-      const spareMs = (64 * server.turns + accepted / 4) * server.refuseMs;
+      expect(refused).toBeLessThanOrEqual(accepted / 8 + REFUSED_MIN * server.turns);
+      // Most of the time is the work of those who are let in; the rest is what the least refusals cost a turn.
+      const spareMs = (REFUSED_MIN * server.turns + accepted / 8) * server.refuseMs;
       expect(accepted * server.acceptMs).toBeGreaterThanOrEqual((ms - spareMs) * 0.999);
     }),
   );
@@ -111,8 +113,8 @@ it('every refusal is given, and in turn', () => {
   fc.assert(
     fc.property(servers, (server) => {
       const { heldTurnsMax } = crowd(server);
-      // 64 in each turn, of at most one for each connection.
-      expect(heldTurnsMax).toBeLessThanOrEqual(Math.ceil(server.connections / 64));
+      // So many in each turn, of at most one for each connection.
+      expect(heldTurnsMax).toBeLessThanOrEqual(Math.ceil(server.connections / REFUSED_MIN));
     }),
   );
 });
@@ -120,8 +122,8 @@ it('every refusal is given, and in turn', () => {
 /** A turn in which so many are read, the last of them after `longMs`; whether that one is let in. */
 function turnOf(turns: Turns, fromMs: number, idleMs: number, longMs: number): boolean {
   turns.begin({ nowMs: fromMs, idleMs });
-  for (let i = 0; i < LET_IN_MIN; i++) turns.letsIn(fromMs, 1);
-  const isLetIn = turns.letsIn(fromMs + longMs, 1);
+  for (let i = 0; i < LET_IN_MIN; i++) turns.letsIn(fromMs, 0, 1);
+  const isLetIn = turns.letsIn(fromMs + longMs, 0, 1);
   turns.end({ nowMs: fromMs + longMs, idleMs });
   return isLetIn;
 }
@@ -158,8 +160,22 @@ it('who is patient is let in for longer', () => {
   for (const fromMs of [0, 100, 200]) turnOf(turns, fromMs, 0, 100);
   // From the beginning of the turn before.
   turns.begin({ nowMs: 300, idleMs: 0 });
-  for (let i = 0; i < LET_IN_MIN; i++) turns.letsIn(300, 1);
-  expect(turns.letsIn(300, 1)).toBe(false);
-  expect(turns.letsIn(300, 10)).toBe(true);
-  expect(turns.letsIn(200 + WAIT_MS * 10 + 1, 10)).toBe(false);
+  for (let i = 0; i < LET_IN_MIN; i++) turns.letsIn(300, 0, 1);
+  expect(turns.letsIn(300, 0, 1)).toBe(false);
+  expect(turns.letsIn(300, 0, 10)).toBe(true);
+  expect(turns.letsIn(200 + WAIT_MS * 10 + 1, 0, 10)).toBe(false);
+});
+
+it('what a request will wait counts as what it has waited does', () => {
+  const turns = new Turns(LIMITS);
+  for (const fromMs of [0, 100, 200]) turnOf(turns, fromMs, 0, 100);
+  // From the beginning of the turn before.
+  turns.begin({ nowMs: 210, idleMs: 0 });
+  const aheadMs = WAIT_MS - 10;
+  expect(turns.letsIn(210, aheadMs, 1)).toBe(true);
+  expect(turns.letsIn(211, aheadMs, 1)).toBe(false);
+  // Nobody is before it, and this turn has read few: no crowd.
+  expect(turns.letsIn(200 + WAIT_MS + 1, 0, 1)).toBe(true);
+  expect(turns.letsIn(211, 10 * WAIT_MS - 11, 10)).toBe(true);
+  expect(turns.letsIn(211, 10 * WAIT_MS, 10)).toBe(false);
 });

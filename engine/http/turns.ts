@@ -2,20 +2,22 @@
  * Which requests a turn of the event loop has time for. A turn reads what was there when it began, one
  * request after the other: who is read last has waited for all before him, and nobody was told. Where
  * the loop did not sleep before the turn, he may have come while the one before it was at work, so that
- * he has waited for all of that, too.
+ * he has waited for all of that, too. To this comes how long he will wait for who was let in before him
+ * (pace.ts): there is one bound, for both together.
  *
  * States: between turns; in a turn, since its first request was read. True in each:
  *   between  nothing is counted
  *   in one   `end` will be called once, when all that was there has been read
  *
- * A long turn is a stall (a collection of garbage, a neighbour on the core), which passes by itself. It
- * is an overload when two of the last few were long: a stall is seen by its own turn and by the next.
+ * A turn is long in which somebody waits longer. One is a stall (a collection of garbage, a neighbour on
+ * the core), which passes by itself. It is an overload when two of the last few were long: a stall is
+ * seen by its own turn and by the next.
  */
 
 export interface TurnLimits {
-  /** A request is late that has waited longer, as far as can be known. */
+  /** A request is late that waits longer: until it was read, as far as can be known, and from then on. */
   readonly waitMsMax: number;
-  /** So many are let in by any turn, however slow the core is. */
+  /** So many are let in by any turn behind which no crowd waits, however slow the core is. */
   readonly letInMin: number;
 }
 
@@ -32,9 +34,9 @@ const SLEEP_MS = 0.5;
 /** The last four turns, one bit each. */
 const RECENT = 0b1111;
 /** Refusals that any turn may give, so that all are given however little is let in. */
-const REFUSED_MIN = 64;
-/** Of what two turns let in: a quarter as many refusals as acceptances are an eighth of the time. */
-const REFUSED_SHARE = 0.125;
+const REFUSED_MIN = 32;
+/** Of what two turns let in: an eighth as many refusals as acceptances are a sixteenth of the time. */
+const REFUSED_SHARE = 0.0625;
 
 export class Turns {
   readonly #limits: TurnLimits;
@@ -68,14 +70,18 @@ export class Turns {
     this.#isOver = false;
   }
 
-  /** A request was read. `patience`: times the limit. Monotonic, ms. */
-  letsIn(nowMs: number, patience: number): boolean {
-    const waitedMs = nowMs - this.#sinceMs;
+  /**
+   * A request was read. `aheadMs`: how long it will wait for those before it, 0 where no crowd waits.
+   * `patience`: times the limit. All in ms, monotonic.
+   */
+  letsIn(nowMs: number, aheadMs: number, patience: number): boolean {
+    const waitMs = nowMs - this.#sinceMs + aheadMs;
     const { waitMsMax, letInMin } = this.#limits;
-    if (waitedMs > waitMsMax) {
+    if (waitMs > waitMsMax) {
       this.#isLong = true;
-      const isLate = waitedMs > waitMsMax * patience;
-      if (isLate && this.#letIn >= letInMin && isTwice(this.#longTurns)) return false;
+      const isLate = waitMs > waitMsMax * patience;
+      const isCrowd = aheadMs > 0 || this.#letIn >= letInMin;
+      if (isLate && isCrowd && isTwice(this.#longTurns)) return false;
     }
     this.#letIn += 1;
     return true;

@@ -140,7 +140,7 @@ class UwsServer implements Listening {
   constructor(uws: Uws, options: TransportOptions) {
     this.#uws = uws;
     this.#options = options;
-    this.#admission = new Admission(options.limits, options.context.problemBaseUrl);
+    this.#admission = new Admission(options);
     const { context } = options;
     this.#context = {
       ...context,
