@@ -242,6 +242,41 @@ describe('a commit that takes the units of a lost hold again', () => {
   );
 });
 
+it('settles the cells of a line apart', async () => {
+  const { lane, entries } = stockedLane();
+  const id = asReservation('r1');
+  const cells = ['W2', 'W3'].map((name) => ({ sku: SKU, field: at(name), quantity: 5 }));
+  lane.moveStock('others', 'receive', cells);
+  lane.reserve(id, cells);
+  entries.push(asOneLine(lane.batch()));
+  let kept = 0;
+  lane.commit(id, () => [1, 4][kept++] ?? 0);
+  entries.push(asOneLine(lane.batch()));
+  await applyEntries(database.pool, entries, [1]);
+  const { rows } = await database.pool.query(
+    `SELECT line, warehouse_id AS cell, reserved, allocated, released FROM reservation_lines
+     ORDER BY warehouse_id`,
+  );
+  expect(rows).toEqual([
+    { line: 0, cell: 'W2', reserved: 0, allocated: 1, released: 4 },
+    { line: 0, cell: 'W3', reserved: 0, allocated: 4, released: 1 },
+  ]);
+});
+
+/** The lane makes a line of each cell; a wide SKU's units stand in several cells of one line. */
+function asOneLine(entry: Entry): Entry {
+  const changes = entry.changes.map((change) => {
+    if (change.type === 'committed') {
+      return { ...change, moves: change.moves.map((each) => ({ ...each, line: 0 })) };
+    }
+    if (change.type !== 'reserved') return change;
+    const placements = change.lines.flatMap((line) => line.placements);
+    const requested = placements.reduce((sum, { quantity }) => sum + quantity, 0);
+    return { ...change, lines: [{ line: 0, requested, placements }] };
+  });
+  return { ...entry, changes };
+}
+
 it('settles the newest row when a client used an id again', async () => {
   const { lane, entries } = stockedLane();
   const id = asReservation('order-1');
