@@ -18,14 +18,15 @@ const LATENCY_MAX_US = 10 * 60 * 1_000_000;
 export class LatencyBook {
   readonly #histograms = new Map<string, Histogram>();
 
-  record(label: string, latencyMs: number): void {
+  /** `count`: of as many. */
+  record(label: string, latencyMs: number, count = 1): void {
     let histogram = this.#histograms.get(label);
     if (histogram === undefined) {
       histogram = newHistogram();
       this.#histograms.set(label, histogram);
     }
     const us = Math.round(latencyMs * 1_000);
-    histogram.recordValue(Math.min(LATENCY_MAX_US, Math.max(1, us)));
+    histogram.recordValueWithCount(Math.min(LATENCY_MAX_US, Math.max(1, us)), count);
   }
 
   labels(): readonly string[] {

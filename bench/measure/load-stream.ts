@@ -174,15 +174,19 @@ export class LoadStream {
   /** Never sends what was due before `beforeMs` and waits still. */
   #giveUp(rate: number, beforeMs: number, nowMs: number): void {
     while (this.#taken < this.#due) {
-      const dueMs = this.#dueMs(this.#taken + 1, rate);
+      const nth = this.#taken + 1;
+      const dueMs = this.#dueMs(nth, rate);
       if (dueMs >= beforeMs) return;
-      this.#unsent++;
-      this.#tally.countUnsent(nowMs - dueMs);
+      // All at once that were due in one tick: of many times what can be sent, most are never sent.
+      const last = Math.floor((tickOf(nth, rate) * TICK_MS * rate) / 1_000);
+      const count = Math.max(1, Math.min(last, this.#due) - this.#taken);
+      this.#unsent += count;
+      this.#tally.countUnsent(nowMs - dueMs, count);
     }
   }
 
   #dueMs(nth: number, rate: number): number {
-    return this.#startMs + (Math.ceil((nth * 1_000) / (rate * TICK_MS)) - 1) * TICK_MS;
+    return this.#startMs + (tickOf(nth, rate) - 1) * TICK_MS;
   }
 
   /** Tells the flow, and does what it says. */
@@ -338,4 +342,9 @@ class WireAnswer implements FlowAnswer {
   body(): unknown {
     return this.#bytes === undefined ? undefined : JSON.parse(bodyText(this.#bytes));
   }
+}
+
+/** In which the nth request is due; counted from 1, as requests are. */
+function tickOf(nth: number, rate: number): number {
+  return Math.ceil((nth * 1_000) / (rate * TICK_MS));
 }

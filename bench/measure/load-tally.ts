@@ -89,9 +89,9 @@ export class LoadTally {
     }
   }
 
-  /** It has waited so long: a percentile without it would be of the lucky ones. */
-  countUnsent(waitedMs: number): void {
-    this.#latencies.record(UNSENT, waitedMs);
+  /** They have waited so long: a percentile without them would be of the lucky ones. */
+  countUnsent(waitedMs: number, count: number): void {
+    this.#latencies.record(UNSENT, waitedMs, count);
   }
 
   /** Of all, also of what was not answered: each counts as long as it has waited. */
