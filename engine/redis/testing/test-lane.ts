@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { CellField, Sku } from '../../domain/ids.ts';
 import { IdMaker } from '../../domain/reservation-id.ts';
+import { SCRIPT_WORK_MAX } from '../../domain/script-limits.ts';
 import { type Entry, NEVER } from '../../events/entry.ts';
 import { decodeEntry } from '../../events/entry-codec.ts';
 import { startRedis, type TestRedis } from '../../testing/servers.ts';
@@ -84,7 +85,7 @@ export async function startTestLane(options: TestLaneOptions = {}): Promise<Test
       ...(confirming && { confirming }),
       limits: {
         batchOperationsMax: 512,
-        batchLinesMax: 1_000,
+        batchLinesMax: SCRIPT_WORK_MAX,
         queueWaitMsMax: 10_000,
         holdAgeSMax: 7_200,
       },
