@@ -1,6 +1,6 @@
 /** The relay between a real lane and a real Kafka, with the persister behind it. */
 import type { Kafka } from 'kafkajs';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createPersister } from '../../persister/persister.ts';
 import {
   compareCells,
@@ -117,13 +117,26 @@ describe('what is sold', () => {
       .toBe(await lastEntry());
   });
 
-  it('is trimmed from the stream as soon as PostgreSQL has it, but for the last entry', async () => {
+  it('is trimmed from the stream when PostgreSQL has it, but for the last entry', async () => {
     persist();
-    running(relay({ limits: { trimEveryMs: 10 } }));
+    running(relay({ limits: { trimEveryMs: 10, trimMarginMs: 0 } }));
     await stack.receive(stockOf(100));
     await sell(stack, 20);
     await expectAllArrived();
     await expect.poll(async () => (await countEntries(stack)).redis, SOON).toBe(1);
+  });
+
+  it('stays in the stream for a while, for who follows it there', async () => {
+    persist();
+    const trims = vi.spyOn(stack.state, 'trim');
+    running(relay({ limits: { trimEveryMs: 10, trimMarginMs: 600_000 } }));
+    await stack.receive(stockOf(100));
+    await sell(stack, 20);
+    await expectAllArrived();
+    const { redis } = await countEntries(stack);
+    const trimmed = trims.mock.calls.length;
+    await expect.poll(() => trims.mock.calls.length, SOON).toBeGreaterThan(trimmed + 1);
+    expect((await countEntries(stack)).redis).toBe(redis);
   });
 
   it('is applied once, and marked, when two relays send it', async () => {

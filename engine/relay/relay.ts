@@ -51,6 +51,8 @@ export interface RelayLimits {
   /** How often PostgreSQL is asked whether the anchor is proven. */
   readonly proveEveryMs: number;
   readonly trimEveryMs: number;
+  /** What is younger stays, lane time: an audit follows the stream, and an entry may come each second. */
+  readonly trimMarginMs: number;
   readonly backoff: { readonly firstMs: number; readonly maxMs: number };
 }
 
@@ -65,6 +67,7 @@ const LIMITS: RelayLimits = {
   silentMs: 50,
   proveEveryMs: 10,
   trimEveryMs: 1_000,
+  trimMarginMs: 10_000,
   backoff: { firstMs: 50, maxMs: 1_000 },
 };
 
@@ -150,7 +153,7 @@ class LaneRelay implements Relay {
     this.#trims = new Latest<void>({
       act: async () => {
         const { epoch, seq } = await readPosition(pool, lane);
-        await trimAll(state, { epoch, seq }, 0);
+        await trimAll(state, { epoch, seq }, this.#limits.trimMarginMs);
         crash('relay.after_trim');
       },
       onError: (error) => log.warn({ err: error, lane }, 'lane log not trimmed, will retry'),
