@@ -8,50 +8,59 @@ WITH target AS MATERIALIZED (
          coalesce(n.created_epoch, s.created_epoch) AS created_epoch,
          coalesce(n.created_seq, s.created_seq) AS created_seq,
          n.created_epoch IS NULL AS is_absent,
-         s.generation, s.status, s.version, s.fingerprint, s.created_s, s.deadline_s,
-         s.commit_fingerprint, s.closed_by, s.order_id, s.customer_id, s.channel, s.actor, s.operations,
-         s.epoch, s.seq, s.revived
+         s.revived,
+         s.generation,
+         coalesce(s.status, n.status, 'held') AS status,
+         s.version,
+         coalesce(s.fingerprint, n.fingerprint, '\x0000000000000000') AS fingerprint,
+         coalesce(s.created_s, n.created_s, 0) AS created_s,
+         CASE WHEN s.revived THEN s.deadline_s ELSE coalesce(s.deadline_s, n.deadline_s) END
+           AS deadline_s,
+         coalesce(s.commit_fingerprint, n.commit_fingerprint, 0) AS commit_fingerprint,
+         coalesce(s.closed_by, n.closed_by) AS closed_by,
+         coalesce(s.order_id, n.order_id) AS order_id,
+         coalesce(s.customer_id, n.customer_id) AS customer_id,
+         coalesce(s.channel, n.channel) AS channel,
+         coalesce(n.actor, s.actor) AS actor,
+         CASE WHEN s.revived THEN s.operations ELSE coalesce(n.operations, '{}') || s.operations END
+           AS operations,
+         s.epoch,
+         s.seq
   FROM batch_settled s
   LEFT JOIN LATERAL (
-    SELECT r.created_epoch, r.created_seq
+    SELECT r.*
     FROM reservations r
     WHERE r.reservation_id = s.reservation_id
     ORDER BY r.created_epoch DESC, r.created_seq DESC
     LIMIT 1
   ) n ON true
-), changed AS (
-  UPDATE reservations r
-  SET status = coalesce(t.status, r.status),
-      version = t.version,
-      generation = t.generation,
-      fingerprint = coalesce(t.fingerprint, r.fingerprint),
-      created_s = coalesce(t.created_s, r.created_s),
-      deadline_s = CASE WHEN t.revived THEN t.deadline_s ELSE coalesce(t.deadline_s, r.deadline_s) END,
-      commit_fingerprint = coalesce(t.commit_fingerprint, r.commit_fingerprint),
-      closed_by = coalesce(t.closed_by, r.closed_by),
-      order_id = coalesce(t.order_id, r.order_id),
-      customer_id = coalesce(t.customer_id, r.customer_id),
-      channel = coalesce(t.channel, r.channel),
-      actor = coalesce(r.actor, t.actor),
-      operations = CASE WHEN t.revived THEN t.operations ELSE r.operations || t.operations END,
-      epoch = t.epoch,
-      seq = t.seq
-  FROM target t
-  WHERE NOT t.is_absent
-    AND r.reservation_id = t.reservation_id
-    AND r.created_epoch = t.created_epoch
-    AND r.created_seq = t.created_seq
-), made AS (
+), merged AS (
+  -- By the key and not by UPDATE ... FROM, for which the planner may read the whole table.
   INSERT INTO reservations (
     reservation_id, created_epoch, created_seq, lane, generation, status, version, fingerprint,
     created_s, deadline_s, commit_fingerprint, closed_by, order_id, customer_id, channel, actor,
     operations, epoch, seq)
-  SELECT reservation_id, created_epoch, created_seq, $1, generation, coalesce(status, 'held'),
-         version, coalesce(fingerprint, '\x0000000000000000'), coalesce(created_s, 0), deadline_s,
-         coalesce(commit_fingerprint, 0), closed_by, order_id, customer_id, channel, actor,
+  SELECT reservation_id, created_epoch, created_seq, $1, generation, status, version, fingerprint,
+         created_s, deadline_s, commit_fingerprint, closed_by, order_id, customer_id, channel, actor,
          operations, epoch, seq
   FROM target
-  WHERE is_absent
+  ON CONFLICT (reservation_id, created_epoch, created_seq)
+  DO UPDATE
+  SET generation = excluded.generation,
+      status = excluded.status,
+      version = excluded.version,
+      fingerprint = excluded.fingerprint,
+      created_s = excluded.created_s,
+      deadline_s = excluded.deadline_s,
+      commit_fingerprint = excluded.commit_fingerprint,
+      closed_by = excluded.closed_by,
+      order_id = excluded.order_id,
+      customer_id = excluded.customer_id,
+      channel = excluded.channel,
+      actor = excluded.actor,
+      operations = excluded.operations,
+      epoch = excluded.epoch,
+      seq = excluded.seq
 ), lines AS (
   INSERT INTO reservation_lines AS l (
     reservation_id, created_epoch, created_seq, line, placement, sku_id, warehouse_id, pool,
