@@ -1,5 +1,5 @@
 /**
- * The reservation record as it stands in Redis. `lua/includes/holds.lua` is the other half.
+ * The reservation record as it stands in Redis. `lua/includes/records.lua` is the other half.
  *
  *   u8 state (1 held, 2 committed, 3 released, 4 expired, 5 closed, 9 stock operation)
  *   8 bytes fingerprint, u32 created_s
@@ -60,7 +60,7 @@ export function encodeOperation(fingerprint: Buffer, createdS: number): Buffer {
   return out.take();
 }
 
-/** Throws DecodeError for all that `lua/includes/holds.lua` takes for no record of a reservation. */
+/** Throws DecodeError for all that `lua/includes/records.lua` takes for no record of a reservation. */
 export function decodeHold(bytes: Buffer): ReservationRecord {
   const reader = new ByteReader(bytes);
   const record = readHold(reader);

@@ -9,19 +9,19 @@ const textOf = (answer: string | Uint8Array): string => Buffer.from(answer).toSt
 
 describe('a stamped body', () => {
   it.each([
-    ['with both ids', new StampedBody('{"r":"', '","i":"', '"}'), '{"r":"R","i":"I"}'],
-    ['with one', new StampedBody(undefined, '{"i":"', '"}'), '{"i":"I"}'],
+    ['with both ids', new StampedBody('{"r":"', '","i":"', '"}'), '{"r":"<R>","i":"<I>"}'],
+    ['with one', new StampedBody(undefined, '{"i":"', '"}'), '{"i":"<I>"}'],
     [
       'that is not ASCII',
       new StampedBody('{"\u00e9":"', '","i":"', '"}'),
-      '{"\u00e9":"R","i":"I"}',
+      '{"\u00e9":"<R>","i":"<I>"}',
     ],
   ])('%s says the same as bytes and as text, for ids of any length', (_, body, wanted) => {
     for (let nth = 0; nth < 20; nth += 1) {
       const requestId = nth % 3 === 0 ? `client-${nth}` : next();
       const id = nth % 4 === 0 ? `cart-${nth}` : idOf(nth);
       const answer = body.stamped(requestId, id);
-      expect(textOf(answer)).toBe(wanted.replace('R', requestId).replace('I', id));
+      expect(textOf(answer)).toBe(wanted.replace('<R>', requestId).replace('<I>', id));
       expect(body.text(requestId, id)).toBe(textOf(answer));
     }
   });

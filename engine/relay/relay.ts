@@ -57,7 +57,7 @@ export interface RelayLimits {
 }
 
 const LIMITS: RelayLimits = {
-  // An entry of 512 reservations has some 50 KB: a read stays below 4 MB.
+  // Where entries are great, a look gives fewer: TAIL_BYTES of them (domain/script-limits.ts).
   entriesMax: 64,
   // A commit that waits for `logged` waits for this; each look costs Redis some 50 us.
   lookEveryMs: 5,
