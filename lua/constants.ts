@@ -7,7 +7,12 @@ import {
   DUE_REFS,
   GENERATIONS_BACK,
 } from '../engine/domain/reservation-id.ts';
-import { SCRIPT_WORK_MAX, TAIL_BYTES } from '../engine/domain/script-limits.ts';
+import {
+  CART_CELLS_MAX,
+  CELLS_AT_ONCE,
+  SCRIPT_WORK_MAX,
+  TAIL_BYTES,
+} from '../engine/domain/script-limits.ts';
 
 export const FENCE_REASONS = ['no_meta', 'replid', 'closed', 'behind_caller', 'half_done'] as const;
 
@@ -31,8 +36,10 @@ export const LUA_CONSTANTS: Readonly<Record<string, Readonly<Record<string, numb
   KIND: Object.fromEntries(OPERATION_KINDS.map((name, i) => [name, i + 1])),
   LIMIT: {
     cart_bytes: CART_BYTES,
+    cart_cells: CART_CELLS_MAX,
     cart_head_bytes: CART_HEAD_BYTES,
     cart_head_flag: CART_HEAD_FLAG,
+    cells_at_once: CELLS_AT_ONCE,
     due_refs: DUE_REFS,
     generations_back: GENERATIONS_BACK,
     tail_bytes: TAIL_BYTES,

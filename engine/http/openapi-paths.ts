@@ -100,6 +100,7 @@ export const OPERATIONS: readonly OperationRow[] = [
       'ids_disagree',
       'id_expired',
       'exists_with_different_payload',
+      'limit_exceeded',
       'unknown_sku',
       'unknown_warehouse',
       'insufficient',
@@ -229,8 +230,10 @@ export const OPERATIONS: readonly OperationRow[] = [
     method: 'POST',
     path: '/api/v1/inventory/availability',
     tag: 'stock',
-    summary: 'Availability of many SKUs at one instant',
-    description: STALE,
+    summary: 'Availability of many SKUs',
+    description:
+      'Each SKU is as it was at one instant, its as_of. Where the SKUs stand in thousands of warehouses ' +
+      `together, not all are of the same one. ${STALE}`,
     mayBeStale: true,
     bodies: ['SkuList'],
     example: { sku_ids: ['MUG', 'CUP'] },

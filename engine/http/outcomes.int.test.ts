@@ -5,10 +5,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OutcomeName } from '../domain/outcome.ts';
 import { OUTCOMES } from '../domain/outcome.ts';
+import { CART_CELLS_MAX } from '../domain/script-limits.ts';
 import { whilePositionsAreKept } from '../postgres/testing/kept-row.ts';
 import { laneKeys } from '../redis/keys.ts';
 import type { TestAnswer, TestEngine } from '../testing/engine.ts';
 import { startTestEngine } from '../testing/engine.ts';
+import { apart } from './testing/apart.ts';
 import type { Api } from './testing/api.ts';
 import { apiOf, expectProblem, expectReservation, until } from './testing/api.ts';
 import { type Shelf, shelfOf } from './testing/shelf.ts';
@@ -26,21 +28,6 @@ function expectOutcome(answer: TestAnswer, outcome: OutcomeName): TestAnswer['bo
     status: OUTCOMES[outcome].status,
   });
   return answer.body;
-}
-
-type Buy = (headers?: Readonly<Record<string, string>>) => Promise<TestAnswer>;
-/** Over a deployment of its own, which has enough of one SKU to buy. */
-async function apart(
-  settings: Readonly<Record<string, string>>,
-  use: (own: TestEngine, buy: Buy) => Promise<void>,
-): Promise<void> {
-  const own = await startTestEngine({ settings });
-  try {
-    await own.stock({ 'MUG@A': 1_000 });
-    await use(own, (headers) => apiOf(own).reserve([{ sku_id: 'MUG', quantity: 1 }], headers));
-  } finally {
-    await own.close();
-  }
 }
 
 let engine: TestEngine;
@@ -127,6 +114,20 @@ describe('a request that cannot be right', () => {
     expectOutcome(replay, 'released');
     expect(replay.headers.get('idempotent-replayed')).toBe('true');
     expectOutcome(await api.release(part(2), key('part')), 'exists_with_different_payload');
+  });
+
+  it('limit_exceeded: before anything is looked at; it stores nothing', async () => {
+    const [wide, wider] = [await newSku(), await newSku()];
+    const cell = (await engine.redis.hgetBuffer(laneKeys(0).stock(wide), 'A')) ?? '';
+    const fields = Array.from({ length: CART_CELLS_MAX / 2 }, (_, i) => `C${i}`);
+    const cells = fields.flatMap((field) => [field, cell]);
+    for (const sku of [wide, wider]) await engine.redis.hset(laneKeys(0).stock(sku), ...cells);
+    const items = [wide, wider, 'NOBODY'].map((sku_id) => ({ sku_id, quantity: 1 }));
+    const refused = await api.reserve({ items, reservation_id: 'too-wide' });
+    expect(expectOutcome(refused, 'limit_exceeded')).toMatchObject({ reservation_id: 'too-wide' });
+    for (const sku of [wide, wider]) await engine.redis.hdel(laneKeys(0).stock(sku), ...fields);
+    const known = { items: items.slice(0, 2), reservation_id: 'too-wide' };
+    expectOutcome(await api.reserve(known), 'created');
   });
 
   it('unknown_sku: before unknown_warehouse and insufficient', async () => {

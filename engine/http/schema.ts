@@ -6,8 +6,8 @@ import type { Static, TSchema } from 'typebox';
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
 import { QUANTITY_MAX } from '../domain/cell.ts';
+import { CART_CELLS_MAX } from '../domain/script-limits.ts';
 import {
-  CART_CELLS_MAX,
   CART_LINES_MAX,
   DEFAULT_RESERVATION_POLICY,
   PREFERENCES_MAX,
@@ -48,7 +48,9 @@ const cartItem = Type.Object(
 const cartItems = Type.Array(cartItem, {
   minItems: 1,
   maxItems: CART_LINES_MAX,
-  description: `All of them together name ${CART_CELLS_MAX} warehouses at most.`,
+  description:
+    `All of them together look at ${CART_CELLS_MAX} warehouses at most: those that an item names, and where an ` +
+    'item names none, all where its SKU stands. One line alone may be served from any number.',
 });
 
 const settleItem = Type.Object({ sku_id: id, warehouse_id: Type.Optional(id), quantity }, STRICT);

@@ -7,6 +7,7 @@ import type {
   Operation,
   OperationResult,
   Shortage,
+  SkuReading,
   SkuView,
   StockOperation,
 } from './operation.ts';
@@ -51,8 +52,10 @@ export interface StockResult {
 
 export interface AvailabilityResult {
   readonly outcome: 'applied';
+  /** Of the last of its scripts. */
   readonly stamp: LaneStamp;
-  readonly skus: readonly SkuView[];
+  /** In the order in which they were asked for; those with one stamp are of one instant. */
+  readonly skus: readonly SkuReading[];
 }
 
 export function isRefusal(answer: { readonly outcome: string }): answer is LaneRefusal {
@@ -76,16 +79,17 @@ export interface Lane {
     level?: DurabilityLevel,
   ): void;
   stock(operation: StockOperation): Promise<StockResult | LaneRefusal>;
+  /** In several scripts where the cells are many (availability-read.ts). */
   availability(skus: readonly Sku[]): Promise<AvailabilityResult | LaneRefusal>;
   defineProducts(
     skus: readonly Sku[],
   ): Promise<{ outcome: 'applied'; stamp: LaneStamp } | LaneRefusal>;
   /**
-   * Gives expired units back, one bounded slice; `more` says that another is due at once, `putOff`
+   * Gives expired units back, a slice of so much work (script-limits.ts); `more` says that another is due at once, `putOff`
    * how many are tried again later, because they or their cells cannot be read.
    */
   expire(
-    recordsMax: number,
+    workMax: number,
   ): Promise<{ outcome: 'expired'; expired: number; more: boolean; putOff: number } | LaneRefusal>;
 }
 

@@ -43,7 +43,7 @@ export function createLateLane(number: number): LateLane {
     availability: async (skus) => (lane === undefined ? AWAY : lane.availability(skus)),
     defineProducts: async (skus) => (lane === undefined ? AWAY : lane.defineProducts(skus)),
     drop: async (...piece) => (lane === undefined ? AWAY : lane.drop(...piece)),
-    expire: async (recordsMax) => (lane === undefined ? AWAY : lane.expire(recordsMax)),
+    expire: async (workMax) => (lane === undefined ? AWAY : lane.expire(workMax)),
     confirmed: {
       wait(level, stamp, done) {
         if (lane?.confirmed === undefined) done(false);

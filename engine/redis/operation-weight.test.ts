@@ -17,6 +17,12 @@ const reserve = (fresh: boolean, ...lines: ReserveLine[]): Operation => ({
   ...{ partial: false, split: true, attributes: '', lines },
 });
 const commit: Operation = { kind: 'commit', id: MADE, attributes: '' };
+const learn = (
+  weights: OperationWeights,
+  operations: readonly Operation[],
+  results: readonly (OperationResult | undefined)[],
+  work: number,
+): void => weights.learn(operations, [...operations.keys()], { results, work });
 const times = <T>(count: number, each: T): T[] => Array.from({ length: count }, () => each);
 
 it('counts a reserve by its cells and its places, and one that stands in a run as one', () => {
@@ -33,26 +39,26 @@ it('expects of a settlement what the last ones were, and adds the lines that it 
     ...commit,
     lines: times(10, { sku: 'S' as Sku, field: '' as const, quantity: 1 }),
   };
-  for (let i = 0; i < 80; i++) weights.learn(times(100, commit), times(100, DONE), 1_700);
+  for (let i = 0; i < 80; i++) learn(weights, times(100, commit), times(100, DONE), 1_700);
   expect(weights.of(commit)).toBeCloseTo(17, 0);
   expect(weights.of(named) - weights.of(commit)).toBe(10);
-  for (let i = 0; i < 80; i++) weights.learn(times(100, commit), times(100, DONE), 125);
+  for (let i = 0; i < 80; i++) learn(weights, times(100, commit), times(100, DONE), 125);
   expect(weights.of(commit)).toBeLessThan(2.5);
 });
 
 it('counts those that were decided: the others cost nothing', () => {
   const weights = new OperationWeights();
-  for (let i = 0; i < 800; i++) weights.learn(times(9, commit), [DONE], 400);
+  for (let i = 0; i < 800; i++) learn(weights, times(9, commit), [DONE], 400);
   expect(weights.of(commit)).toBeCloseTo(400, 0);
-  weights.learn([commit], [undefined], 0);
+  learn(weights, [commit], [undefined], 0);
   expect(weights.of(commit)).toBeCloseTo(400, 0);
 });
 
 it('takes not all carts for great because one was, and none for more than a whole script', () => {
   const weights = new OperationWeights();
-  weights.learn([commit], [DONE], 12_000);
+  learn(weights, [commit], [DONE], 12_000);
   expect(weights.of(commit)).toBeLessThan(12);
-  for (let i = 0; i < 2_000; i++) weights.learn([commit], [DONE], 12_000);
+  for (let i = 0; i < 2_000; i++) learn(weights, [commit], [DONE], 12_000);
   expect(weights.of(commit)).toBeLessThanOrEqual(SCRIPT_WORK_MAX);
 });
 
@@ -60,10 +66,10 @@ it('learns what a line without a warehouse costs where they were too many for a 
   const weights = new OperationWeights();
   const open = reserve(true, line());
   const before = weights.of(open);
-  for (let i = 0; i < 80; i++) weights.learn([open], [DONE], 260);
+  for (let i = 0; i < 80; i++) learn(weights, [open], [DONE], 260);
   expect(weights.of(open)).toBe(before);
-  for (let i = 0; i < 80; i++) weights.learn([open, open, open], [DONE, DONE, undefined], 508);
+  for (let i = 0; i < 80; i++) learn(weights, [open, open, open], [DONE, DONE, undefined], 508);
   expect(weights.of(open)).toBeGreaterThan(250);
-  for (let i = 0; i < 80; i++) weights.learn([open], [DONE], 260);
+  for (let i = 0; i < 80; i++) learn(weights, [open], [DONE], 260);
   expect(weights.of(open)).toBeLessThan(before + 1.5);
 });

@@ -5,7 +5,8 @@
  * for, and the rest is sent again.
  */
 import { SCRIPT_WORK_MAX } from '../domain/script-limits.ts';
-import type { Operation, OperationResult, ReserveLine, ReserveOperation } from './operation.ts';
+import type { Operation, ReserveLine, ReserveOperation } from './operation.ts';
+import type { BatchAnswers } from './operation-codec.ts';
 import { standsInRun } from './run-codec.ts';
 
 /** Half a reserve in a run, and half a cell. */
@@ -39,20 +40,23 @@ export class OperationWeights {
     return this.#settlement + named * PLACE;
   }
 
-  /** `results` of the operations, undefined where there was no room; `work`: of the whole script. */
+  /**
+   * `others`: which of the operations stood in no run. `results`: undefined where there was no room;
+   * `work`: of the whole script.
+   */
   learn(
     operations: readonly Operation[],
-    results: readonly (OperationResult | undefined)[],
-    work: number,
+    others: readonly number[],
+    { results, work }: BatchAnswers,
   ): void {
     let settled = 0;
     let openLines = 0;
-    let known = 0;
+    let known = (operations.length - others.length) * IN_A_RUN;
     let wasFull = false;
-    for (const [i, operation] of operations.entries()) {
-      if (results[i] === undefined) wasFull = true;
+    for (const index of others) {
+      const operation = operations[index];
+      if (results[index] === undefined || operation === undefined) wasFull = true;
       else if (operation.kind !== 'reserve') settled++;
-      else if (standsInRun(operation)) known += IN_A_RUN;
       else {
         known += knownOf(operation);
         openLines += openLinesOf(operation.lines);

@@ -154,3 +154,8 @@ export interface SkuView {
   /** Present: one of the cells cannot be read, or what stands there is no stock at all. */
   readonly unreadable?: true;
 }
+
+/** `stamp`: of the script that read it. */
+export interface SkuReading extends SkuView {
+  readonly stamp: LaneStamp;
+}

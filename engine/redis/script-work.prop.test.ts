@@ -18,7 +18,7 @@ const SEED = Number(process.env.HOLDFAST_TEST_SEED ?? Math.trunc(Math.random() *
 const RUNS = process.env.HOLDFAST_TEST_LONG === '1' ? 40 : 6;
 const SKUS = 400;
 const WIDE_SKUS = 6;
-const WIDE_CELLS = 800;
+const WIDE_CELLS = 650;
 const PLENTY = 1_000_000;
 /** Units of a line that names no warehouse, which has one to three in each. */
 const SPLIT_MAX = 3;

@@ -153,6 +153,28 @@ describe('a settlement that names all lines of a great cart', () => {
   });
 });
 
+describe('a receipt of many lines', () => {
+  const LINES = 1_000;
+
+  it('reads and writes each cell once, and asks for no SKU of which a cell stands', async () => {
+    const skus = Array.from({ length: LINES }, (_, i) => `R${i}@A`);
+    const receipt = Object.fromEntries(skus.map((sku) => [sku, 2]));
+    await lane().receive(receipt);
+    await lane().redis.config('RESETSTAT');
+    // Half of them in a warehouse where they never stood, so there the SKU is asked for; once each.
+    const moved = skus.map((sku, i) => [i % 2 === 0 ? sku : sku.replace('@A', '@B'), 3]);
+    await lane().receive(Object.fromEntries(moved));
+    const stats = await lane().redis.info('commandstats');
+    const calls = (name: string) =>
+      Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
+    // Describing them, which the test does before, asks for each SKU.
+    expect(calls('hexists')).toBe(LINES + LINES / 2);
+    expect(calls('hget')).toBeLessThan(LINES * 1.5 + 10);
+    expect(await lane().cells('R7')).toEqual({ A: [2, 0, 0], B: [3, 0, 0] });
+    expect(await lane().cells('R8')).toEqual({ A: [5, 0, 0] });
+  });
+});
+
 describe('carts that expire together', () => {
   const CARTS = 20;
   const LINES = 10;

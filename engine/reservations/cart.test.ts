@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { QUANTITY_MAX } from '../domain/cell.ts';
+import { CART_CELLS_MAX } from '../domain/script-limits.ts';
 import type { CartLine, CartTerms, ItemInput } from './cart.ts';
 import { Cart, cartAttributes, firstBeyondCells, mergeItems } from './cart.ts';
-import { CART_CELLS_MAX } from './policy.ts';
 
 function merged(items: readonly ItemInput[]) {
   const lines = mergeItems(items);

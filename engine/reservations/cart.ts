@@ -2,9 +2,9 @@
 import { QUANTITY_MAX } from '../domain/cell.ts';
 import type { CellField, Sku } from '../domain/ids.ts';
 import { asSku, cellField } from '../domain/ids.ts';
+import { CART_CELLS_MAX } from '../domain/script-limits.ts';
 import type { ReserveLine } from '../redis/operation.ts';
 import { digest64 } from '../stock/digest.ts';
-import { CART_CELLS_MAX } from './policy.ts';
 import { wishOf } from './sold-out.ts';
 
 /** Ids may come as JSON integers. */

@@ -56,8 +56,3 @@ export const CART_LINES_MAX = 1_000;
 export const SETTLE_LINES_MAX = 4_000;
 /** Warehouses in the preference list of one line. */
 export const PREFERENCES_MAX = 32;
-/**
- * That the lines of one cart name in all: a script reads the cell of each (lua/README.md). The largest
- * of the real orders names 2,372.
- */
-export const CART_CELLS_MAX = 4_000;

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createHttpClient, type HttpAnswer, type HttpClient } from '../../bench/load/client.ts';
 import { runAudit } from '../../reconciler/audit/audit.ts';
 import { laneScripts } from '../redis/lane-scripts.ts';
-import type { LaneState } from '../redis/lane-state.ts';
+import { wholeLog } from '../redis/testing/whole-log.ts';
 import { foldLog } from './auditor/fold.ts';
 import { startTestEngine, type TestEngine } from './engine.ts';
 import { type ServeProcess, startServeProcess } from './serve-process.ts';
@@ -133,16 +133,3 @@ describe('10,000 buyers for 1,000 units over two engines', () => {
     });
   });
 });
-
-/** A look gives no more than Redis may be held up for. */
-async function wholeLog(state: Pick<LaneState, 'tail'>): Promise<Buffer[]> {
-  const all: Buffer[] = [];
-  let after = { epoch: 0, seq: 0 };
-  for (;;) {
-    const { entries } = await state.tail(after, 1_000);
-    const last = entries.at(-1);
-    if (last === undefined) return all;
-    all.push(...entries.map(({ bytes }) => bytes));
-    after = last;
-  }
-}

@@ -15,7 +15,9 @@ Variants expire: flags=allow-oom
 ]]
 -- @include fence
 -- @include cells
+-- @include stocks
 -- @include holds
+-- @include records
 -- @include entry
 
 local TICK_MS = 1000

@@ -18,8 +18,6 @@ Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, 
 Variants look: flags=no-writes
 ]]
 -- @include fence
--- @include cells
--- @include holds
 
 local NO_HASH = 4294967295
 local wanted, pos = ARGV[2], 1

@@ -24,6 +24,7 @@ Variants repair: flags=allow-oom
 ]]
 -- @include fence
 -- @include cells
+-- @include stocks
 -- @include holds
 -- @include entry
 
@@ -59,7 +60,7 @@ local function put_cell(s, field)
   local bytes = read('>Bc0')
   if (redis.call('HGET', s.key, field) or '') ~= seen then return false end
   local c = decode_cell(s, field, bytes)
-  s.cells[field] = c
+  keep_cell(s, field, c)
   -- `touch` counts the write.
   c.v = c.v - 1
   touch(c)

@@ -14,8 +14,12 @@ Variants stock: flags=
 ]]
 -- @include fence
 -- @include cells
+-- @include stocks
 -- @include holds
+-- @include records
 -- @include entry
+
+local answers, answer_count = {}, 1
 -- @include answers
 
 local DEFINE, RECEIVE, UNITS_MAX = 3, 1, 1000000000000
@@ -48,12 +52,10 @@ local function read_deltas(pos)
   count, pos = struct.unpack('>I2', operation, pos)
   local lines = {}
   for i = 1, count do
-    local line = { index = i - 1 }
-    local sku
-    sku, line.field, line.delta, pos = struct.unpack('>Bc0Bc0i8', operation, pos)
-    line.stock = stock_of(sku)
-    line.cell = cell_of(line.stock, line.field)
-    lines[i] = line
+    local sku, field, delta
+    sku, field, delta, pos = struct_unpack('>Bc0Bc0i8', operation, pos)
+    local stock = stock_of(sku)
+    lines[i] = { index = i - 1, stock = stock, field = field, delta = delta, cell = cell_of(stock, field) }
   end
   return lines
 end
@@ -61,7 +63,10 @@ end
 local function find_unknown(lines)
   local unknown = {}
   for i = 1, #lines do
-    if not is_known(lines[i].stock) then unknown[#unknown + 1] = struct.pack('>I2I8', lines[i].index, 0) end
+    -- Where a cell of it stands the SKU is known.
+    if not lines[i].cell and not is_known(lines[i].stock) then
+      unknown[#unknown + 1] = struct_pack('>I2I8', lines[i].index, 0)
+    end
   end
   return unknown
 end
@@ -113,7 +118,7 @@ local function move(kind, pos)
     if unreadable then return answer_unreadable(unreadable) end
     local outcome, short = apply_deltas(lines)
     if outcome then return answer_short(outcome, short) end
-    for i = 1, #lines do cells[i] = struct.pack('>I2i8', touch(lines[i].cell), lines[i].delta) end
+    for i = 1, #lines do cells[i] = struct_pack('>I2i8', touch(lines[i].cell), lines[i].delta) end
     add_change(struct.pack('>BBc0I2Bc8I2c0I2', 8, #id, id, at.generation, kind, fingerprint,
       #attributes, attributes, #lines) .. table.concat(cells))
     save_hold(at, struct.pack('>Bc8I4', STATE.operation, fingerprint, math.floor(now / 1000)))
@@ -126,7 +131,7 @@ local function move(kind, pos)
   for i = 1, #lines do
     local c = lines[i].cell or { a = 0, r = 0, l = 0, v = 0 }
     local bytes = encode_cell(c)
-    cells[i] = struct.pack('>Bc0', #bytes, bytes)
+    cells[i] = struct_pack('>Bc0', #bytes, bytes)
   end
   answer_count = answer_count + 1
   answers[answer_count] = table.concat(cells)

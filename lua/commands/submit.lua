@@ -40,7 +40,6 @@ Variants submit: flags=; settle: flags=allow-oom
 -- @include cells
 -- @include holds
 -- @include entry
--- @include answers
 
 local hold_age_max = struct.unpack('>I4', ARGV[1], context_at)
 local operations = ARGV[2]
@@ -57,64 +56,24 @@ end
 
 local is_fresh = is_within(fresh_ms)
 
-local function read_names(pos)
-  local names, count = {}, nil
-  count, pos = struct.unpack('>I2', operations, pos)
-  for i = 1, count do names[i], pos = struct.unpack('>Bc0', operations, pos) end
-  return names, pos
-end
+local answers, answer_count = {}, 1
 
-local skus, fields
-
--- A function is made anew in each batch, at the price of a reserve: those of a kind that is not among
--- the operations are not.
-local function make_runs()
+-- Lua makes a function anew each time that it comes to it, and searches all locals in use for each that
+-- it takes from the function around it. So what only some batches need is made only for these, and
+-- inside of a function of its own: what that has found, those in it need not search for.
+if run_cells > 0 then
+  local function make_runs()
 -- @include runs
-  return reserve_runs
-end
-
-local function make_reserve()
--- @include reserve
-  return reserve
-end
-
-local function make_settle()
--- @include settle
-  return settle, extend, inspect
-end
-
-local reserve, settle, extend, inspect
-if run_cells > 0 then pos = make_runs()(pos, run_cells, count == 0) end
-skus, pos = read_names(pos)
-fields, pos = read_names(pos)
-
-local function decide(generation, bucket, id)
-  local kind, flags, number, attributes
-  kind, flags, number, attributes, pos = struct_unpack('>BBI4I2c0', operations, pos)
-  if kind == KIND.reserve then
-    reserve = reserve or make_reserve()
-    pos = reserve(flags, number, attributes, generation, bucket, id, pos)
-    return
+    return reserve_runs
   end
-  if not settle then settle, extend, inspect = make_settle() end
-  local at = find_hold(generation, bucket, id)
-  if kind == KIND.extend or kind == KIND.inspect then
-    if not has_room_to_read(at.bytes) then return answer_not_yet() end
-    work, is_begun = work + (kind == KIND.extend and 2 or 1), true
-    if kind == KIND.extend then extend(number, at) else inspect(at) end
-  else
-    pos = settle(kind, flags, number, attributes, at, pos)
-  end
+  pos = make_runs()(pos, run_cells, count == 0)
 end
-
-while count > 0 do
-  local generation, bucket, n
-  generation, bucket, n, pos = struct_unpack('>I2I3I2', operations, pos)
-  local ids = { struct_unpack('>' .. string.rep('Bc0', n), operations, pos) }
-  pos, ids[n + 1] = ids[n + 1], nil
-  if n > 1 then read_ahead(generation, bucket, ids) end
-  for i = 1, n do decide(generation, bucket, ids[i]) end
-  count = count - n
+if count > 0 then
+  local function make_singles()
+-- @include singles
+    return decide_singles
+  end
+  make_singles()(pos, count)
 end
 
 if change_count > 0 then

@@ -3,10 +3,9 @@
 -- units to be had }; u8+ SKU, u8+ field ('': no cell of the SKU can be read), or no SKU, u8+ id of a record.
 -- Outcome 0: not decided for want of room in the entry; to be sent again.
 --
--- Gives: answers, answer(outcome, replayed), answer_record(...), answer_short(...), answer_not_yet(),
+-- Gives: answer(outcome, replayed), answer_record(...), answer_short(...), answer_not_yet(),
 --        answer_unreadable(cell), answer_unreadable_record(id)
-
-local answers, answer_count = {}, 1
+-- Wants: answers, and their number answer_count; the first is the head of the reply
 
 local function answer(outcome, replayed)
   answer_count = answer_count + 1

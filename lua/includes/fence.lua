@@ -24,7 +24,7 @@ local seen_epoch, seen_seq, new_nonce, context_at = struct.unpack('>I8I8c8', ARG
 if epoch < seen_epoch or (epoch == seen_epoch and seq < seen_seq) then
   return struct.pack('>BB', 1, FENCE.behind_caller)
 end
-if redis.call('XRANGE', log, '(' .. meta[3] .. '-' .. meta[4], '+', 'COUNT', 1)[1] then
+if redis.call('XREVRANGE', log, '+', '(' .. meta[3] .. '-' .. meta[4], 'COUNT', '1')[1] then
   return struct.pack('>BB', 1, FENCE.half_done)
 end
 local offset, now = tonumber(meta[6]), tonumber(meta[7])

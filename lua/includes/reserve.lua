@@ -13,9 +13,12 @@ local function fullest(s, wanted)
   return s.best
 end
 
+-- What was taken of which cell for which line, in the order of the lines: `lines`, `cells`, `units` by number
+-- up to `n`. A table for each place would cost as much as to read its cell.
 local function take(takes, line, c, units)
   add_available(c, -units)
-  takes[#takes + 1] = { line = line, cell = c, units = units }
+  local n = takes.n + 1
+  takes.lines[n], takes.cells[n], takes.units[n], takes.n = line, c, units, n
   work = work + 1
 end
 
@@ -23,19 +26,17 @@ end
 -- split over 255 cells at the most, a cart over PLACES_MAX (the engine bounds the batch).
 local LINE_PLACES_MAX, PLACES_MAX = 255, 4000
 
-local function most_takes(takes) return math.min(#takes + LINE_PLACES_MAX, PLACES_MAX) end
+local function most_takes(takes) return math.min(takes.n + LINE_PLACES_MAX, PLACES_MAX) end
 
 -- Gives back all takes behind the first `keep`.
 local function give_back(takes, keep)
-  for i = #takes, keep + 1, -1 do
-    add_available(takes[i].cell, takes[i].units)
-    takes[i] = nil
-  end
+  for i = takes.n, keep + 1, -1 do add_available(takes.cells[i], takes.units[i]) end
+  takes.n = keep
 end
 
 local function take_anywhere(takes, line, wanted, split)
   local left, most = wanted, most_takes(takes)
-  while left > 0 and #takes < most do
+  while left > 0 and takes.n < most do
     local c = fullest(line.stock, left)
     if not c or (c.a < left and not split) then break end
     local units = math.min(c.a, left)
@@ -43,6 +44,16 @@ local function take_anywhere(takes, line, wanted, split)
     left = left - units
   end
   return wanted - left
+end
+
+local function take_from_one(takes, line, wanted, split)
+  local c, units = line.cell, wanted
+  if c.a < wanted then
+    if not split or c.a <= 0 or takes.n >= PLACES_MAX then return 0 end
+    units = c.a
+  end
+  take(takes, line, c, units)
+  return units
 end
 
 -- The first cell that has all, else, when the line may be split, what each has in turn.
@@ -57,7 +68,7 @@ local function take_ranked(takes, line, wanted, split)
   if not split then return 0 end
   local most = most_takes(takes)
   for i = 1, #cells do
-    if #takes >= most then break end
+    if takes.n >= most then break end
     local units = math.min(cells[i].a, left)
     if units > 0 then
       take(takes, line, cells[i], units)
@@ -71,16 +82,19 @@ end
 local function take_line(takes, line, wanted, split)
   if wanted <= 0 then return 0 end
   if line.cells then return take_ranked(takes, line, wanted, split) end
+  if line.cell then return take_from_one(takes, line, wanted, split) end
+  if line.preferences > 0 then return 0 end
   return take_anywhere(takes, line, wanted, split)
 end
 
 -- Units that the line could have now.
 local function had(line, split)
-  if not line.cells then
+  if line.preferences == 0 then
     if split then return line.stock.total end
     local best = fullest(line.stock, math.huge)
     return best and best.a or 0
   end
+  if not line.cells then return line.cell and math.max(0, line.cell.a) or 0 end
   local sum = 0
   for i = 1, #line.cells do
     local units = math.max(0, line.cells[i].a)
@@ -91,7 +105,8 @@ end
 
 -- A cell of a line that is short, because of which nobody can say that there are too few units.
 local function unreadable_of(line)
-  if not line.cells then return line.stock.unreadable end
+  if line.preferences == 0 then return line.stock.unreadable end
+  if not line.cells then return line.cell and is_unreadable(line.cell) and line.cell or nil end
   for i = 1, #line.cells do
     if is_unreadable(line.cells[i]) then return line.cells[i] end
   end
@@ -99,38 +114,57 @@ end
 
 local function skip_lines(pos, count)
   for _ = 1, count do
-    local _, _, preferences, behind = struct.unpack('>I2I4B', operations, pos)
+    local _, _, preferences, behind = struct_unpack('>I2I4B', operations, pos)
     pos = behind + 2 * preferences
   end
   return pos
 end
 
--- Nothing when the script has no room for what must be looked at, and for a place of each line that may
--- be had there; where a line is split over the warehouses of its SKU is only found in deciding.
+-- The lines as they are asked for; how much work it will be to look at them and to take a place of each
+-- that may be had, and at how many cells they look. Where a line is split over the warehouses of its SKU is
+-- only found in deciding.
 local function read_lines(pos, count)
-  local lines, takes = {}, 0
+  local lines, most, looked_at = {}, 0, 0
   for i = 1, count do
-    local line = { index = i - 1 }
-    local sku, preferences
-    sku, line.units, preferences, pos = struct.unpack('>I2I4B', operations, pos)
-    line.stock = stock_of(skus[sku + 1])
-    -- Of a line that names none, the cell is read when it is taken from.
-    takes = takes + (preferences > 0 and preferences or 2)
-    if not has_room(takes + (preferences > 0 and preferences or work_to_load(line.stock))) then return end
+    local sku, units, preferences, named = struct_unpack('>I2I4B', operations, pos)
+    local line = { index = i - 1, stock = stock_of(skus[sku + 1]), units = units, preferences = preferences,
+      named = named, cell = false, cells = false }
+    pos = named + 2 * preferences
     if preferences > 0 then
-      line.cells = {}
-      for k = 1, preferences do
-        local field
-        field, pos = struct.unpack('>I2', operations, pos)
-        local c = cell_of(line.stock, fields[field + 1])
-        if c then line.cells[#line.cells + 1] = c end
-      end
+      most, looked_at = most + 2 * preferences, looked_at + preferences
+    elseif line.stock.counted_for ~= lines then
+      line.stock.counted_for = lines
+      -- A place, and the cell that is read when it is taken from.
+      most, looked_at = most + 2 + work_to_load(line.stock), looked_at + cell_count(line.stock)
     else
-      load_all(line.stock)
+      most = most + 2
     end
     lines[i] = line
   end
-  return lines, pos
+  return lines, pos, most, looked_at
+end
+
+-- Reads the cells that a line may be served from: all of its SKU, or those that it names and that there
+-- are, the first as `cell`, and when there are several all of them as `cells`.
+local function find_cells_of(line)
+  if line.preferences == 0 then return load_all(line.stock) end
+  local pos = line.named
+  for _ = 1, line.preferences do
+    local field
+    field, pos = struct_unpack('>I2', operations, pos)
+    local c = cell_of(line.stock, fields[field + 1])
+    if c and line.cell then
+      line.cells = line.cells or { line.cell }
+      line.cells[#line.cells + 1] = c
+    elseif c then
+      line.cell = c
+    end
+  end
+end
+
+local function is_nowhere(line)
+  if line.preferences > 0 then return not line.cell end
+  return #line.stock.fields == 0
 end
 
 -- Unknown SKUs and warehouses of the operation: outcome, or nil when there are none.
@@ -138,10 +172,10 @@ local function find_unknown(lines)
   local outcome, lacking = nil, {}
   for i = 1, #lines do
     local line = lines[i]
-    if #(line.cells or line.stock.fields) == 0 then
+    if is_nowhere(line) then
       local this = is_known(line.stock) and OUTCOME.unknown_warehouse or OUTCOME.unknown_sku
       -- A known SKU that was never received anywhere is sold out, not unknown.
-      if this == OUTCOME.unknown_sku or line.cells then
+      if this == OUTCOME.unknown_sku or line.preferences > 0 then
         if not outcome or this < outcome then outcome, lacking = this, {} end
         if this == outcome then lacking[#lacking + 1] = struct.pack('>I2I8', line.index, 0) end
       end
@@ -151,43 +185,44 @@ local function find_unknown(lines)
 end
 
 -- Takes from then on are this reservation's; the changes and the record carry them.
-local function hold_takes(at, fingerprint, ttl, attributes, lines, takes)
+local function hold_takes(at, fingerprint, ttl, attributes, takes)
   local created = math.floor(now / 1000)
   local deadline = math.ceil((now + ttl * 1000) / 1000)
-  local record, logged, r, places, placed, count = {}, {}, 0, {}, {}, 0
+  local taken_lines, taken_cells, taken_units, n = takes.lines, takes.cells, takes.units, takes.n
+  local record, logged, places, placed, count = {}, {}, {}, {}, 0
   local line_count, i = 0, 1
-  while i <= #takes do
-    local line = takes[i].line
+  while i <= n do
+    local line = taken_lines[i]
     local sku, index, wanted = line.stock.sku, line.index, line.units
-    local following = takes[i + 1]
-    r = r + 1
-    if following and following.line == line then
+    line_count = line_count + 1
+    if i < n and taken_lines[i + 1] == line then
       count = 0
-      while i <= #takes and takes[i].line == line do
-        local units, c = takes[i].units, takes[i].cell
+      while i <= n and taken_lines[i] == line do
+        local units, c = taken_units[i], taken_cells[i]
         c.r = c.r + units
         count = count + 1
         places[count] = struct_pack('>Bc0I4', #c.field, c.field, units)
         placed[count] = struct_pack('>I2I4', touch(c), units)
         i = i + 1
       end
-      record[r] = struct_pack('>I2Bc0I4B', index, #sku, sku, wanted, count)
+      record[line_count] = struct_pack('>I2Bc0I4B', index, #sku, sku, wanted, count)
         .. table.concat(places, '', 1, count)
-      logged[r] = struct_pack('>I2I4B', index, wanted, count) .. table.concat(placed, '', 1, count)
+      logged[line_count] = struct_pack('>I2I4B', index, wanted, count)
+        .. table.concat(placed, '', 1, count)
     else
       -- Nearly every line stands in one place.
-      local units, c = takes[i].units, takes[i].cell
+      local units, c = taken_units[i], taken_cells[i]
+      local field = c.field
       c.r = c.r + units
-      record[r] = struct_pack('>I2Bc0I4BBc0I4', index, #sku, sku, wanted, 1, #c.field, c.field, units)
-      logged[r] = struct_pack('>I2I4BI2I4', index, wanted, 1, touch(c), units)
+      record[line_count] = struct_pack('>I2Bc0I4BBc0I4', index, #sku, sku, wanted, 1, #field, field, units)
+      logged[line_count] = struct_pack('>I2I4BI2I4', index, wanted, 1, touch(c), units)
       i = i + 1
     end
-    line_count = line_count + 1
   end
   add_change(struct.pack('>BBc0I2c8I4I2c0I2', 1, #at.id, at.id, at.generation, fingerprint,
-    deadline, #attributes, attributes, line_count) .. table.concat(logged, '', 1, r))
+    deadline, #attributes, attributes, line_count) .. table.concat(logged))
   local bytes = struct.pack('>Bc8I4I2I4BI2', STATE.held, fingerprint, created, 1, deadline, 0, line_count)
-    .. table.concat(record, '', 1, r)
+    .. table.concat(record)
   save_hold(at, bytes)
   add_due(deadline, at)
   return bytes
@@ -221,21 +256,28 @@ local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
   end
   local partial = math.floor(flags / PARTIAL) % 2 == 1
   local split = math.floor(flags / SPLIT) % 2 == 1
-  local lines, behind = read_lines(pos, count)
-  if not lines then
+  local lines, behind, most, looked_at = read_lines(pos, count)
+  if not has_room(most) then
     answer_not_yet()
-    return skip_lines(pos, count)
+    return behind
   end
   pos, is_begun = behind, true
+  if count > 1 and looked_at > LIMIT.cart_cells then
+    -- What was counted took a look at each line.
+    work = work + count
+    answer(OUTCOME.limit_exceeded)
+    return pos
+  end
+  for i = 1, count do find_cells_of(lines[i]) end
   local unknown, lacking = find_unknown(lines)
   -- What a partial cart cannot have at one warehouse does not keep it from having the rest.
   if unknown and not (partial and unknown == OUTCOME.unknown_warehouse) then
     answer_short(unknown, lacking)
     return pos
   end
-  local takes, short, unreadable = {}, {}, nil
+  local takes, short, unreadable = { lines = {}, cells = {}, units = {}, n = 0 }, {}, nil
   for i = 1, count do
-    local line, before = lines[i], #takes
+    local line, before = lines[i], takes.n
     local wanted = line.units
     if partial then wanted = math.min(wanted, had(line, split)) end
     local got = take_line(takes, line, wanted, split)
@@ -248,7 +290,7 @@ local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
       short[#short + 1] = struct.pack('>I2I8', line.index, math.max(0, got))
     end
   end
-  if #takes == 0 or (#short > 0 and not partial) then
+  if takes.n == 0 or (#short > 0 and not partial) then
     give_back(takes, 0)
     if unknown then
       answer_short(unknown, lacking)
@@ -259,6 +301,6 @@ local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
     end
     return pos
   end
-  answer_record(OUTCOME.created, false, hold_takes(at, fingerprint, ttl, attributes, lines, takes), short)
+  answer_record(OUTCOME.created, false, hold_takes(at, fingerprint, ttl, attributes, takes), short)
   return pos
 end

@@ -23,6 +23,7 @@ import type {
   SettleOperation,
   StockOperation,
 } from '../operation.ts';
+import { wholeLog } from './whole-log.ts';
 
 export const TERM = 2 ** 32 + 1;
 export const KEYS = laneKeys(0);
@@ -132,12 +133,7 @@ export async function startTestLane(options: TestLaneOptions = {}): Promise<Test
       );
     },
     async entries() {
-      const all: Entry[] = [];
-      for (;;) {
-        const { entries } = await state.tail(all.at(-1)?.key ?? { epoch: 0, seq: 0 }, 10_000);
-        if (entries.length === 0) return all;
-        all.push(...entries.map(({ bytes }) => decodeEntry(bytes)));
-      }
+      return (await wholeLog(state)).map((bytes) => decodeEntry(bytes));
     },
     async passSeconds(seconds) {
       await redis.hincrby(KEYS.meta, 'offset', seconds * 1_000);

@@ -39,9 +39,9 @@ const RESERVATIONS: readonly Mutant[] = [
     file: 'lua/includes/reserve.lua',
     edits: [
       {
-        find: '  add_available(c, -units)\n  takes[#takes + 1]',
+        find: '  add_available(c, -units)\n  local n = takes.n + 1',
         replace:
-          "  add_available(c, -units)\n  redis.call('HSET', c.stock.key, c.field, encode_cell(c))\n  takes[#takes + 1]",
+          "  add_available(c, -units)\n  redis.call('HSET', c.stock.key, c.field, encode_cell(c))\n  local n = takes.n + 1",
       },
     ],
     tests: [LANE],
@@ -174,8 +174,8 @@ const PROTOCOL: readonly Mutant[] = [
     file: 'lua/includes/fence.lua',
     edits: [
       {
-        find: "'+', 'COUNT', 1)[1] then\n",
-        replace: "'+', 'COUNT', 1)[2] then\n",
+        find: "'COUNT', '1')[1] then\n",
+        replace: "'COUNT', '1')[2] then\n",
       },
     ],
     tests: [FENCE, BATCH],
