@@ -38,6 +38,7 @@ import { SoldOutCache } from './reservations/sold-out.ts';
 import { startSweeper } from './reservations/sweeper.ts';
 import { type Config, ConfigError } from './runtime/config.ts';
 import { SettingsError } from './runtime/finding.ts';
+import { Line } from './runtime/line.ts';
 import type { Logger } from './runtime/log.ts';
 import type { Metrics } from './runtime/metrics.ts';
 import { isRefused, untilThere, WaitEnded } from './runtime/unreachable.ts';
@@ -68,6 +69,8 @@ export interface Engine extends ReservationDeps {
   readonly pool: Pool;
   readonly redis: Redis;
   readonly watermarks: RunningWatermarks;
+  /** Of this process; whoever gives answers uses it. */
+  readonly line: Line;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** What `/readyz` looks at besides the stores. */
@@ -149,6 +152,7 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
   const directory = createDirectory(pool);
   const skuClasses = createSkuClasses(pool, [...config.durabilityClasses.keys()]);
   await Promise.all([directory.load(), skuClasses.load()]);
+  const line = new Line();
   const lane = createLateLane(LANE);
   const levels = new LatePolicy(config, skuClasses);
   const watermarks = createWatermarks({
@@ -156,6 +160,7 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
     subscriber,
     lane: LANE,
     waitMsMax: config.durabilityWaitMs,
+    line,
     confirmed: lane.confirmed,
     readRegistry: () => readRegistryRow(pool, LANE),
   });
@@ -165,7 +170,13 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
   );
   const backlog = watchBacklog(options, stores);
   const closing = new AbortController();
-  const whole = becomeWhole(options, stores, { lane, levels, backlog, signal: closing.signal });
+  const whole = becomeWhole(options, stores, {
+    lane,
+    line,
+    levels,
+    backlog,
+    signal: closing.signal,
+  });
   // Whoever started the engine is told; until then it must not count as unhandled.
   whole.catch(() => undefined);
   const workers = startWorkers(options, lane, watermarks);
@@ -176,7 +187,7 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
   );
   return {
     ...{ config, log, metrics, pool, redis },
-    ...{ lane, watermarks, directory, skuClasses, whole },
+    ...{ lane, watermarks, line, directory, skuClasses, whole },
     probes: { log: async () => backlog.fault() },
     policy: levels.policy,
     get support() {
@@ -202,6 +213,7 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
 
 interface Becoming {
   readonly lane: LateLane;
+  readonly line: Line;
   readonly levels: LatePolicy;
   readonly backlog: BacklogWatch;
   readonly signal: AbortSignal;
@@ -211,7 +223,7 @@ interface Becoming {
 async function becomeWhole(
   options: EngineOptions,
   stores: Stores,
-  { lane, levels, backlog, signal }: Becoming,
+  { lane, line, levels, backlog, signal }: Becoming,
 ): Promise<void> {
   const { config, log } = options;
   const { redis } = stores;
@@ -226,7 +238,7 @@ async function becomeWhole(
     });
     levels.know(support);
     log.info({ ...support, levels: levels.policy.levels }, 'durability');
-    lane.attach(boundLane(laneOf(options, stores, support.replicas), backlog));
+    lane.attach(boundLane(laneOf(options, stores, { replicas: support.replicas, line }), backlog));
   } catch (error) {
     if (!(error instanceof WaitEnded)) throw error;
   }
@@ -274,12 +286,13 @@ function watchBacklog({ config, log, metrics }: EngineOptions, { redis, onError 
 function laneOf(
   { config, log, metrics, onFenced }: EngineOptions,
   { redis, connectWaiting, onError }: Stores,
-  replicas: number,
+  { replicas, line }: { readonly replicas: number; readonly line: Line },
 ): RunningLane {
   const isNews = tellOnce(() => performance.now());
   return createLane({
     redis,
     number: LANE,
+    line,
     confirming: { connect: connectWaiting, replicas, waitMsMax: config.durabilityWaitMs },
     limits: {
       batchOperationsMax: config.batchOperationsMax,

@@ -33,6 +33,7 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
       transport: config.transport,
       limits: { requestsMax: config.requestsMax, queueWaitMsMax: config.queueWaitMsMax },
       traffic: engine.lane.traffic,
+      line: engine.line,
       hooks: {
         onRequest: metrics.onRequest,
         onAbort: metrics.onAbort,

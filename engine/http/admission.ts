@@ -1,25 +1,23 @@
-// Whether the server has time for a request: decided from its head, before any of its body is read.
-// Its answer is made at start, because a refusal must be the cheapest answer there is; where even
-// refusals would take the time that the others need, they are given a little later.
+// Whether the server has room for a request, decided from its head, and time: decided when it is its
+// turn in line (runtime/line.ts), before anything in its body is looked at. The answer is made at start,
+// because a refusal must be the cheapest answer there is; where even refusals would take the time that
+// the others need, they are given a little later.
 
+import type { Line } from '../runtime/line.ts';
 import type { PreparedAnswer } from './answer.ts';
 import { prepareProblem } from './answer.ts';
+import { type Overloaded, runHandler } from './dispatch.ts';
 import type { Exchange, ExchangeContext } from './exchange.ts';
 import { outcomeProblem, retryAfter } from './outcome-problem.ts';
 import { CROWD_MIN, Pace, type Traffic } from './pace.ts';
 import type { HttpLimits } from './port.ts';
-import type { RouteMatch } from './router.ts';
+import type { CompiledRoute, RouteMatch } from './router.ts';
 import { type LoopTime, Turns } from './turns.ts';
-
-/** There is no time for a request. */
-export interface Overloaded {
-  /** Answers it 503, now or in a later turn. */
-  readonly answer: (exchange: Exchange) => void;
-}
 
 interface AdmissionOptions {
   readonly limits: Pick<HttpLimits, 'requestsMax' | 'queueWaitMsMax'>;
   readonly traffic: Traffic;
+  readonly line: Line;
   readonly context: Pick<ExchangeContext, 'problemBaseUrl'>;
 }
 
@@ -36,11 +34,11 @@ export class Admission {
   readonly #patientMax: number;
   readonly #turns: Turns;
   readonly #pace: Pace;
+  readonly #line: Line;
   readonly #clock: () => LoopTime;
   /** Refused, and not yet told; the oldest first. */
   #held: Exchange[] = [];
   readonly #crowded: Overloaded;
-  readonly #late: Overloaded;
   readonly #lateAnswer: PreparedAnswer;
   readonly #endTurn = (): void => {
     this.#release();
@@ -48,16 +46,16 @@ export class Admission {
     this.#turns.end(time);
     this.#pace.learn(time);
     // What is left has a turn of its own, though nothing may be read in it.
-    if (this.#held.length > 0) setImmediate(this.#endTurn);
+    if (this.#held.length > 0) this.#endTurnLater();
   };
 
-  constructor({ limits, traffic, context }: AdmissionOptions, clock = loopTime) {
+  constructor({ limits, traffic, line, context }: AdmissionOptions, clock = loopTime) {
     const { requestsMax, queueWaitMsMax } = limits;
     const { problemBaseUrl } = context;
     const overloaded = (detail: string): PreparedAnswer =>
       prepareProblem(
         outcomeProblem('overloaded'),
-        { detail: `${detail}; this one was not read, and nothing was done.` },
+        { detail: `${detail}; this one was not looked at, and nothing was done.` },
         { headers: retryAfter(RETRY_MS), problemBaseUrl },
       );
     const crowded = overloaded('Too many requests are under way');
@@ -65,34 +63,63 @@ export class Admission {
     this.#patientMax = Math.ceil(requestsMax * PATIENT_ROOM);
     this.#turns = new Turns({ waitMsMax: queueWaitMsMax, letInMin: CROWD_MIN });
     this.#pace = new Pace(traffic);
+    this.#line = line;
     this.#clock = clock;
     this.#crowded = { answer: (exchange) => exchange.respondPrepared(crowded) };
-    this.#late = { answer: (exchange) => this.#refuse(exchange) };
     this.#lateAnswer = overloaded('More requests come than this engine can answer in time');
   }
 
   /**
-   * Undefined when the request may come in. What tells people how the engine is (`/metrics`,
-   * `/readyz`) always may.
+   * Whether there is room for a request, told from its head. What tells people how the engine is
+   * (`/metrics`, `/readyz`) always has.
    */
-  refusalOf(match: RouteMatch, inFlight: number, nowMs: number): Overloaded | undefined {
+  crowdedOf(match: RouteMatch, inFlight: number): Overloaded | undefined {
     if (match.kind !== 'route' || match.route.isVital) return undefined;
-    const { isPatient } = match.route;
-    if (inFlight > (isPatient ? this.#patientMax : this.#requestsMax)) return this.#crowded;
-    if (this.#turns.isOver) {
-      this.#turns.begin(this.#clock());
-      if (this.#held.length === 0) setImmediate(this.#endTurn);
-    }
-    const patience = isPatient ? PATIENCE : 1;
-    const isLetIn = this.#turns.letsIn(nowMs, this.#pace.expectedMs(), patience);
-    return isLetIn ? undefined : this.#late;
+    const most = match.route.isPatient ? this.#patientMax : this.#requestsMax;
+    return inFlight > most ? this.#crowded : undefined;
   }
 
-  #refuse(exchange: Exchange): void {
+  /**
+   * Handles a request that is there as a whole, when it is its turn in line, or refuses it then. What is
+   * vital waits for nobody, and has few who ask.
+   */
+  take(route: CompiledRoute, exchange: Exchange): void {
+    if (route.isVital) {
+      runHandler(route.handle, exchange);
+      return;
+    }
+    this.#line.run((nowMs) => {
+      if (exchange.aborted) return;
+      if (this.letsIn(route, nowMs)) runHandler(route.handle, exchange);
+      else this.refuse(exchange);
+    });
+  }
+
+  /** Whether there is time for it, now that it is its turn. */
+  letsIn(route: Pick<CompiledRoute, 'isPatient'>, nowMs: number): boolean {
+    if (this.#turns.isOver) {
+      this.#turns.begin(this.#clock());
+      if (this.#held.length === 0) {
+        // A turn is of those who stand in line as it begins, or else of those who are read at once.
+        if (this.#line.length > 0) this.#line.behind(this.#endTurn);
+        else this.#endTurnLater();
+      }
+    }
+    const patience = route.isPatient ? PATIENCE : 1;
+    return this.#turns.letsIn(nowMs, this.#pace.expectedMs(), patience);
+  }
+
+  /** Answers 503, now or in a later turn. */
+  refuse(exchange: Exchange): void {
     const isFull = this.#held.length >= this.#requestsMax * HELD_SHARE;
     if (isFull || (this.#held.length === 0 && this.#turns.refusesNow())) {
       exchange.respondPrepared(this.#lateAnswer);
     } else this.#held.push(exchange);
+  }
+
+  /** Behind all who are read until this turn of the event loop ends: it may take several to handle them. */
+  #endTurnLater(): void {
+    setImmediate(() => this.#line.behind(this.#endTurn));
   }
 
   #release(): void {

@@ -1,7 +1,6 @@
 // Runs handlers so that nothing they do wrong gets past their own exchange, and gives the
 // answers that need no handler.
 
-import type { Overloaded } from './admission.ts';
 import type { Exchange, Handler } from './exchange.ts';
 import type { Intercepted } from './intake.ts';
 
@@ -13,6 +12,12 @@ export function runHandler(handle: Handler, exchange: Exchange): void {
   } catch (error) {
     exchange.fail(error);
   }
+}
+
+/** There is no room for a request. */
+export interface Overloaded {
+  /** Answers it 503. */
+  readonly answer: (exchange: Exchange) => void;
 }
 
 /** Gives the answer that intake or admission found. */

@@ -7,7 +7,7 @@ import { Socket } from 'node:net';
 import { listenError } from '../runtime/listen-error.ts';
 import { Admission } from './admission.ts';
 import type { AnswerBody, AnswerHead } from './answer.ts';
-import { intercept, runHandler } from './dispatch.ts';
+import { intercept } from './dispatch.ts';
 import type { ExchangeContext, RequestHead } from './exchange.ts';
 import { Exchange } from './exchange.ts';
 import type { IntakeFacts, Refusal } from './intake.ts';
@@ -149,7 +149,7 @@ class NodeServer implements Listening {
     const exchange = this.#enter(req, res, facts, match);
     const found = this.#state.closing
       ? SHUTTING_DOWN
-      : (this.#admission.refusalOf(match, this.#active.size, exchange.startedAtMs) ??
+      : (this.#admission.crowdedOf(match, this.#active.size) ??
         interceptionOf(match, facts, limits));
     if (found !== undefined) {
       exchange.closeAfter =
@@ -157,10 +157,10 @@ class NodeServer implements Listening {
       intercept(exchange, found);
     } else if (match.kind === 'route') {
       if (!hasBody(facts)) {
-        runHandler(match.route.handle, exchange);
+        this.#admission.take(match.route, exchange);
       } else {
         if (awaitsContinue) res.writeContinue();
-        upload(exchange, match.route);
+        upload(exchange, match.route, this.#admission);
       }
     }
   }
@@ -253,7 +253,7 @@ function headerOf(req: IncomingMessage, name: string): string | undefined {
 }
 
 /** Reads the body, then runs the handler. An upload that the client breaks off ends in nothing. */
-function upload(exchange: NodeExchange, route: CompiledRoute): void {
+function upload(exchange: NodeExchange, route: CompiledRoute, admission: Admission): void {
   const chunks: Buffer[] = [];
   let bytes = 0;
   exchange.req.on('data', (chunk: Buffer) => {
@@ -269,7 +269,7 @@ function upload(exchange: NodeExchange, route: CompiledRoute): void {
   exchange.req.on('end', () => {
     if (exchange.answered || exchange.aborted) return;
     exchange.bodyArrived(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
-    runHandler(route.handle, exchange);
+    admission.take(route, exchange);
   });
 }
 

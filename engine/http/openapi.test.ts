@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { OutcomeName } from '../domain/outcome.ts';
 import { OUTCOMES } from '../domain/outcome.ts';
 import { makeSubject } from '../reservations/test-subject.ts';
+import { Line } from '../runtime/line.ts';
 import { createMetrics } from '../runtime/metrics.ts';
 import { openApiDocument, openApiText } from './openapi.ts';
 import { BODIES, OPERATIONS } from './openapi-paths.ts';
@@ -15,6 +16,7 @@ const COMMITTED = new URL('openapi.json', import.meta.url);
 function routes() {
   const deps: Omit<ApiDeps, 'pool'> = {
     ...makeSubject({ answers: [] }),
+    line: new Line(),
     metrics: createMetrics({ processMetrics: false }),
     skuClasses: { put: () => undefined },
   };

@@ -1,5 +1,6 @@
 // The port that both transports implement, and what a caller of `startHttpServer` may set.
 
+import type { Line } from '../runtime/line.ts';
 import type { ExchangeContext } from './exchange.ts';
 import type { Traffic } from './pace.ts';
 import type { Route, Router } from './router.ts';
@@ -66,6 +67,8 @@ export interface HttpServerOptions {
   readonly limits?: Partial<HttpLimits>;
   /** Of what the handlers ask; absent: none of it waits. Read at each request. */
   readonly traffic?: Traffic;
+  /** In which requests are handled, when a turn of the loop finds many; absent: an own one. */
+  readonly line?: Line;
   readonly hooks?: HttpHooks;
 }
 
@@ -96,6 +99,7 @@ export interface TransportOptions {
   readonly sharesPort: boolean;
   readonly limits: HttpLimits;
   readonly traffic: Traffic;
+  readonly line: Line;
   readonly context: ExchangeContext;
   readonly nextRequestId: () => string;
 }

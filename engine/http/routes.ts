@@ -1,6 +1,7 @@
 /** Every path of the API and its handler: the table that openapi-paths.ts describes. */
 import type { Pool } from '../postgres/pool.ts';
 import type { ReservationDeps } from '../reservations/deps.ts';
+import type { Line } from '../runtime/line.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import { createAvailability } from '../stock/availability.ts';
 import { ShipDates } from '../stock/ship-date.ts';
@@ -25,6 +26,8 @@ import type { Route } from './router.ts';
 
 export interface ApiDeps extends ReservationDeps {
   readonly pool: Pool;
+  /** In which answers are given that come many at once. */
+  readonly line: Line;
   readonly metrics: Metrics;
   readonly skuClasses: Pick<SkuClasses, 'put'>;
 }
@@ -95,9 +98,9 @@ function reservationRoutes(deps: ApiDeps, settings: ApiSettings): Route[] {
 }
 
 function stockRoutes(deps: ApiDeps, settings: ApiSettings): Route[] {
-  const { lane, pool, directory, watermarks, metrics, policy, skuClasses } = deps;
+  const { lane, line, pool, directory, watermarks, metrics, policy, skuClasses } = deps;
   const shipDates = new ShipDates();
-  const availability = createAvailability({ lane, pool, directory, shipDates });
+  const availability = createAvailability({ lane, line, pool, directory, shipDates });
   const { currency } = settings;
   const { countOutcome } = metrics;
   const stores = { lane, pool, directory, watermarks };

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Turns } from './turns.ts';
 
-const WAIT_MS = 67;
+const WAIT_MS = 50;
 const LET_IN_MIN = 16;
 /** That any turn may give. */
 const REFUSED_MIN = 32;

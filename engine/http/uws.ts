@@ -8,7 +8,7 @@
 import { listenError, whyNotListening } from '../runtime/listen-error.ts';
 import { Admission } from './admission.ts';
 import type { AnswerBody, AnswerHead } from './answer.ts';
-import { intercept, runHandler } from './dispatch.ts';
+import { intercept } from './dispatch.ts';
 import type { ExchangeContext, RequestHead } from './exchange.ts';
 import { Exchange } from './exchange.ts';
 import type { IntakeFacts } from './intake.ts';
@@ -217,15 +217,14 @@ class UwsServer implements Listening {
     const exchange = this.#enter(res, req, facts, match);
     const found = this.#state.closing
       ? SHUTTING_DOWN
-      : (this.#admission.refusalOf(match, this.#inFlight, exchange.startedAtMs) ??
-        interceptionOf(match, facts, limits));
+      : (this.#admission.crowdedOf(match, this.#inFlight) ?? interceptionOf(match, facts, limits));
     if (found !== undefined) {
       const transferEncoding = req.getHeader('transfer-encoding');
       exchange.closeAfter = isCostlyToDrain(facts.contentLength, transferEncoding);
       intercept(exchange, found);
     } else if (match.kind === 'route') {
       if (hasBody(facts)) this.#upload(res, exchange, match.route);
-      else runHandler(match.route.handle, exchange);
+      else this.#admission.take(match.route, exchange);
     }
     exchange.inCallback = false;
     if (!exchange.answered) res.onAborted(() => this.#gone(exchange));
@@ -248,7 +247,7 @@ class UwsServer implements Listening {
         intercept(exchange, bodyTooLarge(route));
       } else if (isLast) {
         this.#uploads.delete(exchange);
-        runHandler(route.handle, exchange);
+        this.#admission.take(route, exchange);
       } else {
         this.#uploads.add(exchange);
       }

@@ -9,6 +9,8 @@ import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
 import { isRedisLevel } from '../domain/durability.ts';
 import { SCRIPT_WORK_MAX } from '../domain/script-limits.ts';
 import { decodeCell } from '../events/cell-codec.ts';
+import { Line } from '../runtime/line.ts';
+import { readAvailability } from './availability-read.ts';
 import { createBatcher, type Manner, PATIENCE } from './batcher.ts';
 import type { ConfirmedWaits, ConfirmingOptions } from './confirmed-scripts.ts';
 import { createConfirmedScripts } from './confirmed-scripts.ts';
@@ -33,12 +35,10 @@ import {
   readAnswer,
   readAnswers,
   readExpiry,
-  readSkuView,
   type Sending,
 } from './operation-codec.ts';
 import { OperationWeights } from './operation-weight.ts';
 import { scriptRunner } from './script.ts';
-import { unreadableOf } from './unreadable.ts';
 
 export interface LaneLimits {
   readonly batchOperationsMax: number;
@@ -60,6 +60,8 @@ export interface LaneOptions {
   readonly hooks: LaneHooks;
   /** Where levels may be asked for that Redis itself confirms. */
   readonly confirming?: ConfirmingOptions | undefined;
+  /** In which the answers of a batch are given. */
+  readonly line?: Line;
   /** Monotonic, ms. */
   readonly now?: () => number;
 }
@@ -100,6 +102,7 @@ export interface RunningLane extends Lane, ForgetfulLane {
 export function createLane(options: LaneOptions): RunningLane {
   const { redis, limits, hooks } = options;
   const now = options.now ?? (() => performance.now());
+  const line = options.line ?? new Line();
   const keys = laneKeys(options.number);
   const encoder = new BatchEncoder(options.number);
   const weights = new OperationWeights();
@@ -142,17 +145,24 @@ export function createLane(options: LaneOptions): RunningLane {
     const at = calls.sending();
     const answers = await callBatch(script, items, levels, at);
     hooks.onBatch(script, items.length, now() - at.atMs);
-    leave(items.length);
     answers.forEach((answer, i) => {
-      try {
-        const item = items[i];
-        if (item === undefined) return;
-        if (answer === undefined) enqueue(withMoreRoom(item));
-        else give(item, answer, at.atMs + FRESH_MS_MAX - now(), enqueue);
-      } catch (error) {
-        hooks.onStoreError(error as Error);
+      const item = items[i];
+      if (item === undefined) return;
+      if (answer !== undefined) line.run(() => giveSafely(item, answer, at.atMs));
+      else {
+        leave(1);
+        enqueue(withMoreRoom(item));
       }
     });
+  };
+
+  const giveSafely = (item: Waiting, answer: OperationAnswer, sentMs: number): void => {
+    leave(1);
+    try {
+      give(item, answer, sentMs + FRESH_MS_MAX - now(), enqueue);
+    } catch (error) {
+      hooks.onStoreError(error as Error);
+    }
   };
 
   const callBatch = async (
@@ -167,9 +177,9 @@ export function createLane(options: LaneOptions): RunningLane {
       const batch = encoder.encode(operations, at);
       const reply = await call(script, limits.holdAgeSMax, batch.payload, levels);
       if ('outcome' in reply) return refuseAll(reply);
-      const { results, work } = readAnswers(reply.reader, reply.stamp, batch);
-      weights.learn(operations, results, work);
-      return results.map((result) => result && calls.orRefusal(result));
+      const answers = readAnswers(reply.reader, reply.stamp, batch);
+      weights.learn(operations, batch.others, answers);
+      return answers.results.map((result) => result && calls.orRefusal(result));
     } catch (error) {
       return refuseAll(calls.refuseError(error as Error));
     }
@@ -236,17 +246,7 @@ export function createLane(options: LaneOptions): RunningLane {
       return readStock(answer, reply, operation);
     },
 
-    async availability(skus) {
-      const reply = await call('availability', undefined, encodeSkus(skus));
-      if ('outcome' in reply) return reply;
-      try {
-        const views = skus.map((sku) => readSkuView(reply.reader, sku));
-        views.flatMap(unreadableOf).forEach(hooks.onUnreadable);
-        return { outcome: 'applied', stamp: reply.stamp, skus: views };
-      } catch (error) {
-        return calls.refuseError(error as Error);
-      }
-    },
+    availability: (skus) => readAvailability(skus, calls, hooks.onUnreadable),
 
     async defineProducts(skus) {
       const reply = await call('stock', undefined, encodeSkus(skus, DEFINE_KIND));
@@ -260,8 +260,8 @@ export function createLane(options: LaneOptions): RunningLane {
       return { outcome: 'applied', stamp: reply.stamp, idle: reply.reader.u8() === 1 };
     },
 
-    async expire(recordsMax) {
-      const reply = await call('expire', recordsMax);
+    async expire(workMax) {
+      const reply = await call('expire', workMax);
       if ('outcome' in reply) return reply;
       const { unreadable, ...expiry } = readExpiry(reply.reader);
       unreadable.forEach(hooks.onUnreadable);

@@ -11,6 +11,7 @@
 import type { Redis } from 'ioredis';
 import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
 import { isRedisLevel, stronger } from '../domain/durability.ts';
+import { Line } from '../runtime/line.ts';
 import type { ConfirmedWaits } from './confirmed-scripts.ts';
 import { laneKeys } from './keys.ts';
 import type { Watermarks } from './lane-port.ts';
@@ -22,6 +23,8 @@ export interface WatermarkOptions {
   readonly subscriber: Redis;
   readonly lane: number;
   readonly waitMsMax: number;
+  /** In which those are told whose wait has ended. */
+  readonly line?: Line;
   /** For the levels that Redis confirms; undefined: they are never reached. */
   readonly confirmed?: ConfirmedWaits | undefined;
   /** The registry's row; asked for signs of life. */
@@ -48,7 +51,10 @@ export interface RunningWatermarks extends Watermarks {
   close(): void;
 }
 
-export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
+export function createWatermarks({
+  line = new Line(),
+  ...options
+}: WatermarkOptions): RunningWatermarks {
   const keys = laneKeys(options.lane);
   const marks: Record<LoggedLevel, Mark> = {
     logged: { epoch: 0, seq: 0 },
@@ -73,8 +79,8 @@ export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
     let keep = 0;
     for (const wait of queue) {
       const { epoch, seq } = wait.stamp;
-      if (epoch === mark.epoch && seq <= mark.seq) wait.done(true);
-      else if (epoch < mark.epoch || wait.until <= time) wait.done(false);
+      if (epoch === mark.epoch && seq <= mark.seq) line.run(() => wait.done(true));
+      else if (epoch < mark.epoch || wait.until <= time) line.run(() => wait.done(false));
       else queue[keep++] = wait;
     }
     queue.length = keep;

@@ -8,6 +8,7 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { OutcomeName } from '../domain/outcome.ts';
 import { HotCounter, HotHistogram, OTHER, SERIES_MAX } from './hot-metrics.ts';
 import { watchLoopDelay } from './loop-delay.ts';
+import { watchTurns } from './loop-turns.ts';
 import type { MetricsSnapshot } from './metrics-sum.ts';
 
 /** Wide enough for an answer from memory and for one that waits for PostgreSQL. */
@@ -16,6 +17,11 @@ const DURATION_BOUNDS_S = [
 ];
 /** The loop should not keep anybody waiting for more than 10 ms. */
 const LOOP_BOUNDS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+/** Close together around the bound, so that the longest is known well. */
+const TURN_BOUNDS_S = [
+  0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009, 0.01, 0.0125, 0.015, 0.02, 0.03,
+  0.05, 0.1, 0.25, 1,
+];
 const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 /** One value, or one for each set of labels. */
@@ -110,6 +116,14 @@ function loopMetrics(registry: Registry): void {
     bounds: LOOP_BOUNDS_S,
   });
   watchLoopDelay((delayS) => delays.observe('', delayS));
+  const turns = new HotHistogram({
+    name: 'holdfast_event_loop_turn_cpu_seconds',
+    help: 'CPU of a turn of the event loop, of those that took a millisecond or more.',
+    labels: [],
+    registry,
+    bounds: TURN_BOUNDS_S,
+  });
+  watchTurns((cpuS) => turns.observe('', cpuS));
 }
 
 function httpMetrics(registry: Registry): Pick<Metrics, 'onRequest' | 'onAbort' | 'countOutcome'> {

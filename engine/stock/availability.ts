@@ -1,7 +1,7 @@
 /**
  * How many units of which SKU stand where.
  *
- * The lane answers from Redis, all SKUs at one instant. While the lane is closed or cannot be
+ * The lane answers from Redis, each SKU at one instant. While the lane is closed or cannot be
  * reached, PostgreSQL answers, marked stale, as of the last entry that it has applied. Nothing that
  * is decided rests on that: it is for pages that show stock.
  */
@@ -10,6 +10,7 @@ import { asSku, cellField, SHARED_POOL, splitCellField } from '../domain/ids.ts'
 import type { Pool } from '../postgres/pool.ts';
 import type { Lane, LaneRefusal } from '../redis/lane-port.ts';
 import type { CellView, SkuView } from '../redis/operation.ts';
+import { Line } from '../runtime/line.ts';
 import type { WarehouseDirectory } from './directory.ts';
 import { type FreshAnswer, FreshReads } from './fresh-reads.ts';
 import { createMirror, type Mirror, type MirrorView } from './mirror.ts';
@@ -63,23 +64,32 @@ export interface Availability {
 
 export interface AvailabilityDeps {
   readonly lane: Lane;
+  /** In which answers are given: each may be of many SKUs. */
+  readonly line?: Line;
   readonly pool: Pool;
   readonly directory: WarehouseDirectory;
   readonly shipDates: ShipDates;
 }
 
 export function createAvailability(deps: AvailabilityDeps): Availability {
-  const { lane, pool } = deps;
+  const { lane, line = new Line(), pool } = deps;
   const mirror = createMirror({ pool, lane: lane.number });
   const fresh = new FreshReads({
-    lane,
-    showAt({ timeMs, offsetMs }) {
-      const asOf = new Date(timeMs - offsetMs).toISOString();
-      return (view) => toSku(view, { asOf }, deps);
+    ...{ lane, line },
+    show(reading) {
+      const { timeMs, offsetMs } = reading.stamp;
+      return toSku(reading, { asOf: new Date(timeMs - offsetMs).toISOString() }, deps);
     },
   });
   return {
     read(skus, done, fail) {
+      const tell = (known: AvailabilityAnswer | LaneRefusal): void => {
+        try {
+          done(known);
+        } catch (error) {
+          fail(error);
+        }
+      };
       const hear = (answer: FreshAnswer<SkuAnswer>): void => {
         if (!('outcome' in answer)) {
           if (answer.some(isBroken)) orMirror(answer, mirror, deps).then(done).catch(fail);
@@ -87,7 +97,11 @@ export function createAvailability(deps: AvailabilityDeps): Availability {
         } else if (answer.outcome === 'overloaded') {
           // The queue is full: PostgreSQL would be next.
           done(answer);
-        } else readStale(skus, answer, mirror, deps).then(done).catch(fail);
+        } else {
+          readStale(skus, answer, mirror, deps)
+            .then((known) => line.run(() => tell(known)))
+            .catch(fail);
+        }
       };
       fresh.read(skus, hear, fail);
     },

@@ -25,13 +25,13 @@ function slowLane(cellsEach = 1) {
   const cells = Array.from({ length: cellsEach }, () => cell);
   const found = (script: number): AvailabilityResult => ({
     ...{ outcome: 'applied', stamp: STAMP },
-    skus: (asked[script] ?? []).map((sku) => ({ sku, known: true, cells })),
+    skus: (asked[script] ?? []).map((sku) => ({ sku, known: true, cells, stamp: STAMP })),
   });
   let shown = 0;
   const reads = new FreshReads({
     lane,
     waitMs: 1_000,
-    showAt: () => (view) => {
+    show: (view) => {
       shown += 1;
       if (view.sku === 'BAD') throw new Error('cannot be shown');
       return `${view.sku} as shown ${shown}`;
@@ -98,7 +98,7 @@ it('bounds a script by its SKUs, and by the cells that SKUs have had', async () 
   expect(Math.max(...small.asked.map(({ length }) => length))).toBe(SCRIPT_SKUS_MAX);
 });
 
-it('asks for all of a question at one instant, however many SKUs it has', async () => {
+it('asks for all of a question at once, however many SKUs it has', async () => {
   const { asked, read, turn } = slowLane();
   void read('MUG');
   void read(...Array.from({ length: 1_000 }, (_, i) => `S${i}`));

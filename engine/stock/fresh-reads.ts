@@ -4,8 +4,9 @@
  *
  * States: idle; gathering (questions wait for the end of this turn of the event loop); asking (one
  * script is under way, who comes now waits for the next one). A question never joins a script that
- * was sent before it came: what it is told was true when it was asked, or later. All SKUs of a
- * question are in one script: one instant of Redis. A SKU that several ask for is read and shown once.
+ * was sent before it came: what it is told was true when it was asked, or later. A SKU that several ask
+ * for is read and shown once. Where the SKUs of a question have more cells than one script may read, the
+ * lane asks several, one after the other (redis/availability-read.ts): "script" stands for them here.
  *
  * A Redis that was stopped (SIGSTOP, a paused VM, a cut cable) keeps its connection and says nothing,
  * so a command ends only with its timeout of seconds. A page that shows stock has another source, so
@@ -15,7 +16,8 @@
 import type { Sku } from '../domain/ids.ts';
 import type { AvailabilityResult, Lane, LaneRefusal } from '../redis/lane-port.ts';
 import { isRefusal } from '../redis/lane-port.ts';
-import type { LaneStamp, SkuView } from '../redis/operation.ts';
+import type { SkuReading, SkuView } from '../redis/operation.ts';
+import { Line } from '../runtime/line.ts';
 
 /** Above a slow reply of a busy Redis (tens of ms), below the patience of a shopper. */
 export const FRESH_WAIT_MS = 1_000;
@@ -35,8 +37,10 @@ const CELLS_KEPT = 0.9;
 
 export interface FreshReadsOptions<Shown> {
   readonly lane: Pick<Lane, 'availability'>;
-  /** What is said of a SKU at an instant of the lane. */
-  readonly showAt: (stamp: LaneStamp) => (view: SkuView) => Shown;
+  /** In which those are answered who asked. */
+  readonly line?: Line;
+  /** What is said of a SKU. */
+  readonly show: (reading: SkuReading) => Shown;
   readonly waitMs?: number;
   /** Monotonic, ms. */
   readonly now?: () => number;
@@ -54,13 +58,14 @@ interface Question<Shown> {
 
 /** A SKU in a script. */
 interface Place<Shown> {
-  view: SkuView | undefined;
+  reading: SkuReading | undefined;
   shown: Shown | undefined;
 }
 
 export class FreshReads<Shown> {
   readonly #lane: Pick<Lane, 'availability'>;
-  readonly #showAt: (stamp: LaneStamp) => (view: SkuView) => Shown;
+  readonly #show: (reading: SkuReading) => Shown;
+  readonly #line: Line;
   readonly #waitMs: number;
   readonly #now: () => number;
   #waiting: Question<Shown>[] = [];
@@ -76,9 +81,10 @@ export class FreshReads<Shown> {
   /** Of a SKU: what the last replies had, and rather too many. */
   #cellsEach = CELLS_AT_FIRST;
 
-  constructor({ lane, showAt, waitMs, now }: FreshReadsOptions<Shown>) {
+  constructor({ lane, line, show, waitMs, now }: FreshReadsOptions<Shown>) {
     this.#lane = lane;
-    this.#showAt = showAt;
+    this.#line = line ?? new Line();
+    this.#show = show;
     this.#waitMs = waitMs ?? FRESH_WAIT_MS;
     this.#now = now ?? (() => performance.now());
   }
@@ -160,7 +166,7 @@ export class FreshReads<Shown> {
       if (count === SCRIPT_QUESTIONS_MAX) break;
       if (count > 0 && places.size + skus.length > skusMax) break;
       for (const sku of skus) {
-        if (!places.has(sku)) places.set(sku, { view: undefined, shown: undefined });
+        if (!places.has(sku)) places.set(sku, { reading: undefined, shown: undefined });
       }
       count += 1;
     }
@@ -176,25 +182,25 @@ export class FreshReads<Shown> {
       for (const question of questions) give(question, answer);
       return;
     }
-    const { stamp, skus: views } = answer;
-    this.#learn(views);
-    for (const view of views) {
-      const place = places.get(view.sku);
-      if (place !== undefined) place.view = view;
+    this.#learn(answer.skus);
+    for (const reading of answer.skus) {
+      const place = places.get(reading.sku);
+      if (place !== undefined) place.reading = reading;
     }
-    const show = this.#showAt(stamp);
     const shown = (sku: Sku): Shown => {
       const place = places.get(sku);
-      if (place?.view === undefined) throw new Error(`bug: the lane said nothing of ${sku}`);
-      place.shown ??= show(place.view);
+      if (place?.reading === undefined) throw new Error(`bug: the lane said nothing of ${sku}`);
+      place.shown ??= this.#show(place.reading);
       return place.shown;
     };
     for (const question of questions) {
-      try {
-        question.done(question.skus.map(shown));
-      } catch (error) {
-        question.fail(error);
-      }
+      this.#line.run(() => {
+        try {
+          question.done(question.skus.map(shown));
+        } catch (error) {
+          question.fail(error);
+        }
+      });
     }
   }
 

@@ -1,5 +1,7 @@
 /** Reservations through HTTP on real stores: what the answers show, and that repeats do no harm. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CART_CELLS_MAX } from '../../domain/script-limits.ts';
+import { PREFERENCES_MAX } from '../../reservations/policy.ts';
 import type { TestEngine } from '../../testing/engine.ts';
 import { startTestEngine } from '../../testing/engine.ts';
 import type { Api, ReservationBody } from '../testing/api.ts';
@@ -145,6 +147,17 @@ describe('reserve', () => {
     // 4 lines of A alone, and one for each of the 500 lists.
     expect(body.lines).toHaveLength(504);
     for (const sku of skus) expect(await availableOf(sku)).toEqual({ A: [750, 250, 0] });
+  });
+
+  it('refuses a cart that names more warehouses than one script may look at', async () => {
+    const sku = await newSku({ A: 5 });
+    const items = Array.from({ length: CART_CELLS_MAX / PREFERENCES_MAX + 1 }, (_, i) => ({
+      ...{ sku_id: sku, quantity: 1 },
+      warehouse_id: Array.from({ length: PREFERENCES_MAX }, (_, w) => `W${i}-${w}`),
+    }));
+    const { errors } = expectProblem(await api.reserve(items), 'invalid_request');
+    expect(errors).toMatchObject([{ pointer: `/${items.length - 1}/warehouse_id` }]);
+    expect(await availableOf(sku)).toEqual({ A: [5, 0, 0] });
   });
 
   it('answers a repeat with the reservation as it now is', async () => {

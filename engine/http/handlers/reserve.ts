@@ -1,9 +1,9 @@
 /** `POST /api/v1/inventory/reserve`. */
 import { QUANTITY_MAX } from '../../domain/cell.ts';
+import { CART_CELLS_MAX } from '../../domain/script-limits.ts';
 import { Cart, cartAttributes, firstBeyondCells, mergeItems } from '../../reservations/cart.ts';
 import type { ReservationDeps } from '../../reservations/deps.ts';
 import { PUBLIC_CALLER } from '../../reservations/identity.ts';
-import { CART_CELLS_MAX } from '../../reservations/policy.ts';
 import { reserve } from '../../reservations/reserve.ts';
 import type { Exchange, Handler } from '../exchange.ts';
 import type { JsonValue } from '../json.ts';

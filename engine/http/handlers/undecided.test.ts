@@ -2,19 +2,13 @@
 import { expect, it } from 'vitest';
 import type { Undecided } from '../../reservations/answer.ts';
 import type { AnswerBody, AnswerHead } from '../answer.ts';
-import { Exchange, type ExchangeContext } from '../exchange.ts';
+import { Exchange } from '../exchange.ts';
 import { outcomeProblem, retryAfter } from '../outcome-problem.ts';
+import { LOUD_CONTEXT } from '../testing/loud-context.ts';
 import { createUndecidedPresenter } from './undecided.ts';
 
 const BASE = 'https://shop.example';
-const CONTEXT: ExchangeContext = {
-  problemBaseUrl: BASE,
-  onError(error) {
-    throw error;
-  },
-  onAnswered: () => undefined,
-  onAborted: () => undefined,
-};
+const CONTEXT = { ...LOUD_CONTEXT, problemBaseUrl: BASE };
 const ROUTE = { pattern: '/buy', paramNames: [], headerNames: [] };
 
 class Heard extends Exchange {

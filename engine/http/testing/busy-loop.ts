@@ -1,16 +1,18 @@
 /**
- * The event loop of an engine under a crowd, in a time of its own: the door (Admission) and the lane's
- * batcher are the real ones, the costs of what they do are given.
+ * The event loop of an engine under a crowd, in a time of its own: the door (Admission), the line and the
+ * lane's batcher are the real ones, the costs of what they do are given.
  *
  * A turn handles what had come when it began, in that order: requests, replies of the lane, and logs
  * that have a commit. Each connection asks again as soon as it was answered and its client has had the
  * time to: at many times the capacity that is what an open loop comes to, and the worst crowd.
  */
+import { SCRIPT_WORK_MAX } from '../../domain/script-limits.ts';
 import { createBatcher } from '../../redis/batcher.ts';
+import { Line } from '../../runtime/line.ts';
 import { createRandom, type Random } from '../../testing/simulation/random.ts';
 import { Admission } from '../admission.ts';
 import { Exchange } from '../exchange.ts';
-import { Router } from '../router.ts';
+import { LOUD_CONTEXT } from './loud-context.ts';
 
 export interface BusyLoop {
   readonly seed: number;
@@ -18,7 +20,7 @@ export interface BusyLoop {
   readonly seconds: number;
   /** The bound for the whole wait. */
   readonly waitMsMax: number;
-  /** CPU, us: of a request that is let in, until it waits for the lane, and of its answer. */
+  /** CPU, us: of a request that is let in, until it waits for the lane (its head too), and of its answer. */
   readonly readUs: number;
   readonly answerUs: number;
   /** Of a refusal: what its head takes, and its answer. */
@@ -53,27 +55,13 @@ const STALLS_PER_S = 8;
 const LEARNING_MS = 1_000;
 const WIRE_MS = 1;
 const LOG_MS = 30;
-const BATCH = { itemsMax: 512, weightMax: 600 };
+const BATCH = { itemsMax: 512, weightMax: SCRIPT_WORK_MAX };
 /** Of epoll, which gives no more at once. */
 const READY_MAX = 1_024;
 
-const ROUTES = new Router([
-  { method: 'POST', pattern: '/api/v1/buy', handle: () => undefined },
-  { method: 'POST', pattern: '/api/v1/pay', isPatient: true, handle: () => undefined },
-]);
-const BUY = ROUTES.match('POST', '/api/v1/buy');
-const PAY = ROUTES.match('POST', '/api/v1/pay');
 const HEAD = {
   ...{ method: 'POST', path: '/api/v1/buy', query: '', requestId: '', params: [] },
   ...{ headerValues: [], route: { pattern: '', paramNames: [], headerNames: [] } },
-};
-const CONTEXT = {
-  problemBaseUrl: '',
-  onError: (error: unknown) => {
-    throw error;
-  },
-  onAnswered: () => undefined,
-  onAborted: () => undefined,
 };
 
 interface Asked {
@@ -91,7 +79,7 @@ class Refusable extends Exchange {
   readonly #refused: () => void;
 
   constructor(refused: () => void) {
-    super(CONTEXT, HEAD);
+    super(LOUD_CONTEXT, HEAD);
     this.#refused = refused;
   }
 
@@ -110,12 +98,14 @@ class Model {
   /** What is to come, the soonest first. */
   readonly #arrivals: Arrival[] = [];
   readonly #traffic = { waiting: 0, decided: 0 };
+  readonly #line = new Line({ nowMs: () => this.#nowMs, cpuMs: () => this.#cpuMs });
   readonly #admission: Admission;
   readonly #batcher;
   readonly #waitsMs: number[] = [];
   readonly #patientWaitsMs: number[] = [];
   readonly #refusalsMs: number[] = [];
   #nowMs = 0;
+  #cpuMs = 0;
   #idleMs = 0;
   #stretch = 1;
   #stretchEndsMs = 0;
@@ -133,7 +123,8 @@ class Model {
       {
         limits: { requestsMax: 1e9, queueWaitMsMax: loop.waitMsMax },
         traffic: this.#traffic,
-        context: CONTEXT,
+        line: this.#line,
+        context: LOUD_CONTEXT,
       },
       () => ({ nowMs: this.#nowMs, idleMs: this.#idleMs }),
     );
@@ -163,15 +154,15 @@ class Model {
 
   async #turn(): Promise<void> {
     const soonestMs = this.#arrivals[0]?.atMs ?? Number.NaN;
-    // Who is still to be refused keeps the loop awake.
-    if (this.#held === 0 && soonestMs > this.#nowMs) {
+    // Who is still to be refused, or waits in line, keeps the loop awake.
+    if (this.#held + this.#line.length === 0 && soonestMs > this.#nowMs) {
       this.#idleMs += soonestMs - this.#nowMs;
       this.#nowMs = soonestMs;
     }
     let count = 0;
     while (count < READY_MAX && (this.#arrivals[count]?.atMs ?? Infinity) <= this.#nowMs) count++;
     for (const { handle } of this.#arrivals.splice(0, count)) await handle();
-    // The end of the turn: held refusals are told, batches go out.
+    // The end of the turn: who waits in line is served, held refusals are told, batches go out.
     await new Promise((resolve) => setImmediate(resolve));
     if (count === 0) this.#work(1);
   }
@@ -183,20 +174,21 @@ class Model {
   }
 
   #read(asked: Asked): void {
-    const match = asked.isPatient ? PAY : BUY;
-    const refusal = this.#admission.refusalOf(match, 0, this.#nowMs);
-    if (refusal !== undefined) {
-      this.#work(this.#loop.headUs);
+    this.#work(this.#loop.headUs);
+    this.#line.run(() => this.#enter(asked));
+  }
+
+  #enter(asked: Asked): void {
+    if (!this.#admission.letsIn(asked, this.#nowMs)) {
       this.#held++;
-      refusal.answer(
-        new Refusable(() => {
-          this.#held--;
-          this.#refuse(asked);
-        }),
-      );
+      const told = (): void => {
+        this.#held--;
+        this.#refuse(asked);
+      };
+      this.#admission.refuse(new Refusable(told));
       return;
     }
-    this.#work(this.#loop.readUs);
+    this.#work(this.#loop.readUs - this.#loop.headUs);
     const manner = { isConfirmed: false, isPatient: asked.isPatient };
     if (this.#batcher.push(asked, 1, manner) === 'admitted') this.#traffic.waiting++;
     else this.#refuse(asked);
@@ -218,9 +210,7 @@ class Model {
     const atMs = this.#laneFreeMs + WIRE_MS / 2;
     return new Promise((landed) => {
       const handle = async (): Promise<void> => {
-        this.#traffic.waiting -= items.length;
-        this.#traffic.decided += items.length;
-        for (const item of items) this.#decided(item);
+        for (const item of items) this.#line.run(() => this.#decided(item));
         landed();
         // The batcher hears of it before anything else happens.
         await Promise.resolve();
@@ -230,12 +220,14 @@ class Model {
   }
 
   #decided(asked: Asked): void {
+    this.#traffic.waiting--;
+    this.#traffic.decided++;
     if (!asked.isPatient) {
       this.#answer(asked);
       return;
     }
     const atMs = this.#nowMs + LOG_MS * (0.5 + this.#random.next());
-    this.#comes({ atMs, handle: () => this.#answer(asked) });
+    this.#comes({ atMs, handle: () => this.#line.run(() => this.#answer(asked)) });
   }
 
   #answer({ sentMs, isPatient }: Asked): void {
@@ -261,6 +253,7 @@ class Model {
       this.#stretch = this.#random.pick(stretches);
       this.#stretchEndsMs += STRETCH_MS;
     }
+    this.#cpuMs += us / 1_000;
     this.#nowMs += (us / 1_000) * this.#stretch;
     if (this.#nowMs < this.#stallsAtMs) return;
     if (this.#stallsAtMs > 0) this.#nowMs += stallMs;
