@@ -13,12 +13,40 @@ export interface BudgetRow {
   readonly isMet: boolean;
   /** A ratio: when it is missed the run fails. */
   readonly isThreshold: boolean;
+  readonly yardstick?: Yardstick;
 }
 
-export function atMost(what: string, measured: number, budget: number, unit: string): BudgetRow {
-  return { what, measured, unit, budget, isMet: measured <= budget, isThreshold: unit === 'x' };
+/** What bounds the measured on this machine, in this hour: found in the same run, in the same unit. */
+export interface Yardstick {
+  readonly what: string;
+  readonly measured: number;
+  /** Of it the design's numbers ask for so much at least; undefined where they name no such ratio. */
+  readonly ratioMin?: number;
 }
 
-export function atLeast(what: string, measured: number, budget: number, unit: string): BudgetRow {
-  return { what, measured, unit, budget, isMet: measured >= budget, isThreshold: unit === 'x' };
+export function atMost(
+  what: string,
+  measured: number,
+  budget: number,
+  unit: string,
+  yardstick?: Yardstick,
+): BudgetRow {
+  return rowOf({ what, measured, unit, budget, isMet: measured <= budget }, yardstick);
+}
+
+export function atLeast(
+  what: string,
+  measured: number,
+  budget: number,
+  unit: string,
+  yardstick?: Yardstick,
+): BudgetRow {
+  return rowOf({ what, measured, unit, budget, isMet: measured >= budget }, yardstick);
+}
+
+function rowOf(
+  row: Omit<BudgetRow, 'isThreshold' | 'yardstick'>,
+  yardstick?: Yardstick,
+): BudgetRow {
+  return { ...row, isThreshold: row.unit === 'x', ...(yardstick !== undefined && { yardstick }) };
 }

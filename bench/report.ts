@@ -5,9 +5,12 @@ import type { Histogram } from './measure/engine-metrics.ts';
 import { cpuUsPerAnswer, perSecond, redisUsPerAnswer } from './phase.ts';
 import {
   amount,
+  BUDGET_HEAD,
+  budgetVerdict,
   COST_TITLE,
   histogramRanges,
   megabytes,
+  onYardstick,
   phaseTitle,
   statuses,
   stolenShare,
@@ -116,13 +119,14 @@ export function renderHistogram({ count, sum, buckets }: Histogram): string {
 }
 
 function renderBudgets(rows: readonly BudgetRow[]): string {
-  const lines = rows.map(({ what, measured, unit, budget, isMet, isThreshold }) => [
-    what,
-    amount(measured, unit),
-    amount(budget, unit),
-    `${isMet ? 'met' : 'MISSED'}${isThreshold ? ' (decides)' : ''}`,
+  const lines = rows.map((row) => [
+    row.what,
+    amount(row.measured, row.unit),
+    amount(row.budget, row.unit),
+    budgetVerdict(row),
+    onYardstick(row),
   ]);
-  return `Budgets (design, section 12), and ratios within this run\n${table(['', 'measured', 'budget', ''], lines)}`;
+  return `Budgets (design, section 12), and ratios within this run\n${table(BUDGET_HEAD, lines)}`;
 }
 
 function renderVerdict({ verdict, scenarios }: BenchReport): string {

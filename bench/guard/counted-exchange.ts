@@ -1,17 +1,9 @@
 /** Exchanges without a connection: what a handler is given, and what it answers. */
 import type { AnswerBody, AnswerHead } from '../../engine/http/answer.ts';
-import { Exchange, type ExchangeContext, type RouteShape } from '../../engine/http/exchange.ts';
+import { Exchange, type RouteShape } from '../../engine/http/exchange.ts';
+import { LOUD_CONTEXT } from '../../engine/http/testing/loud-context.ts';
 
 export type OnAnswer = (status: number, body: string) => void;
-
-const CONTEXT: ExchangeContext = {
-  problemBaseUrl: '',
-  onError(error) {
-    throw error;
-  },
-  onAnswered: () => undefined,
-  onAborted: () => undefined,
-};
 
 /** Of POSTs to the route, with these bodies and none of the headers that it reads. */
 export function createExchanges(route: RouteShape): (text: string, done: OnAnswer) => Exchange {
@@ -34,7 +26,7 @@ class CountedExchange extends Exchange {
   readonly #done: OnAnswer;
 
   constructor(head: Exchange['head'], text: string, done: OnAnswer) {
-    super(CONTEXT, head);
+    super(LOUD_CONTEXT, head);
     this.#done = done;
     this.receiveText(text);
   }

@@ -33,7 +33,7 @@ const LATER_MS = 100_000;
 
 /** The Redis is emptied. */
 export async function measureCarts(redis: Redis, batches: number): Promise<CartScripts> {
-  const session = await openEmptyLane(redis, { batch: BATCH, lines: SCRIPT_WORK_MAX });
+  const session = await openEmptyLane(redis, { batch: BATCH });
   const skus = skuNames(PREFIX, SKUS);
   const field = warehouseName(0);
   await session.define(skus);

@@ -50,15 +50,10 @@ const SKUS_AT_ONCE = 2_000;
 
 export interface SessionLimits {
   readonly batch: number;
-  /** Of a batch, as HOLDFAST_BATCH_LINES counts them. Default: the greatest that it may be. */
-  readonly lines?: number;
 }
 
 /** The lane must be open. */
-export async function joinLane(
-  redis: Redis,
-  { batch, lines = SCRIPT_WORK_MAX }: SessionLimits,
-): Promise<LaneSession> {
+export async function joinLane(redis: Redis, { batch }: SessionLimits): Promise<LaneSession> {
   let batches = 0;
   let operations = 0;
   const lane = createLane({
@@ -66,7 +61,7 @@ export async function joinLane(
     number: LANE,
     limits: {
       batchOperationsMax: batch,
-      batchLinesMax: lines,
+      batchLinesMax: SCRIPT_WORK_MAX,
       queueWaitMsMax: 60_000,
       holdAgeSMax: 86_400,
     },

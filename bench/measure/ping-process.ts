@@ -20,19 +20,21 @@ export interface PingResult {
   readonly longest: readonly (readonly [atS: number, ms: number])[];
 }
 
-const EVERY_MS = 1;
 interface Sent {
   readonly atMs: number;
   readonly cpuMs: number | undefined;
 }
 
+const EVERY_MS = 1;
+/** Longer without a turn, and the pinger itself had no core. */
 const AWAKE_MS = 2 * EVERY_MS;
 const SLOT_S = 0.1;
 const PING = 'PING\r\n';
 const PONG_BYTES = '+PONG\r\n'.length;
 
 const [, , host, port, pid] = process.argv;
-if (host === undefined || port === undefined) throw new Error('usage: ping-process HOST PORT');
+if (host === undefined || port === undefined)
+  throw new Error('usage: ping-process HOST PORT [PID]');
 
 const book = new LatencyBook();
 const longest = new Map<number, number>();

@@ -62,7 +62,9 @@ export function timesOf(entries: readonly SlowEntry[]): ScriptTimes {
   for (const entry of scripts) {
     const [, , , [, digest = '']] = entry;
     const name = NAMES.get(digest) ?? 'other';
-    named.set(name, [...(named.get(name) ?? []), entry]);
+    const own = named.get(name);
+    if (own === undefined) named.set(name, [entry]);
+    else own.push(entry);
   }
   const byName = [...named].map(([name, own]) => [name, summaryOf(own)] as const);
   byName.sort(([, a], [, b]) => b.longestUs - a.longestUs);

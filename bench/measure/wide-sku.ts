@@ -61,6 +61,7 @@ export async function measureWide(
   ];
   for (const ranked of RANKED) {
     const named = fields.slice(0, ranked);
+    // As many as one script has room for (operation-weight.ts).
     const batch = Math.min(BATCH, Math.floor(SCRIPT_WORK_MAX / (3 + named.length)));
     costs.push(await cost(`${batch} reserves, ${named.length} warehouses ranked`, batch, named));
   }

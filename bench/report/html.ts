@@ -9,8 +9,11 @@ import { plotsOf } from './plots.ts';
 import { inlineSvg, inXml, short } from './svg.ts';
 import {
   amount,
+  BUDGET_HEAD,
+  budgetVerdict,
   COST_TITLE,
   megabytes,
+  onYardstick,
   phaseTitle,
   statuses,
   stolenShare,
@@ -48,15 +51,13 @@ function contents(scenarios: readonly ScenarioResult[]): string {
 function budgetTable(rows: readonly BudgetRow[]): string {
   return htmlTable(
     'Budgets, and ratios within this run, which decide',
-    ['', 'measured', 'budget', ''],
-    rows.map(({ what, measured, unit, budget, isMet, isThreshold }) => [
-      what,
-      amount(measured, unit),
-      amount(budget, unit),
-      {
-        text: `${isMet ? 'met' : 'MISSED'}${isThreshold ? ' (decides)' : ''}`,
-        verdict: isMet ? 'ok' : 'bad',
-      } satisfies Cell,
+    BUDGET_HEAD,
+    rows.map((row) => [
+      row.what,
+      amount(row.measured, row.unit),
+      amount(row.budget, row.unit),
+      { text: budgetVerdict(row), verdict: row.isMet ? 'ok' : 'bad' } satisfies Cell,
+      onYardstick(row),
     ]),
   );
 }

@@ -1,4 +1,5 @@
 /** How numbers and verdicts are said, wherever they are shown. */
+import type { BudgetRow } from '../budgets.ts';
 import type { Histogram } from '../measure/engine-metrics.ts';
 import type { Verdict } from '../run.ts';
 import type { Phase } from '../scenario.ts';
@@ -34,6 +35,22 @@ export function amount(value: number, unit: string): string {
   const digits = Math.abs(value) >= 1_000 || Number.isInteger(value) ? 0 : 2;
   const suffix = unit === 'x' || unit === 'goal' || unit === '' ? '' : ` ${unit}`;
   return `${value.toFixed(digits)}${suffix}`;
+}
+
+export const BUDGET_HEAD = ['', 'measured', 'budget', '', "on this run's yardstick"];
+
+export function budgetVerdict({ isMet, isThreshold }: BudgetRow): string {
+  return `${isMet ? 'met' : 'MISSED'}${isThreshold ? ' (decides)' : ''}`;
+}
+
+/** As `0.62 of an empty handler, 57000 /s (design 0.59: met)`; nothing where there is no yardstick. */
+export function onYardstick({ measured, unit, yardstick }: BudgetRow): string {
+  if (yardstick === undefined) return '';
+  const { what, ratioMin } = yardstick;
+  const ratio = measured / yardstick.measured;
+  const said = `${amount(ratio, 'x')} of ${what}, ${amount(yardstick.measured, unit)}`;
+  if (ratioMin === undefined) return said;
+  return `${said} (design ${amount(ratioMin, 'x')}: ${ratio >= ratioMin ? 'met' : 'MISSED'})`;
 }
 
 export function megabytes(bytes: number): string {

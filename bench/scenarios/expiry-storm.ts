@@ -253,8 +253,7 @@ function stormFacts({ phase, scripts, pings, allBackMs, mostBackMs }: SeenStorm)
     lower('ping of Redis, p50', pings.latency.p50Ms, 'ms'),
     lower('ping of Redis, p99', pings.latency.p99Ms, 'ms'),
     lower('ping of Redis, longest', pings.latency.maxMs, 'ms'),
-    // What the machine did to the pinger, and the host to the machine, they did to Redis as well.
-    { what: 'storm: stolen of the cores', value: (phase.stolen ?? 0) * 100, unit: '%' },
+    // What the machine did to the pinger, it did to Redis as well.
     { what: 'storm: the pinger itself late, longest', value: pings.late.maxMs, unit: 'ms' },
     lower('CPU of Redis, a hold', redisUsPerAnswer(phase), 'us'),
     lower('CPU of the sweeper and its engine, a hold', cpuUsPerAnswer(phase, 'engine'), 'us'),

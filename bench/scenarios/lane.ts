@@ -126,15 +126,17 @@ export async function runLaneScenario(redis: Redis, options: LaneOptions): Promi
 }
 
 export function laneBudgets({ lanes, peers }: LaneReport): BudgetRow[] {
+  const counterUs = peers['EVALSHA of a bare counter'].us;
+  const yardstick = { what: 'an EVALSHA of a bare counter', measured: counterUs };
   const rows = lanes.map(({ case: { name, budgetUs }, us }) =>
-    atMost(`Redis CPU of a reservation, ${name}`, us, budgetUs, 'us'),
+    atMost(`Redis CPU of a reservation, ${name}`, us, budgetUs, 'us', yardstick),
   );
   const cost = (batch: number, skus: number): number =>
     lanes.find((each) => each.case.batch === batch && each.case.skus === skus)?.us ?? Number.NaN;
   const one = cost(512, 1);
   const bytes = Math.max(...lanes.map((each) => each.bytes));
   const ofEmpty = one / peers['EVALSHA that does nothing'].us;
-  const ofCounter = one / peers['EVALSHA of a bare counter'].us;
+  const ofCounter = one / counterUs;
   return [
     ...rows,
     atMost('memory of a live reservation', bytes, BYTES_OF_RESERVATION_MAX, 'bytes'),

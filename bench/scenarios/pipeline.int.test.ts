@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { currentTestRun, serverDirectory } from '../../engine/testing/test-run.ts';
 import { createBench, type OpenBench } from '../bench.ts';
 import { memoryCost, pipelineCost } from '../capacity-cost.ts';
+import { perSecond } from '../phase.ts';
 import type { ScenarioReport } from '../scenario.ts';
 import { checkoutPairs } from './checkout-pairs.ts';
 import { expiryStorm } from './expiry-storm.ts';
@@ -57,9 +58,18 @@ it('the persister alone, to its audit', { timeout: TIMEOUT_MS }, async () => {
   const size = { events: 20_000, skus: 10, rate: 200, seconds: 0.5 };
   const report = await bench.during({}, (own) => persister.runIn(own, size));
   expect(report.audit).toEqual({ ok: true, words: report.audit.words });
-  expect(report.phases).toHaveLength(3);
+  const [one, bare] = report.phases;
+  expect(report.phases).toHaveLength(5);
   for (const { load } of report.phases) expect(load.answers).toBeGreaterThan(0);
-  expect(report.phases[0]?.processes.map(({ name }) => name)).toContain('persister');
+  expect(one?.processes.map(({ name }) => name)).toContain('persister');
+  // All of the events, each a reservation, its line and its movement.
+  expect(bare?.load.answers).toBeGreaterThanOrEqual(one?.load.answers ?? Number.NaN);
+  const rows = factOf(report, 'one SKU, reserves: rows that COPY brings for an event');
+  expect(rows).toBeGreaterThan(3);
+  expect(rows).toBeLessThan(3.1);
+  expect(report.budgets.map(({ yardstick }) => yardstick?.measured)).toEqual(
+    report.phases.filter(({ name }) => name.endsWith('bare COPY')).map(perSecond),
+  );
 });
 
 it('an expiry storm, and single units sold again', { timeout: TIMEOUT_MS }, async () => {
