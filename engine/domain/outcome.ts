@@ -32,7 +32,7 @@ export const OUTCOMES = {
   ids_disagree: row(0, 400, 'reservation_id and Idempotency-Key do not belong together', false),
   id_expired: row(0, 422, 'The reservation id is older than the idempotency window', false),
   exists_with_different_payload: row(2, 422, 'The same id was used with another body', false),
-  // Found before anything is looked at.
+  // Found before any cell is looked at.
   limit_exceeded: row(26, 422, 'The request is beyond a limit; nothing was changed', false),
   unknown_sku: row(3, 404, 'The SKU is not known', false),
   unknown_warehouse: row(4, 404, 'The warehouse is not known for this SKU', false),

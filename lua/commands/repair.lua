@@ -60,7 +60,6 @@ local function put_cell(s, field)
   local bytes = read('>Bc0')
   if (redis.call('HGET', s.key, field) or '') ~= seen then return false end
   local c = decode_cell(s, field, bytes)
-  keep_cell(s, field, c)
   -- `touch` counts the write.
   c.v = c.v - 1
   touch(c)

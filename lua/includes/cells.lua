@@ -3,9 +3,10 @@
 -- A cell whose bytes say nothing (somebody wrote over them) is `unreadable`: it has no units to be had,
 -- nothing is booked on it, and only the operations that need it are refused.
 --
--- Gives: work, has_room(units), work_max, is_begun; stock_of(sku), make_cell(...), encode_cell(cell),
---        touch(cell), write_cells(), touched_count; and for who keeps cells in locals: read_cell(bytes),
---        pack_cell(a, r, l, v), formats, lengths, wide, touched_keys, touched_fields, touched_bytes
+-- Gives: work, has_room(units), work_max, is_begun; stock_of(sku), make_cell(...), kept_cell(stock, field),
+--        keep_cell(stock, field, cell), encode_cell(cell), touch(cell), write_cells(), touched_count; and
+--        for who keeps cells in locals: read_cell(bytes), pack_cell(a, r, l, v), formats, lengths, wide,
+--        touched_keys, touched_fields, touched_bytes
 
 -- How much the script has done: one for each operation (two to reserve or extend), each cell that it reads
 -- by name and each place where units are taken or settled; an eighth for a cell that it reads with all

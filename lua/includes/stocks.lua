@@ -1,8 +1,8 @@
 -- Finds cells in Redis, one by its name or all of a SKU, and keeps them in tables while the batch lasts.
 --
 -- Gives: cell_of(stock, field), cell_of_hold(stock, field), new_cell(stock, field), decode_cell(...),
---        is_unreadable(cell), is_known(stock), add_available(cell, n); load_all(stock),
---        work_to_load(stock), fullest_cell(stock)
+--        is_unreadable(cell), is_known(stock), add_available(cell, n); cell_count(stock),
+--        work_to_load(stock), load_all(stock), fullest_cell(stock)
 -- Wants: cells.lua before it
 
 -- Without a version, so that `touch` dies before anything is written if one is ever booked on.
