@@ -88,11 +88,15 @@ export class Admission {
       runHandler(route.handle, exchange);
       return;
     }
-    this.#line.run((nowMs) => {
-      if (exchange.aborted) return;
-      if (this.letsIn(route, nowMs)) runHandler(route.handle, exchange);
-      else this.refuse(exchange);
-    });
+    const nowMs = this.#line.nowMs();
+    if (this.#line.isFree(nowMs)) this.#handle(route, exchange, nowMs);
+    else this.#line.wait((laterMs) => this.#handle(route, exchange, laterMs));
+  }
+
+  #handle(route: CompiledRoute, exchange: Exchange, nowMs: number): void {
+    if (exchange.aborted) return;
+    if (this.letsIn(route, nowMs)) runHandler(route.handle, exchange);
+    else this.refuse(exchange);
   }
 
   /** Whether there is time for it, now that it is its turn. */

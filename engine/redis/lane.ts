@@ -148,8 +148,10 @@ export function createLane(options: LaneOptions): RunningLane {
     answers.forEach((answer, i) => {
       const item = items[i];
       if (item === undefined) return;
-      if (answer !== undefined) line.run(() => giveSafely(item, answer, at.atMs));
-      else {
+      if (answer !== undefined) {
+        if (line.isFree()) giveSafely(item, answer, at.atMs);
+        else line.wait(() => giveSafely(item, answer, at.atMs));
+      } else {
         leave(1);
         enqueue(withMoreRoom(item));
       }
@@ -159,7 +161,7 @@ export function createLane(options: LaneOptions): RunningLane {
   const giveSafely = (item: Waiting, answer: OperationAnswer, sentMs: number): void => {
     leave(1);
     try {
-      give(item, answer, sentMs + FRESH_MS_MAX - now(), enqueue);
+      give(item, answer, sentMs, queue);
     } catch (error) {
       hooks.onStoreError(error as Error);
     }
@@ -226,6 +228,7 @@ export function createLane(options: LaneOptions): RunningLane {
     if (admission === 'admitted') traffic.waiting++;
     else setImmediate(done, overloaded[admission]);
   };
+  const queue = { now, enqueue };
 
   return {
     number: options.number,
@@ -315,8 +318,8 @@ function levelsOf(items: readonly Waiting[]): ReadonlySet<RedisLevel> {
 function give(
   item: Waiting,
   answer: OperationAnswer,
-  leftMs: number,
-  enqueue: (item: Waiting) => void,
+  sentMs: number,
+  { now, enqueue }: { now: () => number; enqueue: (again: Waiting) => void },
 ): void {
   const { operation, level, done, isAgain } = item;
   const isFresh = operation.kind === 'reserve' && operation.fresh;
@@ -324,6 +327,7 @@ function give(
     if (isAgain) done(refuse('undecided', LATE, LATE_RETRY_MS));
     else enqueue({ operation, level, done, isAgain: true });
   } else if (isFresh && isRefusal(answer) && answer.mayArrive) {
+    const leftMs = sentMs + FRESH_MS_MAX - now();
     setTimeout(done, Math.max(0, Math.ceil(leftMs)), answer);
   } else done(answer);
 }

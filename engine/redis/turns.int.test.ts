@@ -8,13 +8,13 @@ import { reserve, startTestLane, TERM, type TestLane } from './testing/test-lane
 import { createWatermarks } from './watermarks.ts';
 
 const COUNT = 200;
-/** By the clock of the line, which stands still but for this. */
+/** What each takes by the clocks of the line. */
 const EACH_MS = 1;
 /** What two turns have time for: one is counted from the middle of a turn to that of the next. */
 const TURN_COUNT_MAX = 10;
 
 let test: TestLane;
-let nowMs: number;
+let takenMs: number;
 let line: Line;
 let perTurn: number[];
 let watching: NodeJS.Immediate | undefined;
@@ -22,8 +22,8 @@ let watching: NodeJS.Immediate | undefined;
 beforeEach(async () => {
   test = await startTestLane();
   await test.receive({ 'S@A': 1_000 });
-  nowMs = 0;
-  line = new Line({ nowMs: () => nowMs, cpuMs: () => nowMs });
+  takenMs = 0;
+  line = new Line({ nowMs: () => performance.now() + takenMs, cpuMs: () => takenMs });
   perTurn = [0];
   const turnOver = (): void => {
     if (perTurn.at(-1) !== 0) perTurn.push(0);
@@ -38,7 +38,7 @@ afterEach(async () => {
 });
 
 const given = (): void => {
-  nowMs += EACH_MS;
+  takenMs += EACH_MS;
   perTurn[perTurn.length - 1] = (perTurn.at(-1) ?? 0) + 1;
 };
 

@@ -72,6 +72,11 @@ export function createWatermarks({
   const isCovered = (level: LoggedLevel, { epoch, seq }: LaneStamp): boolean =>
     epoch === marks[level].epoch && seq <= marks[level].seq;
 
+  const tell = ({ done }: Wait, isReached: boolean): void => {
+    if (line.isFree()) done(isReached);
+    else line.wait(() => done(isReached));
+  };
+
   const settle = (level: LoggedLevel): void => {
     const mark = marks[level];
     const queue = waits[level];
@@ -79,8 +84,8 @@ export function createWatermarks({
     let keep = 0;
     for (const wait of queue) {
       const { epoch, seq } = wait.stamp;
-      if (epoch === mark.epoch && seq <= mark.seq) line.run(() => wait.done(true));
-      else if (epoch < mark.epoch || wait.until <= time) line.run(() => wait.done(false));
+      if (epoch === mark.epoch && seq <= mark.seq) tell(wait, true);
+      else if (epoch < mark.epoch || wait.until <= time) tell(wait, false);
       else queue[keep++] = wait;
     }
     queue.length = keep;

@@ -52,21 +52,39 @@ export class Line {
     return this.#waiting.length;
   }
 
-  /** Does it now, or in a later turn where this one has lasted long. It must not throw. */
-  run(work: Work): void {
+  /** Of its clock. */
+  nowMs(): number {
+    return this.#clocks.nowMs();
+  }
+
+  /**
+   * Whether this turn has time for one more, and nobody stands before them. Who is told so is served at
+   * once; else they `wait`. (It costs a reserve less than `run`, whose work is a function made anew.)
+   */
+  isFree(nowMs = this.#clocks.nowMs()): boolean {
     if (!this.#isOpen) {
       this.#isOpen = true;
       this.#begin();
     }
+    return this.#waiting.length === 0 && this.#hasTime(nowMs);
+  }
+
+  /** Does it in a later turn. It must not throw. */
+  wait(work: Work): void {
+    this.#waiting.push(work);
+  }
+
+  /** Does it now, or in a later turn where this one has lasted long. It must not throw. */
+  run(work: Work): void {
     const nowMs = this.#clocks.nowMs();
-    if (this.#waiting.length === 0 && this.#hasTime(nowMs)) work(nowMs);
-    else this.#waiting.push(work);
+    if (this.isFree(nowMs)) work(nowMs);
+    else this.wait(work);
   }
 
   /** Does it when all are served who wait now; at once where nobody does. It must not throw. */
   behind(work: Work): void {
     if (this.#waiting.length === 0) work(this.#clocks.nowMs());
-    else this.#waiting.push(work);
+    else this.wait(work);
   }
 
   #begin(): void {

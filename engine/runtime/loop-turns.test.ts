@@ -1,6 +1,10 @@
+import { once } from 'node:events';
 import { setImmediate as turnOver } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { watchTurns } from './loop-turns.ts';
+
+const BURNT_MS = 40;
 
 let clock: { nowMs: number; idleMs: number; cpuMs: number };
 let seen: number[];
@@ -51,17 +55,55 @@ it('ends', async () => {
   expect(seen).toEqual([]);
 });
 
-it('reads the CPU of this very thread', async () => {
-  const told: number[] = [];
-  const end = watchTurns((cpuS) => told.push(cpuS));
-  await turnOver();
+describe('of this very thread', () => {
+  /** The longest turn that is told while this thread does `work` in one turn, ms. */
+  async function told(work: () => void): Promise<number> {
+    const turns: number[] = [];
+    const end = watchTurns((cpuS) => turns.push(cpuS * 1_000));
+    await turnOver();
+    work();
+    await turnOver();
+    end();
+    return Math.max(0, ...turns);
+  }
+
+  it('tells the CPU that it burns', async () => {
+    expect(await told(() => burn(BURNT_MS))).toBeGreaterThan(BURNT_MS / 2);
+  });
+
+  it('tells nothing of what another one burns meanwhile', async () => {
+    const [IDLE, BURN, BURNT] = [0, 1, 2];
+    const state = new Int32Array(new SharedArrayBuffer(4));
+    const worker = new Worker(
+      `const { parentPort, workerData: state } = require('node:worker_threads');
+       ${burn.toString()}
+       parentPort.postMessage('ready');
+       Atomics.wait(state, 0, ${IDLE});
+       burn(${BURNT_MS});
+       Atomics.store(state, 0, ${BURNT});
+       Atomics.notify(state, 0);`,
+      { eval: true, workerData: state },
+    );
+    try {
+      await once(worker, 'message');
+      const blocked = await told(() => {
+        Atomics.store(state, 0, BURN);
+        Atomics.notify(state, 0);
+        Atomics.wait(state, 0, BURN);
+      });
+      expect(Atomics.load(state, 0)).toBe(BURNT);
+      expect(blocked).toBeLessThan(BURNT_MS / 2);
+    } finally {
+      await worker.terminate();
+    }
+  });
+});
+
+/** CPU of the process; nobody else in it works. */
+function burn(ms: number): void {
   const before = process.cpuUsage();
-  let spent = 0;
-  while (spent < 20_000) {
+  for (let spent = 0; spent < ms * 1_000; ) {
     const { user, system } = process.cpuUsage(before);
     spent = user + system;
   }
-  await turnOver();
-  end();
-  expect(Math.max(...told)).toBeGreaterThan(0);
-});
+}

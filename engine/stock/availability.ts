@@ -10,7 +10,7 @@ import { asSku, cellField, SHARED_POOL, splitCellField } from '../domain/ids.ts'
 import type { Pool } from '../postgres/pool.ts';
 import type { Lane, LaneRefusal } from '../redis/lane-port.ts';
 import type { CellView, SkuView } from '../redis/operation.ts';
-import { Line } from '../runtime/line.ts';
+import type { Line } from '../runtime/line.ts';
 import type { WarehouseDirectory } from './directory.ts';
 import { type FreshAnswer, FreshReads } from './fresh-reads.ts';
 import { createMirror, type Mirror, type MirrorView } from './mirror.ts';
@@ -65,14 +65,14 @@ export interface Availability {
 export interface AvailabilityDeps {
   readonly lane: Lane;
   /** In which answers are given: each may be of many SKUs. */
-  readonly line?: Line;
+  readonly line: Line;
   readonly pool: Pool;
   readonly directory: WarehouseDirectory;
   readonly shipDates: ShipDates;
 }
 
 export function createAvailability(deps: AvailabilityDeps): Availability {
-  const { lane, line = new Line(), pool } = deps;
+  const { lane, line, pool } = deps;
   const mirror = createMirror({ pool, lane: lane.number });
   const fresh = new FreshReads({
     ...{ lane, line },

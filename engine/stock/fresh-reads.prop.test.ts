@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { asSku, type Sku } from '../domain/ids.ts';
 import type { AvailabilityResult, LaneRefusal } from '../redis/lane-port.ts';
+import { Line } from '../runtime/line.ts';
 import { FreshReads } from './fresh-reads.ts';
 
 const SKUS = ['A', 'B', 'C', 'D'].map(asSku);
@@ -107,6 +108,7 @@ it('each question is answered once, from one answer of the lane, read after it w
       const model = createModel();
       const reads = new FreshReads<Seen>({
         lane: model.lane,
+        line: new Line(),
         show: ({ sku, cells, stamp }) => ({
           ...{ sku, instant: stamp.seq },
           version: cells[0]?.version ?? -1,

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { asSku, type Sku } from '../domain/ids.ts';
 import type { AvailabilityResult, LaneRefusal } from '../redis/lane-port.ts';
+import { Line } from '../runtime/line.ts';
 import { FreshReads, SCRIPT_CELLS_MAX, SCRIPT_SKUS_MAX } from './fresh-reads.ts';
 
 const STAMP = { epoch: 1, seq: 1, timeMs: 0, offsetMs: 0 };
@@ -30,6 +31,7 @@ function slowLane(cellsEach = 1) {
   let shown = 0;
   const reads = new FreshReads({
     lane,
+    line: new Line(),
     waitMs: 1_000,
     show: (view) => {
       shown += 1;

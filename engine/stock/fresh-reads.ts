@@ -17,7 +17,7 @@ import type { Sku } from '../domain/ids.ts';
 import type { AvailabilityResult, Lane, LaneRefusal } from '../redis/lane-port.ts';
 import { isRefusal } from '../redis/lane-port.ts';
 import type { SkuReading, SkuView } from '../redis/operation.ts';
-import { Line } from '../runtime/line.ts';
+import type { Line } from '../runtime/line.ts';
 
 /** Above a slow reply of a busy Redis (tens of ms), below the patience of a shopper. */
 export const FRESH_WAIT_MS = 1_000;
@@ -38,7 +38,7 @@ const CELLS_KEPT = 0.9;
 export interface FreshReadsOptions<Shown> {
   readonly lane: Pick<Lane, 'availability'>;
   /** In which those are answered who asked. */
-  readonly line?: Line;
+  readonly line: Line;
   /** What is said of a SKU. */
   readonly show: (reading: SkuReading) => Shown;
   readonly waitMs?: number;
@@ -83,7 +83,7 @@ export class FreshReads<Shown> {
 
   constructor({ lane, line, show, waitMs, now }: FreshReadsOptions<Shown>) {
     this.#lane = lane;
-    this.#line = line ?? new Line();
+    this.#line = line;
     this.#show = show;
     this.#waitMs = waitMs ?? FRESH_WAIT_MS;
     this.#now = now ?? (() => performance.now());

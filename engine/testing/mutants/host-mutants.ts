@@ -198,9 +198,9 @@ const WAITING: readonly Mutant[] = [
     file: 'engine/redis/watermarks.ts',
     edits: [
       {
-        find: '      if (epoch === mark.epoch && seq <= mark.seq) line.run(() => wait.done(true));\n      else if (epoch < mark.epoch || wait.until <= time) line.run(() => wait.done(false));\n',
+        find: '      if (epoch === mark.epoch && seq <= mark.seq) tell(wait, true);\n      else if (epoch < mark.epoch || wait.until <= time) tell(wait, false);\n',
         replace:
-          '      if (epoch < mark.epoch || (epoch === mark.epoch && seq <= mark.seq)) line.run(() => wait.done(true));\n      else if (wait.until <= time) line.run(() => wait.done(false));\n',
+          '      if (epoch < mark.epoch || (epoch === mark.epoch && seq <= mark.seq)) tell(wait, true);\n      else if (wait.until <= time) tell(wait, false);\n',
       },
     ],
     tests: ['engine/redis/watermarks.int.test.ts'],
