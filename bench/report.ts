@@ -9,6 +9,7 @@ import {
   budgetVerdict,
   COST_TITLE,
   histogramRanges,
+  longestTurn,
   megabytes,
   onYardstick,
   phaseTitle,
@@ -75,6 +76,7 @@ function renderProcesses(phases: readonly Phase[]): string {
   const rows = phases.map((phase) => [
     phaseTitle(phase),
     stolenShare(phase),
+    longestTurn(phase),
     redisUsPerAnswer(phase).toFixed(2),
     ...names.map((name) => {
       const cost = phase.processes.find((each) => each.name === name);
@@ -83,7 +85,9 @@ function renderProcesses(phases: readonly Phase[]): string {
       return `${us(cpuUsPerAnswer(phase, name))}${resident}`;
     }),
   ]);
-  return [COST_TITLE, table(['', 'stolen', "Redis' thread", ...names], rows)].join('\n');
+  return [COST_TITLE, table(['', 'stolen', 'longest turn', "Redis' thread", ...names], rows)].join(
+    '\n',
+  );
 }
 
 function renderDetails(phase: Phase): string[] {

@@ -103,6 +103,8 @@ export interface Phase {
   readonly commands: readonly CommandCost[];
   /** Operations in a batch. */
   readonly batches: Histogram;
+  /** Of the engine's event loop: seconds of CPU, from a millisecond on; missing in reports of before. */
+  readonly turns?: Histogram;
   /** Answers of the engine by `verb outcome`. */
   readonly outcomes: Readonly<Record<string, number>>;
 }

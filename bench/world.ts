@@ -5,8 +5,8 @@ import {
   startServeProcess,
 } from '../engine/testing/serve-process.ts';
 import {
-  batchesBetween,
   type EngineReading,
+  histogramBetween,
   outcomesBetween,
   readEngine,
 } from './measure/engine-metrics.ts';
@@ -169,7 +169,8 @@ function phaseOf(
     ],
     redisThreadUs,
     commands: commandsBetween(before.redis, after.redis),
-    batches: batchesBetween(before.engine.batches, after.engine.batches),
+    batches: histogramBetween(before.engine.batches, after.engine.batches),
+    turns: histogramBetween(before.engine.turns, after.engine.turns),
     outcomes: Object.fromEntries(outcomes.filter(([, count]) => count > 0)),
   };
 }

@@ -1,4 +1,4 @@
-/** What an engine says of itself at /metrics: CPU, memory, batches, outcomes. */
+/** What an engine says of itself at /metrics: CPU, memory, batches, turns of its event loop, outcomes. */
 
 export interface EngineReading {
   /** User and system time, us; of all workers where there are several. */
@@ -6,6 +6,8 @@ export interface EngineReading {
   readonly rssBytes: number;
   /** Operations by batch size: cumulative counts by upper bound, as Prometheus has them. */
   readonly batches: Histogram;
+  /** Turns of the event loop that took a millisecond of CPU or more, by seconds; of all workers. */
+  readonly turns: Histogram;
   /** By `operation outcome`. */
   readonly outcomes: ReadonlyMap<string, number>;
   /** By number; none where one process serves. */
@@ -44,19 +46,20 @@ interface Sample {
 
 export function parseEngine(text: string): EngineReading {
   const samples = parseSamples(text);
-  const batch = 'holdfast_lane_batch_operations';
   const total = (name: string): number =>
     (samples.get(name) ?? []).reduce((sum, { value }) => sum + value, 0);
   // One of each worker.
   const known = (name: string): number => (samples.has(name) ? total(name) : Number.NaN);
+  const histogram = (name: string): Histogram => ({
+    count: total(`${name}_count`),
+    sum: total(`${name}_sum`),
+    buckets: uncumulated(samples.get(`${name}_bucket`) ?? []),
+  });
   return {
     cpuUs: known('process_cpu_seconds_total') * 1e6,
     rssBytes: known('process_resident_memory_bytes'),
-    batches: {
-      count: total(`${batch}_count`),
-      sum: total(`${batch}_sum`),
-      buckets: uncumulated(samples.get(`${batch}_bucket`) ?? []),
-    },
+    batches: histogram('holdfast_lane_batch_operations'),
+    turns: histogram('holdfast_event_loop_turn_cpu_seconds'),
     outcomes: outcomesOf(samples.get('holdfast_outcomes_total') ?? []),
     workers: workersOf(samples),
   };
@@ -116,7 +119,7 @@ function uncumulated(samples: readonly Sample[]): Histogram['buckets'] {
 }
 
 /** What came between two readings. */
-export function batchesBetween(before: Histogram, after: Histogram): Histogram {
+export function histogramBetween(before: Histogram, after: Histogram): Histogram {
   const known = new Map(before.buckets.map(({ upTo, count }) => [upTo, count]));
   return {
     count: after.count - before.count,

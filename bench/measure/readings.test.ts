@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderHistogram } from '../report.ts';
 import { readWrk } from './cross-check.ts';
-import { batchesBetween, outcomesBetween, parseEngine } from './engine-metrics.ts';
+import { histogramBetween, outcomesBetween, parseEngine } from './engine-metrics.ts';
 import { median } from './median.ts';
 import { commandsBetween, type RedisReading } from './redis-cpu.ts';
 
@@ -10,6 +10,8 @@ const metrics = (cpu: number, batches: readonly number[], created: number): stri
     '# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.',
     `process_cpu_seconds_total ${cpu}`,
     'process_resident_memory_bytes 1048576',
+    `holdfast_event_loop_turn_cpu_seconds_bucket{le="0.001"} ${batches[0]}`,
+    `holdfast_event_loop_turn_cpu_seconds_bucket{le="+Inf"} ${batches[1]}`,
     `holdfast_lane_batch_operations_bucket{le="1",script="submit"} ${batches[0]}`,
     `holdfast_lane_batch_operations_bucket{le="2",script="submit"} ${batches[1]}`,
     `holdfast_lane_batch_operations_bucket{le="+Inf",script="submit"} ${batches[2]}`,
@@ -36,8 +38,15 @@ describe('what an engine says of itself', () => {
     ]);
   });
 
+  it('is turns of the event loop', () => {
+    expect(after.turns.buckets).toEqual([
+      { upTo: 0.001, count: 1 },
+      { upTo: Number.POSITIVE_INFINITY, count: 6 },
+    ]);
+  });
+
   it('is compared with what it said before', () => {
-    const batches = batchesBetween(before.batches, after.batches);
+    const batches = histogramBetween(before.batches, after.batches);
     expect(batches).toEqual({
       count: 6,
       sum: 30,

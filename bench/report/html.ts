@@ -12,6 +12,7 @@ import {
   BUDGET_HEAD,
   budgetVerdict,
   COST_TITLE,
+  longestTurn,
   megabytes,
   onYardstick,
   phaseTitle,
@@ -94,10 +95,11 @@ function costTable(phases: readonly Phase[]): string {
   const names = [...new Set(phases.flatMap(({ processes }) => processes.map(({ name }) => name)))];
   return htmlTable(
     COST_TITLE,
-    ['', 'stolen', "Redis' thread", ...names],
+    ['', 'stolen', 'longest turn', "Redis' thread", ...names],
     phases.map((phase) => [
       phaseTitle(phase),
       stolenShare(phase),
+      longestTurn(phase),
       short(redisUsPerAnswer(phase)),
       ...names.map((name) => {
         const cost = phase.processes.find((each) => each.name === name);

@@ -104,6 +104,16 @@ export function samplePhase(over: Partial<Phase> = {}): Phase {
         { upTo: Number.POSITIVE_INFINITY, count: 100 },
       ],
     },
+    turns: {
+      count: 900,
+      sum: 2.7,
+      buckets: [
+        { upTo: 0.005, count: 800 },
+        { upTo: 0.01, count: 97 },
+        { upTo: 0.0125, count: 3 },
+        { upTo: Number.POSITIVE_INFINITY, count: 0 },
+      ],
+    },
     outcomes: { 'reserve created': 60_000 },
     ...over,
   };

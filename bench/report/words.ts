@@ -16,11 +16,34 @@ export function phaseTitle({ name, rate }: Pick<Phase, 'name' | 'rate'>): string
 }
 
 export const COST_TITLE =
-  'CPU in us an answer, and what is resident in the end (stolen: of the time of the cores, what their host gave to others)';
+  "CPU in us an answer, and what is resident in the end (stolen: of the time of the cores, what their host gave to others; longest turn: of the engine's event loop, ms of CPU)";
 
 /** As `12 %`; nothing where nobody tells. */
 export function stolenShare({ stolen }: Pick<Phase, 'stolen'>): string {
   return stolen === undefined ? '' : `${(100 * stolen).toFixed(0)} %`;
+}
+
+/** The design's bound of a turn of the event loop, s. */
+const TURN_S_MAX = 0.01;
+
+/** As `<= 12.5 (3 of 900 over 10)`; nothing where nobody tells. */
+export function longestTurn({ turns }: Pick<Phase, 'turns'>): string {
+  if (turns === undefined) return '';
+  const longest = turns.buckets.findLastIndex(({ count }) => count > 0);
+  if (longest === -1) return '< 1';
+  const ms = (at: number): string => `${1_000 * (turns.buckets[at]?.upTo ?? 0)}`;
+  const bound = isOpenEnded(turns.buckets[longest]?.upTo)
+    ? `> ${ms(longest - 1)}`
+    : `<= ${ms(longest)}`;
+  const over = turns.buckets
+    .filter(({ upTo }) => isOpenEnded(upTo) || upTo > TURN_S_MAX)
+    .reduce((sum, { count }) => sum + count, 0);
+  return over === 0 ? bound : `${bound} (${over} of ${turns.count} over ${1_000 * TURN_S_MAX})`;
+}
+
+/** JSON has no infinity: there it is null. */
+function isOpenEnded(upTo: number | null | undefined): boolean {
+  return upTo === null || upTo === Number.POSITIVE_INFINITY;
 }
 
 export function statuses({ load }: Phase): string {
@@ -64,10 +87,8 @@ export function histogramRanges(
 ): { readonly range: string; readonly some: number }[] {
   return buckets.map(({ upTo, count: some }, i) => {
     const from = (buckets[i - 1]?.upTo ?? 0) + 1;
-    // JSON has no infinity: there it is null.
-    const open = upTo === null || upTo === Number.POSITIVE_INFINITY;
     return {
-      range: open ? `over ${from - 1}` : upTo === from ? `${from}` : `${from}-${upTo}`,
+      range: isOpenEnded(upTo) ? `over ${from - 1}` : upTo === from ? `${from}` : `${from}-${upTo}`,
       some,
     };
   });
