@@ -47,8 +47,14 @@ export class LoadTally {
   readonly #accepted = new LatencyBook();
   readonly #acceptedSinceSent = new LatencyBook();
   readonly #labels = new Map<string, LabelTally>();
+  readonly #latenciesFromMs: number;
   #answers = 0;
   #timeouts = 0;
+
+  /** Of what was due earlier since the load began, all but the latency counts: generator and engine warm up. */
+  constructor(latenciesFromMs = 0) {
+    this.#latenciesFromMs = latenciesFromMs;
+  }
 
   get answers(): number {
     return this.#answers;
@@ -82,6 +88,7 @@ export class LoadTally {
       tally.answers++;
       this.#answers++;
     }
+    if (atMs - sinceDueMs < this.#latenciesFromMs) return;
     this.#latencies.record(label, sinceDueMs);
     if (status >= 200 && status < 300) {
       this.#accepted.record(label, sinceDueMs);

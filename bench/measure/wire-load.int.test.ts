@@ -84,6 +84,19 @@ describe('an open loop', () => {
     }
   });
 
+  it('leaves out of the latencies, and of nothing else, what was due while it warmed up', async () => {
+    const plan = await serve((socket) => socket.write(ANSWER));
+    const { answers, byStatus, byLabel, latency } = await runLoad({
+      ...plan,
+      rate: 1_000,
+      warmUpSeconds: 0.2,
+    });
+    expect(answers).toBe(300);
+    expect(byStatus).toEqual({ 201: 300 });
+    expect(Math.abs(latency.count - 100)).toBeLessThanOrEqual(1);
+    expect(byLabel.answer?.accepted.count).toBe(latency.count);
+  });
+
   it('counts a stall from the times at which requests were due', async () => {
     const STALL_MS = 200;
     let isStalled = true;

@@ -17,6 +17,8 @@ interface PlanBase {
   readonly host: string;
   readonly port: number;
   readonly seconds: number;
+  /** Of them, the first, in which what is due has no part in the latencies: generator and engine warm up. */
+  readonly warmUpSeconds?: number;
   /** Of a request, from its sending; then it counts as `timeout`. */
   readonly timeoutMs?: number;
   /** How long after the end requests are sent that were due before; what is left is `unsent`. */
@@ -79,7 +81,7 @@ const DRAIN_MS = 30_000;
 
 /** Rejects when a connection is lost or an answer cannot be read: then nothing was measured. */
 export async function runLoad(plan: LoadPlan | FlowPlan): Promise<LoadResult> {
-  const tally = new LoadTally();
+  const tally = new LoadTally((plan.warmUpSeconds ?? 0) * 1_000);
   const running = await Promise.all(
     streamsOf(plan).map((stream) => prepareStream(plan, stream, tally)),
   );

@@ -39,6 +39,7 @@ async function run(lane: Lane, load: number) {
   const sent: { readonly item: Item; readonly waitedMs: number }[] = [];
   const expired: Item[] = [];
   const refused: Item[] = [];
+  const timers: { readonly dueAt: number; readonly flush: () => void }[] = [];
   const flying: { readonly landsAt: number; readonly land: () => void }[] = [];
   const send = (items: readonly Item[]): Promise<void> => {
     for (const item of items) sent.push({ item, waitedMs: at - item.at });
@@ -51,10 +52,12 @@ async function run(lane: Lane, load: number) {
     { itemsMax: lane.itemsMax, weightMax: 10_000, waitMs: WAIT_MS },
     { send, hasRoom: () => false, expired: (items) => expired.push(...items) },
     () => at,
+    (flush, ms) => timers.push({ dueAt: at + ms, flush }),
   );
   const perMs = capacityOf(lane) * load;
   let pushed = 0;
-  for (; at < RUN_MS || flying.length > 0; at++) {
+  for (; at < RUN_MS || flying.length > 0 || timers.length > 0; at++) {
+    while (timers[0] !== undefined && timers[0].dueAt <= at) timers.shift()?.flush();
     while (flying[0] !== undefined && flying[0].landsAt <= at) {
       flying.shift()?.land();
       await turn();

@@ -93,6 +93,65 @@ describe('a batch', () => {
   });
 });
 
+describe('a crowd', () => {
+  beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+  afterEach(() => vi.useRealTimers());
+
+  /** A batch of eight has just gone out. */
+  async function crowd() {
+    const lane = subject({ ...LIMITS, itemsMax: 20 });
+    for (const item of 'abcdefgh') lane.push(item);
+    await turn();
+    expect(lane.sent).toHaveLength(1);
+    return lane;
+  }
+
+  it('is gathered for a moment, and then goes by itself', async () => {
+    const { sent, push } = await crowd();
+    push('i');
+    await turn();
+    expect(sent).toHaveLength(1);
+    vi.advanceTimersByTime(2);
+    expect(sent.map(({ items }) => items.join(''))).toEqual(['abcdefgh', 'i']);
+  });
+
+  it('goes with who comes when the moment is over', async () => {
+    const { sent, push } = await crowd();
+    push('i');
+    push('j');
+    await turn();
+    expect(sent.at(-1)?.items).toEqual(['i', 'j']);
+  });
+
+  it('goes at once when it fills a batch', async () => {
+    const { state, sent, push } = await crowd();
+    const at = state.now;
+    for (let i = 0; i < 20; i++) push('i');
+    state.now = at;
+    await turn();
+    expect(sent.at(-1)?.items).toHaveLength(20);
+  });
+
+  it('is not gathered where a batch has left some behind', async () => {
+    const { sent, push, land } = subject({ ...LIMITS, itemsMax: 8 });
+    for (const item of 'abcdefghijklmnopqr') push(item);
+    await turn();
+    await land();
+    expect(sent.map(({ items }) => items.length)).toEqual([8, 8, 2]);
+  });
+
+  it('is over when a batch was small: who comes then waits for nobody', async () => {
+    const { sent, push, land } = await crowd();
+    push('i');
+    await turn();
+    vi.advanceTimersByTime(2);
+    await land();
+    push('j');
+    await turn();
+    expect(sent.map(({ items }) => items.join(''))).toEqual(['abcdefgh', 'i', 'j']);
+  });
+});
+
 describe('admission', () => {
   beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
   afterEach(() => vi.useRealTimers());

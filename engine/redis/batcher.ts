@@ -8,10 +8,11 @@
  * pass the others by.
  *
  * States: idle (nothing queued, nothing in flight); gathering (queued, a flush stands at the end of
- * this turn of the event loop); flying (1 to IN_FLIGHT_MAX batches sent). Invariants: an item is in
- * one queue or in one batch, never in two places; the batches of a queue are sent in the order of
- * their items; a flush starts by itself when a batch lands or a connection is free, so nothing on
- * an idle lane waits for a timer; no item is sent that has waited longer than its bound.
+ * this turn of the event loop, or GATHER_MS after the batch before in a crowd); flying (1 to
+ * IN_FLIGHT_MAX batches sent). Invariants: an item is in one queue or in one batch, never in two
+ * places; the batches of a queue are sent in the order of their items; a flush starts by itself when a
+ * batch lands or a connection is free, so nothing on an idle lane waits for a timer; no item is sent
+ * that has waited longer than its bound.
  *
  * Admission (README.md, "Overload"): what would wait longer than `waitMs`, as fast as its queue
  * moves, is refused when it comes; a patient item only beyond PATIENCE times that. The same longer
@@ -53,6 +54,13 @@ export interface Batcher<T> {
 
 /** Two: while Redis works on one batch, the next is on its way. */
 const IN_FLIGHT_MAX = 2;
+/**
+ * From one batch to the next in a crowd, unless a full one is there before: a script costs Redis as much
+ * as some fifty reservations before its first (README.md). Who comes alone waits for nobody.
+ */
+const GATHER_MS = 2;
+/** It is a crowd when the batch before had so many. */
+const CROWD_MIN = 8;
 /** Times `waitMs`: for items that are worth more, and for stalls, which end. */
 export const PATIENCE = 10;
 
@@ -60,6 +68,7 @@ export function createBatcher<T>(
   limits: BatchLimits,
   sender: BatchSender<T>,
   now: () => number,
+  later: (flush: () => void, ms: number) => void = setTimeout,
 ): Batcher<T> {
   const waitMsMax = limits.waitMs * PATIENCE;
   const plain = new WaitingQueue<T>();
@@ -68,8 +77,10 @@ export function createBatcher<T>(
   let isScheduled = false;
   const { expire, watch } = createExpiry([plain, confirmed], waitMsMax, sender.expired, now);
 
-  const launch = (items: readonly T[], isConfirmed: boolean): void => {
+  const launch = (items: readonly T[], isConfirmed: boolean, at: number): void => {
     inFlight++;
+    // Who is left behind has waited enough, and tells how fast the lane is.
+    crowd.sent(plain.length > 0 ? 0 : items.length, at);
     void sender.send(items, isConfirmed).then(landed);
   };
 
@@ -81,14 +92,19 @@ export function createBatcher<T>(
       const hasRoom = sender.hasRoom();
       plain.couldGo();
       if (hasRoom) confirmed.couldGo();
-      if (confirmed.length > 0 && hasRoom) {
+      const takesConfirmed = hasRoom && confirmed.length > 0;
+      if (!takesConfirmed && plain.length === 0) return;
+      const isFull = plain.fills(limits) || (takesConfirmed && confirmed.fills(limits));
+      if (!isFull && crowd.gathers(at)) return;
+      if (takesConfirmed) {
         const [fromPlain, fromConfirmed] = countBoth(plain, confirmed, limits);
         const items = plain.take(fromPlain, at).concat(confirmed.take(fromConfirmed, at));
-        launch(items, fromConfirmed > 0);
-      } else if (plain.length > 0) launch(plain.take(plain.countWithin(limits), at), false);
-      else return;
+        launch(items, fromConfirmed > 0, at);
+      } else launch(plain.take(plain.countWithin(limits), at), false, at);
     }
   };
+
+  const crowd = createCrowd(flush, later);
 
   const landed = (): void => {
     inFlight--;
@@ -111,11 +127,43 @@ export function createBatcher<T>(
       }
       return 'admitted';
     },
-    onRoom() {
-      flush();
-    },
+    onRoom: flush,
     get queued() {
       return plain.length + confirmed.length;
+    },
+  };
+}
+
+/** Whether a crowd comes, which is gathered: then `flush` is called when that is over. */
+function createCrowd(
+  flush: () => void,
+  later: (flush: () => void, ms: number) => void,
+): {
+  readonly sent: (count: number, at: number) => void;
+  readonly gathers: (at: number) => boolean;
+} {
+  let sentCount = 0;
+  let sentAt = 0;
+  let isGathering = false;
+  const end = (): void => {
+    isGathering = false;
+    // Whatever the clock says: a timer may be early by a little.
+    sentCount = 0;
+    flush();
+  };
+  return {
+    sent(count, at) {
+      sentCount = count;
+      sentAt = at;
+    },
+    gathers(at) {
+      const ms = sentAt + GATHER_MS - at;
+      if (sentCount < CROWD_MIN || ms <= 0) return false;
+      if (!isGathering) {
+        isGathering = true;
+        later(end, ms);
+      }
+      return true;
     },
   };
 }

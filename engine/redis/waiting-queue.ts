@@ -54,6 +54,11 @@ export class WaitingQueue<T> {
     return this.#weights[index];
   }
 
+  /** Whether there is enough for a batch. */
+  fills({ itemsMax, weightMax }: BatchLimits): boolean {
+    return this.#items.length >= itemsMax || this.#weight >= weightMax;
+  }
+
   /** How many of the oldest, at least one, stay within the limits. */
   countWithin({ itemsMax, weightMax }: BatchLimits): number {
     let count = 0;

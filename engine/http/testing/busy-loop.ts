@@ -132,6 +132,7 @@ class Model {
       { ...BATCH, waitMs: loop.waitMsMax },
       { send: (items) => this.#send(items), hasRoom: () => false, expired: () => undefined },
       () => this.#nowMs,
+      (flush, ms) => this.#comes({ atMs: this.#nowMs + ms, handle: flush }),
     );
   }
 
