@@ -1,5 +1,6 @@
 /** What each code means and what to do: the text of `/problems/<code>`. A code without is no build. */
 import type { OutcomeName } from '../domain/outcome.ts';
+import { CART_CELLS_MAX } from '../domain/script-limits.ts';
 import type { TransportProblemCode } from './problem.ts';
 
 export const PROBLEM_GUIDE: Readonly<Record<OutcomeName | TransportProblemCode, string>> = {
@@ -44,8 +45,9 @@ export const PROBLEM_GUIDE: Readonly<Record<OutcomeName | TransportProblemCode, 
     'The id or key was used before with another body. What was done under it stands. Use a new id ' +
     'for a new request; to retry, send the body as it was.',
   limit_exceeded:
-    'The lines may be served from more warehouses than one cart may look at. A line that names no warehouse ' +
-    'looks at all where its SKU stands. Nothing was changed. Name warehouses, or send fewer lines in one cart.',
+    `The lines may be served from more warehouses than one cart may look at: ${CART_CELLS_MAX}, counted for each ` +
+    'line. A line that names no warehouse looks at all where its SKU stands. Nothing was changed. Name warehouses, ' +
+    'or send fewer lines in one cart.',
   unknown_sku: 'No product was defined under this SKU. Define it: PUT /api/v1/products/{sku_id}.',
   unknown_warehouse:
     'No warehouse was described under this id. Describe it: PUT /api/v1/warehouses/{warehouse_id}.',

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Admission, createBatcher, PATIENCE } from './batcher.ts';
 
 const LIMITS = { itemsMax: 4, weightMax: 100, waitMs: 50 };
+/** That a batcher has while something waits or waited: the one that looks for what is too old. */
+const TIMERS = 1;
 const WAIT_MS_MAX = LIMITS.waitMs * PATIENCE;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -97,58 +99,89 @@ describe('a crowd', () => {
   beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
   afterEach(() => vi.useRealTimers());
 
-  /** A batch of eight has just gone out. */
-  async function crowd() {
+  const namesOf = ({ sent }: ReturnType<typeof subject>): string[] =>
+    sent.map(({ items }) => items.join(''));
+
+  /** A batch of so many has just gone out; the clock moves only with `pass` from now on. */
+  async function crowd(count = 8) {
     const lane = subject({ ...LIMITS, itemsMax: 20 });
-    for (const item of 'abcdefgh') lane.push(item);
+    for (const item of 'abcdefgh'.slice(0, count)) lane.push(item);
     await turn();
     expect(lane.sent).toHaveLength(1);
-    return lane;
+    const comes = async (items: string, isConfirmed = false): Promise<void> => {
+      const { now } = lane.state;
+      for (const item of items) lane.push(item, isConfirmed);
+      lane.state.now = now;
+      await turn();
+    };
+    const pass = (ms: number): void => {
+      lane.state.now += ms;
+      vi.advanceTimersByTime(ms);
+    };
+    return { lane, comes, pass };
   }
 
-  it('is gathered for a moment, and then goes by itself', async () => {
-    const { sent, push } = await crowd();
-    push('i');
-    await turn();
-    expect(sent).toHaveLength(1);
-    vi.advanceTimersByTime(2);
-    expect(sent.map(({ items }) => items.join(''))).toEqual(['abcdefgh', 'i']);
+  it('is gathered for a millisecond, by one timer, and then goes by itself', async () => {
+    const { lane, comes, pass } = await crowd();
+    await comes('i');
+    await comes('j');
+    expect(lane.sent).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(TIMERS + 1);
+    pass(1);
+    expect(namesOf(lane)).toEqual(['abcdefgh', 'ij']);
+  });
+
+  it('is not sent before by a timer that takes whole ms', async () => {
+    const { lane, comes, pass } = await crowd();
+    lane.state.now += 0.4;
+    await comes('i');
+    vi.advanceTimersByTime(0);
+    expect(lane.sent).toHaveLength(1);
+    pass(1);
+    expect(namesOf(lane)).toEqual(['abcdefgh', 'i']);
   });
 
   it('goes with who comes when the moment is over', async () => {
-    const { sent, push } = await crowd();
-    push('i');
-    push('j');
-    await turn();
-    expect(sent.at(-1)?.items).toEqual(['i', 'j']);
+    const { lane, comes } = await crowd();
+    lane.state.now += 1;
+    await comes('ij');
+    expect(namesOf(lane)).toEqual(['abcdefgh', 'ij']);
   });
 
-  it('goes at once when it fills a batch', async () => {
-    const { state, sent, push } = await crowd();
-    const at = state.now;
-    for (let i = 0; i < 20; i++) push('i');
-    state.now = at;
-    await turn();
-    expect(sent.at(-1)?.items).toHaveLength(20);
+  it.each([
+    { plain: 20, confirmed: 0 },
+    { plain: 0, confirmed: 20 },
+    { plain: 13, confirmed: 7 },
+  ])('goes at once when it fills a batch: $plain and $confirmed', async (of) => {
+    const { lane, comes } = await crowd();
+    await comes('i'.repeat(of.plain));
+    await comes('j'.repeat(of.confirmed), true);
+    expect(lane.sent.at(-1)?.items).toHaveLength(20);
   });
 
-  it('is not gathered where a batch has left some behind', async () => {
-    const { sent, push, land } = subject({ ...LIMITS, itemsMax: 8 });
-    for (const item of 'abcdefghijklmnopqr') push(item);
-    await turn();
-    await land();
-    expect(sent.map(({ items }) => items.length)).toEqual([8, 8, 2]);
+  it('is none below eight', async () => {
+    const { lane, comes } = await crowd(7);
+    await comes('i');
+    expect(namesOf(lane)).toEqual(['abcdefg', 'i']);
   });
+
+  it.each([false, true])(
+    'is not gathered where a batch has left some behind (confirmed: %s)',
+    async (isConfirmed) => {
+      const { lane, comes } = await crowd(1);
+      await comes('i'.repeat(22), isConfirmed);
+      await lane.land();
+      expect(lane.sent.map(({ items }) => items.length)).toEqual([1, 20, 2]);
+    },
+  );
 
   it('is over when a batch was small: who comes then waits for nobody', async () => {
-    const { sent, push, land } = await crowd();
-    push('i');
-    await turn();
-    vi.advanceTimersByTime(2);
-    await land();
-    push('j');
-    await turn();
-    expect(sent.map(({ items }) => items.join(''))).toEqual(['abcdefgh', 'i', 'j']);
+    const { lane, comes, pass } = await crowd();
+    await comes('i');
+    pass(1);
+    await lane.land();
+    await comes('j');
+    expect(namesOf(lane)).toEqual(['abcdefgh', 'i', 'j']);
   });
 });
 

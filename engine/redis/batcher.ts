@@ -56,9 +56,9 @@ export interface Batcher<T> {
 const IN_FLIGHT_MAX = 2;
 /**
  * From one batch to the next in a crowd, unless a full one is there before: a script costs Redis as much
- * as some fifty reservations before its first (README.md). Who comes alone waits for nobody.
+ * as some fifty reservations before its first (README.md). Behind a small batch nobody waits.
  */
-const GATHER_MS = 2;
+const GATHER_MS = 1;
 /** It is a crowd when the batch before had so many. */
 const CROWD_MIN = 8;
 /** Times `waitMs`: for items that are worth more, and for stalls, which end. */
@@ -77,10 +77,8 @@ export function createBatcher<T>(
   let isScheduled = false;
   const { expire, watch } = createExpiry([plain, confirmed], waitMsMax, sender.expired, now);
 
-  const launch = (items: readonly T[], isConfirmed: boolean, at: number): void => {
+  const launch = (items: readonly T[], isConfirmed: boolean): void => {
     inFlight++;
-    // Who is left behind has waited enough, and tells how fast the lane is.
-    crowd.sent(plain.length > 0 ? 0 : items.length, at);
     void sender.send(items, isConfirmed).then(landed);
   };
 
@@ -92,15 +90,16 @@ export function createBatcher<T>(
       const hasRoom = sender.hasRoom();
       plain.couldGo();
       if (hasRoom) confirmed.couldGo();
-      const takesConfirmed = hasRoom && confirmed.length > 0;
-      if (!takesConfirmed && plain.length === 0) return;
-      const isFull = plain.fills(limits) || (takesConfirmed && confirmed.fills(limits));
-      if (!isFull && crowd.gathers(at)) return;
-      if (takesConfirmed) {
-        const [fromPlain, fromConfirmed] = countBoth(plain, confirmed, limits);
-        const items = plain.take(fromPlain, at).concat(confirmed.take(fromConfirmed, at));
-        launch(items, fromConfirmed > 0, at);
-      } else launch(plain.take(plain.countWithin(limits), at), false, at);
+      const ready = hasRoom && confirmed.length > 0 ? [plain, confirmed] : [plain];
+      if (ready.every(isEmpty)) return;
+      if (!fillBatch(ready, limits) && crowd.gathers(at)) return;
+      const [fromPlain, fromConfirmed] =
+        ready.length > 1 ? countBoth(plain, confirmed, limits) : [plain.countWithin(limits), 0];
+      const items = plain.take(fromPlain, at);
+      if (fromConfirmed > 0) items.push(...confirmed.take(fromConfirmed, at));
+      // Who is left behind has waited enough, and tells how fast the lane is.
+      crowd.sent(ready.every(isEmpty) ? items.length : 0, at);
+      launch(items, fromConfirmed > 0);
     }
   };
 
@@ -134,6 +133,20 @@ export function createBatcher<T>(
   };
 }
 
+function isEmpty({ length }: { readonly length: number }): boolean {
+  return length === 0;
+}
+
+/** Whether these have enough for a batch. */
+function fillBatch<T>(
+  queues: readonly WaitingQueue<T>[],
+  { itemsMax, weightMax }: BatchSize,
+): boolean {
+  const sum = (of: (queue: WaitingQueue<T>) => number): number =>
+    queues.reduce((all, queue) => all + of(queue), 0);
+  return sum(({ length }) => length) >= itemsMax || sum(({ weight }) => weight) >= weightMax;
+}
+
 /** Whether a crowd comes, which is gathered: then `flush` is called when that is over. */
 function createCrowd(
   flush: () => void,
@@ -147,8 +160,6 @@ function createCrowd(
   let isGathering = false;
   const end = (): void => {
     isGathering = false;
-    // Whatever the clock says: a timer may be early by a little.
-    sentCount = 0;
     flush();
   };
   return {
@@ -161,7 +172,8 @@ function createCrowd(
       if (sentCount < CROWD_MIN || ms <= 0) return false;
       if (!isGathering) {
         isGathering = true;
-        later(end, ms);
+        // A timer takes whole ms, and would round down.
+        later(end, Math.ceil(ms));
       }
       return true;
     },

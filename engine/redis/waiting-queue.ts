@@ -54,9 +54,9 @@ export class WaitingQueue<T> {
     return this.#weights[index];
   }
 
-  /** Whether there is enough for a batch. */
-  fills({ itemsMax, weightMax }: BatchLimits): boolean {
-    return this.#items.length >= itemsMax || this.#weight >= weightMax;
+  /** Of all its items. */
+  get weight(): number {
+    return this.#weight;
   }
 
   /** How many of the oldest, at least one, stay within the limits. */

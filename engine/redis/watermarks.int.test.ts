@@ -96,6 +96,15 @@ describe('a wait for a level', () => {
     expect(await wait('logged', 7, 5)).toBe(false);
   });
 
+  it('is over when the marks are closed, also for who comes then', async () => {
+    const { marks, wait } = await subject();
+    const before = wait('logged', 7, 5);
+    marks.close();
+    expect(await before).toBe(false);
+    expect(await wait('logged', 7, 6)).toBe(false);
+    expect(marks.waiting()).toBe(0);
+  });
+
   it('of logged is reached by persisted, and not the other way round', async () => {
     const { marks, wait } = await subject(WAIT_MS_MAX);
     await state.mark('persisted', { epoch: 7, seq: 5 });

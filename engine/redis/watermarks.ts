@@ -60,6 +60,7 @@ export function createWatermarks({
     logged: { epoch: 0, seq: 0 },
     persisted: { epoch: 0, seq: 0 },
   };
+  let isClosed = false;
   const waits: Record<LoggedLevel, Wait[]> = { logged: [], persisted: [] };
   const signs = createSignsOfLife(options, (stamp, done) =>
     waits.logged.push({
@@ -134,6 +135,7 @@ export function createWatermarks({
         if (options.confirmed === undefined) done(false);
         else options.confirmed.wait(level, stamp, done);
       } else if (isCovered(level, stamp)) done(true);
+      else if (isClosed) done(false);
       else waits[level].push({ stamp, until: performance.now() + options.waitMsMax, done });
     },
     known(stamp, level) {
@@ -148,6 +150,7 @@ export function createWatermarks({
       clearInterval(timer);
       options.subscriber.off('message', onMessage);
       options.subscriber.off('ready', subscribe);
+      isClosed = true;
       for (const level of ['logged', 'persisted'] as const) {
         for (const wait of waits[level].splice(0)) wait.done(false);
       }
@@ -173,11 +176,10 @@ function createSignsOfLife(
     while (asking.length > 0) {
       const askers = asking;
       asking = [];
-      try {
-        const { term, state } = await options.readRegistry();
-        for (const { stamp, done } of askers) done(state === 'open' && term === stamp.epoch);
-      } catch {
-        for (const { stamp, done } of askers) waitForEntry(stamp, done);
+      const row = await options.readRegistry().catch(() => undefined);
+      for (const { stamp, done } of askers) {
+        if (row === undefined) waitForEntry(stamp, done);
+        else done(row.state === 'open' && row.term === stamp.epoch);
       }
     }
     busy = false;

@@ -40,7 +40,7 @@ it('tells what a turn took of the CPU, however long it had no core', async () =>
 
 it('does not take many short turns for a long one', async () => {
   for (let i = 0; i < 40; i++) await turn({ slept: 5, cpu: 0.25 });
-  expect(seen).toEqual(Array.from({ length: 10 }, () => 0.25));
+  expect(seen).toEqual([]);
 });
 
 it('adds to a turn no more than what was not looked at', async () => {

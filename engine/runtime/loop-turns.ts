@@ -4,7 +4,7 @@
  *
  * A turn is counted from one reading of sockets to the next. Which of them were long is known only when
  * they are over, so the CPU is read once for each millisecond that the loop was awake: what is told of
- * a turn may be up to that more than it took, never less, and turns shorter than that are not told.
+ * a turn may be up to that more than it took, never less, and turns that lasted less are not told.
  */
 import { openSync, readSync } from 'node:fs';
 
@@ -34,7 +34,7 @@ export function watchTurns(
     const at = awakeMs();
     if (at - lookedAt >= LOOK_MS) {
       const cpuNowMs = clocks.cpuMs();
-      observe(Math.min(cpuNowMs - cpuMs, at - endedAt) / 1_000);
+      if (at - endedAt >= LOOK_MS) observe(Math.min(cpuNowMs - cpuMs, at - endedAt) / 1_000);
       lookedAt = at;
       cpuMs = cpuNowMs;
     }

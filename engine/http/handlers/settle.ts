@@ -99,7 +99,9 @@ function readReservationId(exchange: Exchange, given: string | number): string |
   const id = String(given);
   const fault = reservationIdFault(id);
   if (fault === undefined) return id;
-  answerFaults(exchange, [{ pointer: '/reservation_id', message: `is refused: ${fault}` }]);
+  // The fault is a sentence; what is made of messages ends by itself.
+  const message = `is refused: ${fault.replace(/\.$/, '')}`;
+  answerFaults(exchange, [{ pointer: '/reservation_id', message }]);
   return undefined;
 }
 
