@@ -247,9 +247,9 @@ const WAITING: readonly Mutant[] = [
     file: 'engine/redis/watermarks.ts',
     edits: [
       {
-        find: "        for (const { stamp, done } of askers) done(state === 'open' && term === stamp.epoch);\n",
+        find: '      for (const { stamp, done } of askers) {\n        if (row === undefined) waitForEntry(stamp, done);\n',
         replace:
-          "        for (const { stamp, done } of [...askers, ...asking.splice(0)]) {\n          done(state === 'open' && term === stamp.epoch);\n        }\n",
+          '      for (const { stamp, done } of [...askers, ...asking.splice(0)]) {\n        if (row === undefined) waitForEntry(stamp, done);\n',
       },
     ],
     tests: ['engine/redis/watermarks.int.test.ts'],
