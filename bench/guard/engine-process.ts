@@ -61,6 +61,7 @@ const deps = {
     subscriber: redis.duplicate(),
     lane: 0,
     waitMsMax: COMMAND_MS_MAX,
+    line: session.line,
     readRegistry: beside,
   }),
   archive: { find: beside },

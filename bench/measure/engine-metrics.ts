@@ -6,7 +6,7 @@ export interface EngineReading {
   readonly rssBytes: number;
   /** Operations by batch size: cumulative counts by upper bound, as Prometheus has them. */
   readonly batches: Histogram;
-  /** Turns of the event loop that took a millisecond of CPU or more, by seconds; of all workers. */
+  /** Turns of the event loop that lasted a millisecond or more, by seconds of CPU; of all workers. */
   readonly turns: Histogram;
   /** By `operation outcome`. */
   readonly outcomes: ReadonlyMap<string, number>;

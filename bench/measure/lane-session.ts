@@ -11,6 +11,7 @@ import { SCRIPT_WORK_MAX } from '../../engine/domain/script-limits.ts';
 import { createLane } from '../../engine/redis/lane.ts';
 import type { Lane, OperationAnswer } from '../../engine/redis/lane-port.ts';
 import type { Operation, ReserveOperation } from '../../engine/redis/operation.ts';
+import { Line } from '../../engine/runtime/line.ts';
 
 export interface StockLine {
   readonly sku: Sku;
@@ -27,6 +28,8 @@ export interface Work {
 
 export interface LaneSession {
   readonly lane: Lane;
+  /** The lane's; for whatever else answers in this process. */
+  readonly line: Line;
   /** An id that nobody has used, as an engine makes it. */
   makeId(): Buffer;
   define(skus: readonly Sku[]): Promise<void>;
@@ -56,9 +59,11 @@ export interface SessionLimits {
 export async function joinLane(redis: Redis, { batch }: SessionLimits): Promise<LaneSession> {
   let batches = 0;
   let operations = 0;
+  const line = new Line();
   const lane = createLane({
     redis,
     number: LANE,
+    line,
     limits: {
       batchOperationsMax: batch,
       batchLinesMax: SCRIPT_WORK_MAX,
@@ -82,6 +87,7 @@ export async function joinLane(redis: Redis, { batch }: SessionLimits): Promise<
   const makeId = (): Buffer => ids.make(lane.nowMs(), LANE);
   return {
     lane,
+    line,
     makeId,
     sent: () => ({ batches, operations }),
     submit: (work) => keepFull(lane, work, batch * BATCHES_WAITING),

@@ -14,6 +14,7 @@ import { compileBody, requestSchemas } from '../../engine/http/schema.ts';
 import { forcedTransport, type HttpServer, startHttpServer } from '../../engine/http/server.ts';
 import { mergeItems } from '../../engine/reservations/cart.ts';
 import { DEFAULT_RESERVATION_POLICY } from '../../engine/reservations/policy.ts';
+import { Line } from '../../engine/runtime/line.ts';
 import { startWorker } from '../../engine/runtime/worker.ts';
 import type { Hold, Peer } from './peer.ts';
 
@@ -41,6 +42,7 @@ export async function startPeerServer(peer: Peer): Promise<PeerServer> {
     routes: peerRoutes(peer),
     port: 0,
     transport: forcedTransport(process.env),
+    line: new Line(),
   });
   const job = startWorker({
     name: 'expire',

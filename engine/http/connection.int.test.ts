@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Exchange } from './exchange.ts';
 import type { Route } from './router.ts';
 import { startHttpServer } from './server.ts';
-import { describeTransports, problemOf, Subject } from './test-subject.ts';
+import { BARE, describeTransports, problemOf, Subject } from './test-subject.ts';
 import type { Wire } from './test-wire.ts';
 import { Signal } from './test-wire.ts';
 
@@ -217,20 +217,20 @@ await describeTransports('connections', (transport) => {
 
 await describeTransports('listening and closing', (transport) => {
   it('says that the port is in use', async () => {
-    const first = await startHttpServer({ routes: [], port: 0, transport });
-    const second = startHttpServer({ routes: [], port: first.port, transport });
+    const first = await startHttpServer({ ...BARE, transport });
+    const second = startHttpServer({ ...BARE, port: first.port, transport });
     await expect(second).rejects.toThrow(
       `cannot listen on 127.0.0.1:${first.port}: the port is in use`,
     );
     await expect(second).rejects.toMatchObject({ code: 'EADDRINUSE' });
     await first.close(0);
-    const third = await startHttpServer({ routes: [], port: first.port, transport });
+    const third = await startHttpServer({ ...BARE, port: first.port, transport });
     expect(third.port).toBe(first.port);
     await third.close(0);
   });
 
   it('says that the address is not one of this machine', async () => {
-    const started = startHttpServer({ routes: [], port: 0, host: '192.0.2.1', transport });
+    const started = startHttpServer({ ...BARE, host: '192.0.2.1', transport });
     await expect(started).rejects.toThrow(/no such address.*EADDRNOTAVAIL/);
   });
 

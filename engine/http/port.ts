@@ -67,8 +67,8 @@ export interface HttpServerOptions {
   readonly limits?: Partial<HttpLimits>;
   /** Of what the handlers ask; absent: none of it waits. Read at each request. */
   readonly traffic?: Traffic;
-  /** In which requests are handled, when a turn of the loop finds many; absent: an own one. */
-  readonly line?: Line;
+  /** In which requests are handled, when a turn of the loop finds many. */
+  readonly line: Line;
   readonly hooks?: HttpHooks;
 }
 

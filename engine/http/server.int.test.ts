@@ -8,7 +8,7 @@ import type { Exchange } from './exchange.ts';
 import type { Route } from './router.ts';
 import { forcedTransport, startHttpServer } from './server.ts';
 import { StampedBody } from './stamped.ts';
-import { describeTransports, problemOf, Subject } from './test-subject.ts';
+import { BARE, describeTransports, problemOf, Subject } from './test-subject.ts';
 import { loadUws } from './uws-load.ts';
 
 const SOLD_OUT = { code: 'insufficient', status: 409, title: 'Not enough stock', retryable: true };
@@ -338,7 +338,7 @@ const none = () => loadUws(['no-such-build']);
 describe('the choice of a transport', () => {
   it('takes uWS where it can be loaded, else node:http with the reason', async () => {
     const load = await loadUws();
-    const server = await startHttpServer({ routes: [], port: 0 });
+    const server = await startHttpServer(BARE);
     await server.close(0);
     const ran = `${server.transport} (${server.implementation})`;
     const reason = server.fallbackReason ? `; uWS not loadable: ${server.fallbackReason}` : '';
@@ -349,7 +349,7 @@ describe('the choice of a transport', () => {
   });
 
   it('falls back to node:http and says why', async () => {
-    const server = await startHttpServer({ routes: [], port: 0 }, none);
+    const server = await startHttpServer(BARE, none);
     await server.close(0);
     expect([server.transport, server.fallbackReason]).toEqual([
       'node',
@@ -358,7 +358,7 @@ describe('the choice of a transport', () => {
   });
 
   it('refuses to fall back when uWS was forced', async () => {
-    const started = startHttpServer({ routes: [], port: 0, transport: 'uws' }, none);
+    const started = startHttpServer({ ...BARE, transport: 'uws' }, none);
     await expect(started).rejects.toThrow(/no-such-build: not installed.*HOLDFAST_HTTP=node/);
   });
 

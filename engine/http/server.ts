@@ -1,6 +1,5 @@
 // Starts the HTTP server: chooses the transport, wires routes, limits and hooks to it.
 
-import { Line } from '../runtime/line.ts';
 import type { ExchangeContext } from './exchange.ts';
 import { listenNode } from './node.ts';
 import { NO_TRAFFIC } from './pace.ts';
@@ -54,7 +53,7 @@ export async function startHttpServer(
     sharesPort: options.sharesPort ?? false,
     limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
     traffic: options.traffic ?? NO_TRAFFIC,
-    line: options.line ?? new Line(),
+    line: options.line,
     context: contextOf(options),
     nextRequestId: requestIds(),
   });

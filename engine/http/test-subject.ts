@@ -2,6 +2,7 @@
 // its hooks reported.
 
 import { describe } from 'vitest';
+import { Line } from '../runtime/line.ts';
 import type { HttpLimits, HttpServer, TransportName } from './port.ts';
 import type { Route } from './router.ts';
 import { startHttpServer } from './server.ts';
@@ -22,6 +23,9 @@ export async function describeTransports(
     describe.skip(`${name} over uWS: not loadable: ${load.reason}`, () => suite('uws'));
   }
 }
+
+/** For a server of which only the listening matters. */
+export const BARE = { routes: [], port: 0, line: new Line() };
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -61,7 +65,7 @@ export class Subject {
       },
     };
     subject = new Subject(
-      await startHttpServer({ routes, port: 0, transport, limits, hooks }),
+      await startHttpServer({ routes, port: 0, transport, limits, line: new Line(), hooks }),
       signal,
     );
     return subject;

@@ -9,7 +9,7 @@ import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
 import { isRedisLevel } from '../domain/durability.ts';
 import { SCRIPT_WORK_MAX } from '../domain/script-limits.ts';
 import { decodeCell } from '../events/cell-codec.ts';
-import { Line } from '../runtime/line.ts';
+import type { Line } from '../runtime/line.ts';
 import { readAvailability } from './availability-read.ts';
 import { createBatcher, type Manner, PATIENCE } from './batcher.ts';
 import type { ConfirmedWaits, ConfirmingOptions } from './confirmed-scripts.ts';
@@ -61,7 +61,7 @@ export interface LaneOptions {
   /** Where levels may be asked for that Redis itself confirms. */
   readonly confirming?: ConfirmingOptions | undefined;
   /** In which the answers of a batch are given. */
-  readonly line?: Line;
+  readonly line: Line;
   /** Monotonic, ms. */
   readonly now?: () => number;
 }
@@ -100,9 +100,8 @@ export interface RunningLane extends Lane, ForgetfulLane {
 }
 
 export function createLane(options: LaneOptions): RunningLane {
-  const { redis, limits, hooks } = options;
+  const { redis, limits, hooks, line } = options;
   const now = options.now ?? (() => performance.now());
-  const line = options.line ?? new Line();
   const keys = laneKeys(options.number);
   const encoder = new BatchEncoder(options.number);
   const weights = new OperationWeights();

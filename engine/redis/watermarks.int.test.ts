@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DurabilityLevel } from '../domain/durability.ts';
+import { Line } from '../runtime/line.ts';
 import { startRedis, type TestRedis } from '../testing/servers.ts';
 import { connectRedis, whenReady } from './connect.ts';
 import { laneKeys } from './keys.ts';
@@ -54,6 +55,7 @@ async function subject(waitMsMax = UNREACHABLE_MS): Promise<Subject> {
     subscriber,
     lane: 0,
     waitMsMax,
+    line: new Line(),
     readRegistry: () => registry(),
   });
   subscribers.push(subscriber);
@@ -169,5 +171,19 @@ describe('a sign of life', () => {
     await state.mark('logged', { epoch: 7, seq: 2 });
     expect(await alive).toBe(true);
     expect(await confirm(6)).toBe(false);
+  });
+
+  it('is not waited for any more when PostgreSQL fails after the marks were closed', async () => {
+    const { marks, confirm } = await subject();
+    let failLook = (_error: Error): void => undefined;
+    registry = () =>
+      new Promise((_resolve, reject) => {
+        failLook = reject;
+      });
+    const alive = confirm(7);
+    marks.close();
+    failLook(new Error('PostgreSQL is away'));
+    expect(await alive).toBe(false);
+    expect(marks.waiting()).toBe(0);
   });
 });

@@ -11,7 +11,7 @@
 import type { Redis } from 'ioredis';
 import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
 import { isRedisLevel, stronger } from '../domain/durability.ts';
-import { Line } from '../runtime/line.ts';
+import type { Line } from '../runtime/line.ts';
 import type { ConfirmedWaits } from './confirmed-scripts.ts';
 import { laneKeys } from './keys.ts';
 import type { Watermarks } from './lane-port.ts';
@@ -24,7 +24,7 @@ export interface WatermarkOptions {
   readonly lane: number;
   readonly waitMsMax: number;
   /** In which those are told whose wait has ended. */
-  readonly line?: Line;
+  readonly line: Line;
   /** For the levels that Redis confirms; undefined: they are never reached. */
   readonly confirmed?: ConfirmedWaits | undefined;
   /** The registry's row; asked for signs of life. */
@@ -51,10 +51,8 @@ export interface RunningWatermarks extends Watermarks {
   close(): void;
 }
 
-export function createWatermarks({
-  line = new Line(),
-  ...options
-}: WatermarkOptions): RunningWatermarks {
+export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
+  const { line } = options;
   const keys = laneKeys(options.lane);
   const marks: Record<LoggedLevel, Mark> = {
     logged: { epoch: 0, seq: 0 },
@@ -62,12 +60,12 @@ export function createWatermarks({
   };
   let isClosed = false;
   const waits: Record<LoggedLevel, Wait[]> = { logged: [], persisted: [] };
+  const enqueue = (level: LoggedLevel, stamp: LaneStamp, done: Wait['done']): void => {
+    if (isClosed) done(false);
+    else waits[level].push({ stamp, until: performance.now() + options.waitMsMax, done });
+  };
   const signs = createSignsOfLife(options, (stamp, done) =>
-    waits.logged.push({
-      stamp: { ...stamp, seq: stamp.seq + 1 },
-      until: performance.now() + options.waitMsMax,
-      done,
-    }),
+    enqueue('logged', { ...stamp, seq: stamp.seq + 1 }, done),
   );
 
   const isCovered = (level: LoggedLevel, { epoch, seq }: LaneStamp): boolean =>
@@ -102,16 +100,7 @@ export function createWatermarks({
     if (level === 'persisted') advance('logged', epoch, seq);
   };
 
-  const onMessage = (_channel: string, message: string): void => {
-    const [level, epoch, seq] = message.split(' ');
-    advance(level, Number(epoch), Number(seq));
-  };
-  const subscribe = (): void => {
-    options.subscriber.subscribe(keys.marksChannel).catch(ignoreUntilNextReady);
-  };
-  options.subscriber.on('message', onMessage);
-  options.subscriber.on('ready', subscribe);
-  if (options.subscriber.status === 'ready') subscribe();
+  const endListening = listen(options.subscriber, keys.marksChannel, advance);
 
   const poll = async (): Promise<void> => {
     if (waits.logged.length + waits.persisted.length === 0) return;
@@ -135,8 +124,7 @@ export function createWatermarks({
         if (options.confirmed === undefined) done(false);
         else options.confirmed.wait(level, stamp, done);
       } else if (isCovered(level, stamp)) done(true);
-      else if (isClosed) done(false);
-      else waits[level].push({ stamp, until: performance.now() + options.waitMsMax, done });
+      else enqueue(level, stamp, done);
     },
     known(stamp, level) {
       if (isCovered('persisted', stamp)) return 'persisted';
@@ -148,13 +136,34 @@ export function createWatermarks({
     last: (level) => marks[level],
     close() {
       clearInterval(timer);
-      options.subscriber.off('message', onMessage);
-      options.subscriber.off('ready', subscribe);
+      endListening();
       isClosed = true;
       for (const level of ['logged', 'persisted'] as const) {
         for (const wait of waits[level].splice(0)) wait.done(false);
       }
     },
+  };
+}
+
+/** Gives each mark of the channel to `advance`; the result ends it. */
+function listen(
+  subscriber: Redis,
+  channel: string,
+  advance: (level: string | undefined, epoch: number, seq: number) => void,
+): () => void {
+  const onMessage = (_channel: string, message: string): void => {
+    const [level, epoch, seq] = message.split(' ');
+    advance(level, Number(epoch), Number(seq));
+  };
+  const subscribe = (): void => {
+    subscriber.subscribe(channel).catch(ignoreUntilNextReady);
+  };
+  subscriber.on('message', onMessage);
+  subscriber.on('ready', subscribe);
+  if (subscriber.status === 'ready') subscribe();
+  return () => {
+    subscriber.off('message', onMessage);
+    subscriber.off('ready', subscribe);
   };
 }
 

@@ -15,6 +15,7 @@ it('drops a day three days later, when PostgreSQL has it, and nothing younger', 
   const lane = createLane({
     redis: t.redis,
     number: 0,
+    line: t.line,
     limits: { batchOperationsMax: 9, batchLinesMax: 9, queueWaitMsMax: 9_999, holdAgeSMax: 60 },
     hooks: {
       onBatch: () => undefined,

@@ -72,7 +72,7 @@ function checkGiven(
   nowMs: number,
 ): Identity | IdentityRefusal {
   const fault = reservationIdFault(text);
-  if (fault !== undefined) return refuse('invalid_request', fault, 'reservation_id');
+  if (fault !== undefined) return refuse('invalid_request', `${fault}.`, 'reservation_id');
   const packed = packId(text);
   const made = readMadeId(packed);
   if (made !== undefined) {
@@ -93,13 +93,13 @@ function checkGiven(
   return { kind: 'identified', packed, text, fresh: false };
 }
 
-/** What is wrong with a reservation id that a client sent; undefined: nothing. */
+/** What is wrong with a reservation id that a client sent, without a full stop; undefined: nothing. */
 export function reservationIdFault(text: string): string | undefined {
-  if (text.startsWith('op_')) return `${text} names a stock operation, not a reservation.`;
+  if (text.startsWith('op_')) return `${text} names a stock operation, not a reservation`;
   if (isWellFormed(text)) return undefined;
   return (
     `${text} begins with a prefix that is kept for ids that Holdfast makes, but is none of them; ` +
-    'send an id as you got it, or one of your own with another prefix.'
+    'send an id as you got it, or one of your own with another prefix'
   );
 }
 

@@ -118,7 +118,7 @@ function loopMetrics(registry: Registry): void {
   watchLoopDelay((delayS) => delays.observe('', delayS));
   const turns = new HotHistogram({
     name: 'holdfast_event_loop_turn_cpu_seconds',
-    help: 'CPU of a turn of the event loop, of those that took a millisecond or more.',
+    help: 'CPU of a turn of the event loop, of those that lasted a millisecond or more.',
     labels: [],
     registry,
     bounds: TURN_BOUNDS_S,

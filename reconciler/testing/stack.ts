@@ -13,11 +13,13 @@ import { laneScripts } from '../../engine/redis/lane-scripts.ts';
 import type { LaneState } from '../../engine/redis/lane-state.ts';
 import type { Operation } from '../../engine/redis/operation.ts';
 import { reserve, settle, stockOperation } from '../../engine/redis/testing/test-lane.ts';
+import { Line } from '../../engine/runtime/line.ts';
 import { startRedis, type TestRedis } from '../../engine/testing/servers.ts';
 import { type MigratedDatabase, migratedDatabase } from '../../persister/testing/database.ts';
 
 export const LANE = 0;
 export const KEYS = laneKeys(LANE);
+const line = new Line();
 
 /** Whatever its Redis is. */
 export interface LaneStack {
@@ -56,6 +58,7 @@ export function connectLane(redis: Redis): Lane {
   return createLane({
     redis,
     number: LANE,
+    line,
     limits: {
       batchOperationsMax: 512,
       batchLinesMax: 1_000,

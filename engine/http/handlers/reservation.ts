@@ -13,7 +13,7 @@ export function reservationHandler(deps: ReservationDeps, present: Presenter): H
     if (id === undefined) return;
     const fault = reservationIdFault(id);
     if (fault !== undefined) {
-      exchange.problem(outcomeProblem('invalid_request'), { detail: fault });
+      exchange.problem(outcomeProblem('invalid_request'), { detail: `${fault}.` });
       return;
     }
     const preferred = readLevel(exchange, deps.policy);

@@ -99,9 +99,7 @@ function readReservationId(exchange: Exchange, given: string | number): string |
   const id = String(given);
   const fault = reservationIdFault(id);
   if (fault === undefined) return id;
-  // The fault is a sentence; what is made of messages ends by itself.
-  const message = `is refused: ${fault.replace(/\.$/, '')}`;
-  answerFaults(exchange, [{ pointer: '/reservation_id', message }]);
+  answerFaults(exchange, [{ pointer: '/reservation_id', message: `is refused: ${fault}` }]);
   return undefined;
 }
 

@@ -7,6 +7,7 @@ import { IdMaker } from '../../domain/reservation-id.ts';
 import { SCRIPT_WORK_MAX } from '../../domain/script-limits.ts';
 import { type Entry, NEVER } from '../../events/entry.ts';
 import { decodeEntry } from '../../events/entry-codec.ts';
+import { Line } from '../../runtime/line.ts';
 import { startRedis, type TestRedis } from '../../testing/servers.ts';
 import { connectRedis, whenReady } from '../connect.ts';
 import { laneKeys } from '../keys.ts';
@@ -34,6 +35,8 @@ export interface TestLane {
   readonly redis: Redis;
   readonly state: LaneState;
   readonly lane: RunningLane;
+  /** Of all lanes that are made here. */
+  readonly line: Line;
   readonly ids: IdMaker;
   readonly fences: FenceReason[];
   connectLane(): RunningLane;
@@ -79,10 +82,12 @@ export async function startTestLane(options: TestLaneOptions = {}): Promise<Test
   const state = laneScripts(redis, 0);
   const fences: FenceReason[] = [];
   const lanes: RunningLane[] = [];
+  const line = new Line();
   const connectLane = (): RunningLane => {
     const made = createLane({
       redis,
       number: 0,
+      line,
       ...(confirming && { confirming }),
       limits: {
         batchOperationsMax: 512,
@@ -109,6 +114,7 @@ export async function startTestLane(options: TestLaneOptions = {}): Promise<Test
     redis,
     state,
     lane,
+    line,
     ids,
     fences,
     connectLane,
