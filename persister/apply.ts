@@ -1,21 +1,22 @@
 /**
- * One batch, one transaction. Its first statement moves the position row from exactly what the
- * batch was read from; whoever was overtaken finds no such row and leaves everything as it is. So
- * a crash, a lost answer to COMMIT, or a second persister can neither lose a batch nor apply it
+ * One batch, one transaction, one message. Its first statement moves the position row from exactly
+ * what the batch was read from; whoever was overtaken finds no such row, fails, and leaves everything
+ * as it is. So a crash, a lost answer, or a second persister can neither lose a batch nor apply it
  * twice.
  *
  * PostgreSQL is no judge of facts: what the log says is applied; what cannot be true is marked on
  * the cell and reported.
  */
+import pg from 'pg';
 import type { ConsumerPosition } from '../engine/log/event-log.ts';
 import { breathe } from '../engine/log/pause.ts';
 import type { Pool, PoolClient } from '../engine/postgres/pool.ts';
 import { endingStalled } from '../engine/postgres/stalled.ts';
 import { type CrashPoint, noCrashPoint } from '../engine/runtime/crash-point.ts';
-import { CopyWriter } from './copy-writer.ts';
-import { BatchEncoder, type Copy, type EncodedBatch, encodeCells } from './encode-batch.ts';
-import type { Batch, CellRow } from './rows.ts';
-import { runScript, type ScriptResult, type Statement, spellOut } from './script.ts';
+import { BatchEncoder, type EncodedBatch } from './encode-batch.ts';
+import type { Batch } from './rows.ts';
+import { callPrepared, runScript, type ScriptResult, type Statement, spellOut } from './script.ts';
+import { SESSION } from './session.ts';
 import { readSql } from './sql-files.ts';
 
 export interface Step {
@@ -49,13 +50,9 @@ export interface ApplierOptions {
   readonly crash?: CrashPoint;
 }
 
-const SQL = {
-  session: readSql('session.sql'),
-  position: readSql('position.sql'),
-  settle: readSql('settle.sql'),
-  products: readSql('products.sql'),
-  cells: readSql('cells.sql'),
-};
+/** Raised by sql/session.sql. */
+const OVERTAKEN_SQLSTATE = 'HF001';
+const PRODUCTS = readSql('products.sql');
 
 /** Keeps one connection, with its temporary tables, until something fails on it. */
 export class Applier {
@@ -63,8 +60,6 @@ export class Applier {
   readonly #lane: number;
   readonly #crash: CrashPoint;
   readonly #encoder: BatchEncoder;
-  readonly #cells = new CopyWriter();
-  readonly #settle: Statement;
   #client: PoolClient | undefined;
   /** Months that have a partition, as the first day. */
   readonly #months = new Set<string>();
@@ -74,7 +69,6 @@ export class Applier {
     this.#lane = lane;
     this.#crash = crash;
     this.#encoder = new BatchEncoder(lane);
-    this.#settle = { statement: spellOut(SQL.settle, [lane]) };
   }
 
   encode(batch: Batch): EncodedBatch {
@@ -97,16 +91,9 @@ export class Applier {
     try {
       await this.#ensurePartitions(client, step.batch);
       this.#crash('persister.before_begin');
-      if (!(await this.#movePosition(client, step))) {
-        await client.query('ROLLBACK');
-        return { outcome: 'overtaken' };
-      }
-      this.#crash('persister.after_position');
-      const suspects = await this.#write(client, step);
-      this.#crash('persister.before_commit');
-      await client.query('COMMIT');
+      const suspects = await this.#commit(client, this.#transaction(step));
       this.#crash('persister.after_commit');
-      return { outcome: 'applied', suspects };
+      return suspects === undefined ? { outcome: 'overtaken' } : { outcome: 'applied', suspects };
     } catch (error) {
       this.close();
       throw error;
@@ -126,7 +113,7 @@ export class Applier {
     // process would end.
     client.on('error', () => this.close());
     try {
-      await client.query(SQL.session);
+      await client.query(SESSION);
     } catch (error) {
       client.release(true);
       throw error;
@@ -149,47 +136,40 @@ export class Applier {
     }
   }
 
-  /** Begins the transaction. */
-  async #movePosition(client: PoolClient, { from, to, timeMs, parked }: Step): Promise<boolean> {
-    const statement = spellOut(SQL.position, [
+  #transaction({ from, to, timeMs, parked, batch, encoded }: Step): Statement[] {
+    const { entries, settled, created, cells } = encoded;
+    const hasSettled = settled.length > 0;
+    const move = callPrepared('move_position', [
       this.#lane,
       ...[from.term, from.epoch, from.seq, from.nonce, from.offset],
       ...[to.term, to.epoch, to.seq, to.nonce, to.offset],
       timeMs ?? 0,
       parked,
     ]);
-    const move = () => runScript(client, [{ statement: 'BEGIN' }, { statement }]);
-    const { tags } = await endingStalled(this.#pool, client, move);
-    return tags.at(-1) === 'UPDATE 1';
+    return [
+      { statement: 'BEGIN' },
+      move,
+      ...entries,
+      ...(hasSettled ? [...settled, callPrepared('settle', [this.#lane])] : []),
+      ...(batch.products.length > 0 ? [defineProducts(batch.products)] : []),
+      ...created,
+      ...cells,
+      ...(hasSettled || cells.length > 0 ? [callPrepared('merge_cells', [])] : []),
+      { statement: 'COMMIT' },
+    ];
   }
 
-  async #write(client: PoolClient, { batch, encoded }: Step): Promise<Suspect[]> {
-    const { entries, settled, created } = encoded;
-    const hasSettled = settled.length > 0;
-    const { rows } = hasSettled
-      ? await runScript(client, [...entries, ...settled, this.#settle])
-      : { rows: [] };
-    this.#crash('persister.after_settle');
-    const copies = hasSettled ? created : [...entries, ...created];
-    return await this.#create(client, batch, copies, rows.map(toSuspect));
-  }
-
-  /** What is new; and the cells, which `marked` says something about. */
-  async #create(
-    client: PoolClient,
-    batch: Batch,
-    copies: readonly Copy[],
-    marked: readonly Suspect[],
-  ): Promise<Suspect[]> {
-    await defineProducts(client, batch.products);
-    const cells = encodeCells(markCells(batch.cells, marked), this.#lane, this.#cells);
-    const merge = cells.length === 0 ? [] : [{ statement: SQL.cells }];
-    const statements = [...copies, ...cells, ...merge];
-    if (statements.length === 0) return [...marked];
-    const { rows } = await runScript(client, statements);
-    this.#crash('persister.after_cells');
-    if (merge.length === 0) return [...marked];
-    return [...marked.filter(({ sku }) => sku === null), ...rows.map(toSuspect)];
+  /** What is suspect; undefined: overtaken. */
+  async #commit(client: PoolClient, transaction: Statement[]): Promise<Suspect[] | undefined> {
+    const run = () => runScript(client, transaction, this.#crash);
+    try {
+      const { rows } = await endingStalled(this.#pool, client, run);
+      return rows.map(toSuspect);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || error.code !== OVERTAKEN_SQLSTATE) throw error;
+      await client.query('ROLLBACK');
+      return undefined;
+    }
   }
 }
 
@@ -200,29 +180,12 @@ function firstDay(timeMs: number, months: number): string {
   return first.toISOString().slice(0, 'YYYY-MM-DD'.length);
 }
 
-async function defineProducts(client: PoolClient, products: Batch['products']): Promise<void> {
-  if (products.length === 0) return;
-  await client.query(SQL.products, [
-    products.map(({ sku }) => sku),
-    products.map(({ epoch }) => epoch),
-    products.map(({ seq }) => seq),
-  ]);
+function defineProducts(products: Batch['products']): Statement {
+  const rows = products.map(({ sku, epoch, seq }) => ({ sku_id: sku, epoch, seq }));
+  return { statement: spellOut(PRODUCTS, [JSON.stringify(rows)]) };
 }
 
 function toSuspect(row: ScriptResult['rows'][number]): Suspect {
   const { sku_id: sku = null, warehouse_id: warehouse = null, pool = null, cause } = row;
   return { sku, warehouse, pool, cause: cause ?? '' };
-}
-
-function markCells(cells: readonly CellRow[], suspects: readonly Suspect[]): readonly CellRow[] {
-  if (suspects.length === 0) return cells;
-  const causes = new Map<string, string>();
-  for (const { sku, warehouse, pool, cause } of suspects) {
-    const name = `${sku} ${warehouse} ${pool}`;
-    if (!causes.has(name)) causes.set(name, cause);
-  }
-  return cells.map((cell) => ({
-    ...cell,
-    suspect: cell.suspect ?? causes.get(`${cell.sku} ${cell.warehouse} ${cell.pool}`),
-  }));
 }

@@ -26,7 +26,7 @@ afterEach(async () => {
 async function isWaitingForTheRow(): Promise<boolean> {
   const { rowCount } = await stack.database.pool.query(
     `SELECT FROM pg_stat_activity
-     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%UPDATE positions%'`,
+     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%EXECUTE move_position%'`,
   );
   return rowCount === 1;
 }

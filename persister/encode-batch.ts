@@ -3,7 +3,7 @@
  * the transaction, while the batch before it is being committed.
  */
 import { CopyWriter } from './copy-writer.ts';
-import type { Batch, CellRow } from './rows.ts';
+import type { Batch } from './rows.ts';
 import {
   CELLS,
   CREATED,
@@ -26,6 +26,7 @@ export interface EncodedBatch {
   readonly settled: readonly Copy[];
   /** What is new, and the ledger. */
   readonly created: readonly Copy[];
+  readonly cells: readonly Copy[];
 }
 
 /** Rows after which the work may be interrupted: about a millisecond. */
@@ -64,6 +65,7 @@ export class BatchEncoder {
         ...(yield* this.#rows(MOVEMENTS, batch.movements)),
         ...(yield* this.#rows(OPERATIONS, batch.operations)),
       ],
+      cells: yield* this.#rows(CELLS, batch.cells),
     };
   }
 
@@ -77,13 +79,6 @@ export class BatchEncoder {
     }
     return count === 0 ? [] : [{ statement: table.copy, bytes: this.#out.take() }];
   }
-}
-
-/** Apart from the rest, because settling may mark cells; into a buffer of its own, because by then
- * the next batch is being encoded. */
-export function encodeCells(cells: readonly CellRow[], lane: number, out: CopyWriter): Copy[] {
-  for (const row of cells) CELLS.write(out, row, lane);
-  return cells.length === 0 ? [] : [{ statement: CELLS.copy, bytes: out.take() }];
 }
 
 function hasLines({ lines }: { readonly lines: readonly unknown[] }): boolean {

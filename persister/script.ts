@@ -9,6 +9,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { PoolClient } from '../engine/postgres/pool.ts';
+import { type CrashPoint, noCrashPoint } from '../engine/runtime/crash-point.ts';
 
 /** A COPY from our data, or any other statement; of its rows all columns are read as text. */
 export type Statement =
@@ -32,15 +33,17 @@ const HEADER_BYTES = 5;
 export function runScript(
   client: PoolClient,
   statements: readonly Statement[],
+  crash: CrashPoint = noCrashPoint,
 ): Promise<ScriptResult> {
   return new Promise((resolve, reject) => {
-    client.query(new Script(statements, resolve, reject));
+    client.query(new Script(statements, crash, resolve, reject));
   });
 }
 
 /** What pg's client calls as the answers come. */
 class Script {
   readonly #statements: readonly Statement[];
+  readonly #crash: CrashPoint;
   readonly #rows: Record<string, string | null>[] = [];
   readonly #tags: string[] = [];
   #columns: readonly string[] = [];
@@ -50,10 +53,12 @@ class Script {
 
   constructor(
     statements: readonly Statement[],
+    crash: CrashPoint,
     resolve: (result: ScriptResult) => void,
     reject: (error: Error) => void,
   ) {
     this.#statements = statements;
+    this.#crash = crash;
     this.callback = (error) => {
       if (error === undefined) resolve({ rows: this.#rows, tags: this.#tags });
       else reject(error);
@@ -63,13 +68,15 @@ class Script {
   submit({ stream }: { readonly stream: Duplex }): void {
     // Closed meanwhile: the client tells all its queries so.
     if (!stream.writable) return;
-    stream.cork();
     const text = this.#statements.map(({ statement }) => statement).join('\n;\n');
     stream.write(message(QUERY, Buffer.from(`${text}\0`)));
+    this.#crash('persister.after_begin');
+    stream.cork();
     for (const { bytes } of this.#statements) {
       if (bytes !== undefined) writeCopy(stream, bytes);
     }
     stream.uncork();
+    this.#crash('persister.after_send');
   }
 
   handleRowDescription({ fields }: { fields: readonly { readonly name: string }[] }): void {
@@ -120,15 +127,20 @@ function header(code: number, bodyBytes: number): Buffer {
   return head;
 }
 
+type Value = number | bigint | Uint8Array | string | undefined;
+
+/** Runs what the session has prepared under the name. */
+export function callPrepared(name: string, values: readonly Value[]): Statement {
+  const given = values.length === 0 ? '' : ` (${values.map(literal).join(', ')})`;
+  return { statement: `EXECUTE ${name}${given}` };
+}
+
 /** `$1` and so on spelled out, because a script takes no parameters. */
-export function spellOut(
-  sql: string,
-  values: readonly (number | bigint | Uint8Array | string | undefined)[],
-): string {
+export function spellOut(sql: string, values: readonly Value[]): string {
   return sql.replace(/\$(\d+)/g, (_, place: string) => literal(values[Number(place) - 1]));
 }
 
-function literal(value: number | bigint | Uint8Array | string | undefined): string {
+function literal(value: Value): string {
   if (value === undefined) return 'NULL';
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number') {

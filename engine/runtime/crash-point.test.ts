@@ -8,15 +8,15 @@ describe('a crash point', () => {
   });
 
   it.each([
-    ['persister.before_commit', 1],
-    ['persister.before_commit:1', 1],
-    ['persister.before_commit:3', 3],
+    ['persister.after_send', 1],
+    ['persister.after_send:1', 1],
+    ['persister.after_send:3', 3],
   ])('%s kills at pass %i, and only there', (value, nth) => {
     let kills = 0;
     const crash = crashPointFrom({ [CRASH_VARIABLE]: value }, () => kills++);
     for (let pass = 1; pass <= 5; pass++) {
-      crash('persister.after_position');
-      crash('persister.before_commit');
+      crash('persister.after_begin');
+      crash('persister.after_send');
       expect(kills).toBe(pass >= nth ? 1 : 0);
     }
   });

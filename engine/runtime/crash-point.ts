@@ -16,10 +16,8 @@ export const CRASH_POINTS = {
   ],
   persister: [
     'persister.before_begin',
-    'persister.after_position',
-    'persister.after_settle',
-    'persister.after_cells',
-    'persister.before_commit',
+    'persister.after_begin',
+    'persister.after_send',
     'persister.after_commit',
     'persister.after_mark',
     'persister.after_trim',

@@ -1,10 +1,12 @@
 -- Cells take the balances that Redis decided. A cell whose balance here is not what the batch
--- started from, or that breaks a rule, is marked with the first cause; new marks are returned.
+-- started from, or that breaks a rule, is marked with the first cause. New marks are returned, and what
+-- settlements broke that is no cell of the batch.
 WITH judged AS MATERIALIZED (
   SELECT c.*,
          i.suspect IS NULL AS is_new,
          CASE
            WHEN c.suspect IS NOT NULL THEN c.suspect
+           WHEN s.cause IS NOT NULL THEN s.cause
            WHEN coalesce(i.available_qty, 0) <> c.available_before
              OR coalesce(i.reserved_qty, 0) <> c.reserved_before
              OR coalesce(i.allocated_qty, 0) <> c.allocated_before
@@ -17,7 +19,18 @@ WITH judged AS MATERIALIZED (
                        c.allocated_qty, c.epoch, c.seq)
          END AS cause
   FROM batch_cells c
-  LEFT JOIN inventory i USING (sku_id, warehouse_id, pool, lane)
+  LEFT JOIN LATERAL (
+    SELECT *
+    FROM inventory
+    WHERE (sku_id, warehouse_id, pool, lane) = (c.sku_id, c.warehouse_id, c.pool, c.lane)
+    LIMIT 1
+  ) i ON true
+  LEFT JOIN LATERAL (
+    SELECT cause
+    FROM batch_suspects
+    WHERE (sku_id, warehouse_id, pool) = (c.sku_id, c.warehouse_id, c.pool)
+    LIMIT 1
+  ) s ON true
 ), merged AS (
   INSERT INTO inventory AS i (
     sku_id, warehouse_id, pool, lane, available_qty, reserved_qty, allocated_qty, version, epoch,
@@ -37,3 +50,10 @@ WITH judged AS MATERIALIZED (
       updated_at = excluded.updated_at
 )
 SELECT sku_id, warehouse_id, pool, cause FROM judged WHERE cause IS NOT NULL AND is_new
+UNION ALL
+SELECT sku_id, warehouse_id, pool, cause
+FROM batch_suspects s
+WHERE NOT EXISTS (
+  SELECT FROM batch_cells c
+  WHERE (c.sku_id, c.warehouse_id, c.pool) = (s.sku_id, s.warehouse_id, s.pool)
+)

@@ -1,7 +1,7 @@
 -- Changes of reservations that PostgreSQL has: each to the newest row of its id. Runs before the
 -- batch's own new rows are there. An id without a row makes one: a commit may take the units of a
--- forgotten hold again (revived); any other has lost its past, which is returned, with the lines
--- whose balance breaks a rule, as what makes a cell suspect.
+-- forgotten hold again (revived); any other has lost its past, which makes its cells suspect, as lines
+-- do whose balance breaks a rule.
 -- $1 lane
 WITH target AS MATERIALIZED (
   SELECT s.reservation_id,
@@ -81,13 +81,14 @@ WITH target AS MATERIALIZED (
       released = l.released + excluded.released
   RETURNING l.reservation_id, l.line, l.sku_id, l.warehouse_id, l.pool, l.reserved, l.allocated
 )
-SELECT t.reservation_id, b.sku_id, b.warehouse_id, b.pool,
-       'reservation ' || t.reservation_id || ' was not known' AS cause
+INSERT INTO batch_suspects (sku_id, warehouse_id, pool, cause)
+SELECT b.sku_id, b.warehouse_id, b.pool,
+       'reservation ' || t.reservation_id || ' was not known'
 FROM target t
 LEFT JOIN batch_settled_lines b USING (reservation_id)
 WHERE t.is_absent AND NOT t.revived
 UNION ALL
-SELECT reservation_id, sku_id, warehouse_id, pool,
+SELECT sku_id, warehouse_id, pool,
        format('line %s of reservation %s has %s reserved, %s allocated',
               line, reservation_id, reserved, allocated)
 FROM lines

@@ -72,14 +72,8 @@ const PERSISTER: readonly Mutant[] = [
   {
     name: 'forget-the-position-row',
     breaks: 'I3: rows are written whether or not the position is still where it was read',
-    file: 'persister/apply.ts',
-    edits: [
-      {
-        find: '      if (!(await this.#movePosition(client, step))) {\n',
-        replace:
-          '      if (!(await this.#movePosition(client, step)) && step.parked !== undefined) {\n',
-      },
-    ],
+    file: 'persister/sql/position.sql',
+    edits: [{ find: 'WHERE NOT EXISTS (SELECT FROM moved)', replace: 'WHERE false' }],
     tests: APPLY,
   },
   {
