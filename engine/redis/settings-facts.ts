@@ -50,6 +50,7 @@ const SETTINGS = [
   'repl-timeout',
   'min-replicas-to-write',
   'min-replicas-max-lag',
+  'auto-aof-rewrite-min-size',
   'hash-max-listpack-value',
   'hash-max-listpack-entries',
 ];

@@ -12,6 +12,7 @@ export const REDIS_VERSION_MIN = 7;
 /** Seconds for which a primary that lost its replicas may still take writes, which are then lost. */
 const MAX_LAG_S_MAX = 10;
 const BACKLOG_BYTES_MIN = 16 * 1024 * 1024;
+const REWRITE_BYTES_MIN = 512 * 1024 * 1024;
 /** Twice what Redis lets pass between two pings. */
 const REPL_TIMEOUT_S_MIN = 20;
 /** The whole outage should stay below 5 s, and the election and the recovery need their part. */
@@ -128,6 +129,14 @@ const SETTING_RULES: readonly SettingRule[] = [
     why: 'else the replication id, which the fence compares, changes an hour after the last replica left, in mid-sale',
     alone: 'warning',
     inGroup: 'error',
+  },
+  {
+    name: 'auto-aof-rewrite-min-size',
+    isGood: atLeast(REWRITE_BYTES_MIN),
+    value: '512mb',
+    why: 'the append-only file is written anew every few seconds of a sale, and reservations wait for it',
+    alone: 'warning',
+    inGroup: 'warning',
   },
   {
     name: 'hash-max-listpack-value',

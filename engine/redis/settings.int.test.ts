@@ -54,12 +54,14 @@ describe('one Redis', () => {
       ...['--maxmemory-policy', 'allkeys-lru'],
       ...['--appendonly', 'no'],
       ...['--repl-backlog-ttl', '3600'],
+      ...['--auto-aof-rewrite-min-size', '64mb'],
       ...['--hash-max-listpack-value', '64'],
     ]);
     expect(words(await facts())).toEqual([
       'error: maxmemory-policy is allkeys-lru; it should be noeviction',
       'error: appendonly is no; it should be yes',
       'warning: repl-backlog-ttl is 3600; it should be 0',
+      'warning: auto-aof-rewrite-min-size is 67108864; it should be 512mb',
       'warning: hash-max-listpack-value is 64; it should be 512',
     ]);
     await mend(await facts());
