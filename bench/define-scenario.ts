@@ -6,6 +6,8 @@ export interface ScenarioDefinition<Size extends object>
   readonly full: Size;
   /** What is other in a quick run, which has some eight seconds. */
   readonly quick: Partial<Size>;
+  /** What a run begins with, and tests in a size of their own do not need. */
+  readonly prepare?: (bench: Bench) => Promise<void>;
   readonly run: (bench: Bench, size: Size) => Promise<Findings>;
 }
 
@@ -28,7 +30,9 @@ export function defineScenario<Size extends object>(
     ...nothing,
     ...(await definition.run(bench, size)),
   });
-  const run = (bench: Bench): Promise<ScenarioReport> =>
-    runIn(bench, bench.quick ? { ...full, ...quick } : full);
+  const run = async (bench: Bench): Promise<ScenarioReport> => {
+    await definition.prepare?.(bench);
+    return await runIn(bench, bench.quick ? { ...full, ...quick } : full);
+  };
   return { name, about, runs, fullSeconds, run, runIn };
 }

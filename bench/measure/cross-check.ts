@@ -1,11 +1,16 @@
 /**
- * The same closed loop from generators that others wrote: a second opinion on ours. autocannon comes
- * with the packages; wrk (a Debian package) takes part where it is installed.
+ * The same loops from generators that others wrote: a second opinion on ours. autocannon comes
+ * with the packages; wrk (a Debian package) takes part where it is, or can be, installed.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  installPrograms,
+  MissingProgramsError,
+  missingPrograms,
+} from '../../deploy/local/install.ts';
 
 export interface CheckPlan {
   readonly url: string;
@@ -19,7 +24,15 @@ export interface CheckPlan {
 export interface CheckResult {
   readonly generator: 'autocannon' | 'wrk';
   readonly requestsPerSecond: number;
-  /** Answers that were not 2xx or 3xx, and connections that failed. */
+  /** Answers that were not 2xx or 3xx, and connections that failed: one that the server ends only wrk counts. */
+  readonly errors: number;
+}
+
+export interface OpenCheckResult {
+  readonly generator: 'autocannon';
+  readonly requestsPerSecond: number;
+  /** From the time at which a request was due. */
+  readonly p99Ms: number;
   readonly errors: number;
 }
 
@@ -27,31 +40,62 @@ const GRACE_MS = 30_000;
 
 const HEADERS = { 'content-type': 'application/json' };
 
+/** Where it cannot be had without asking, that is told, and the check does without. */
+export async function installWrk(
+  onProgress: (what: string) => void,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  try {
+    await installPrograms(['wrk'], env, ({ detail }) => onProgress(detail));
+  } catch (error) {
+    if (!(error instanceof MissingProgramsError)) throw error;
+    onProgress(`${error.summary}: the closed loop comes from autocannon alone`);
+  }
+}
+
 export async function crossCheck(plan: CheckPlan): Promise<readonly CheckResult[]> {
-  const hasWrk = spawnSync('wrk', ['--version']).error === undefined;
+  const hasWrk = missingPrograms(['wrk'], process.env).length === 0;
   // wrk takes whole seconds only.
   const whole = { ...plan, seconds: Math.ceil(plan.seconds) };
   const first = await runAutocannon(whole);
   return hasWrk ? [first, await runWrk(whole)] : [first];
 }
 
+/** Requests come at a rate, whatever the answers take; wrk has no such load. */
+export async function crossCheckOpen(plan: CheckPlan, rate: number): Promise<OpenCheckResult> {
+  const result = await fireAutocannon(plan, { overallRate: rate });
+  return {
+    generator: 'autocannon',
+    requestsPerSecond: result.requests.total / result.duration,
+    p99Ms: result.latency.p99,
+    errors: result.errors + result.non2xx,
+  };
+}
+
 async function runAutocannon(plan: CheckPlan): Promise<CheckResult> {
-  const { url, path, method, body, connections, seconds } = plan;
-  // Here, because every process of ours would load it with the list of commands.
-  const { default: autocannon } = await import('autocannon');
-  const result = await autocannon({
-    url: url + path,
-    method,
-    headers: HEADERS,
-    ...(body !== undefined && { body }),
-    connections,
-    duration: seconds,
-  });
+  const result = await fireAutocannon(plan);
   return {
     generator: 'autocannon',
     requestsPerSecond: result.requests.total / result.duration,
     errors: result.errors + result.non2xx,
   };
+}
+
+async function fireAutocannon(
+  { url, path, method, body, connections, seconds }: CheckPlan,
+  pace: { readonly overallRate?: number } = {},
+) {
+  // Here, because every process of ours would load it with the list of commands.
+  const { default: autocannon } = await import('autocannon');
+  return await autocannon({
+    url: url + path,
+    method,
+    headers: HEADERS,
+    ...(body !== undefined && { body }),
+    connections,
+    duration: Math.ceil(seconds),
+    ...pace,
+  });
 }
 
 async function runWrk(plan: CheckPlan): Promise<CheckResult> {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { renderHistogram } from '../report.ts';
-import { readWrk } from './cross-check.ts';
 import { histogramBetween, outcomesBetween, parseEngine } from './engine-metrics.ts';
 import { median } from './median.ts';
 import { commandsBetween, type RedisReading } from './redis-cpu.ts';
@@ -97,19 +96,4 @@ it('takes the middle of the rounds', () => {
   expect(median([9, 1, 5])).toBe(5);
   expect(median([4, 2])).toBe(3);
   expect(median([])).toBeNaN();
-});
-
-describe('wrk', () => {
-  const output = 'Running 1s test\n  Latency 1ms\nRequests/sec:   7389.12\nTransfer/sec: 1MB\n';
-
-  it('says how many a second', () => {
-    expect(readWrk(output)).toEqual({ generator: 'wrk', requestsPerSecond: 7389.12, errors: 0 });
-  });
-
-  it('and what went wrong', () => {
-    const errors =
-      '  Socket errors: connect 1, read 2, write 0, timeout 3\n  Non-2xx or 3xx responses: 40\n';
-    expect(readWrk(errors + output).errors).toBe(46);
-    expect(() => readWrk('')).toThrow('no rate');
-  });
 });

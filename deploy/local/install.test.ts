@@ -37,13 +37,13 @@ describe('planInstall', () => {
   });
 
   it('names no server in place of a program that is none', () => {
-    const plan = planInstall(['valgrind'], nobody);
+    const plan = planInstall(['valgrind', 'wrk'], nobody);
     expect(plan.kind === 'ask' ? plan.message : '').toBe(
       [
-        'Missing: valgrind. Install and start again:',
-        '  Debian, Ubuntu:  sudo apt-get install valgrind',
-        '  Fedora:          sudo dnf install valgrind',
-        '  macOS:           brew install valgrind',
+        'Missing: valgrind, wrk. Install and start again:',
+        '  Debian, Ubuntu:  sudo apt-get install valgrind wrk',
+        '  Fedora:          sudo dnf install valgrind wrk',
+        '  macOS:           brew install valgrind wrk',
       ].join('\n'),
     );
   });
@@ -51,6 +51,7 @@ describe('planInstall', () => {
 
 describe('neededPrograms', () => {
   it('needs Maven only until the jars are there', () => {
+    // Neither of the bench's tools: no demo and no test waits for them.
     expect(neededPrograms({}, 'auto', false)).toEqual(['redis', 'postgres', 'java', 'maven']);
     expect(neededPrograms({}, 'kafka', true)).toEqual(['redis', 'postgres', 'java']);
     expect(neededPrograms({}, 'embedded', false)).toEqual(['redis', 'postgres']);

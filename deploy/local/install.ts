@@ -17,7 +17,7 @@ import {
 } from './find-programs.ts';
 import type { OnProgress } from './progress.ts';
 
-export type Program = 'redis' | 'postgres' | 'java' | 'maven' | 'valgrind';
+export type Program = 'redis' | 'postgres' | 'java' | 'maven' | 'valgrind' | 'wrk';
 
 export interface Machine {
   readonly hasApt: boolean;
@@ -39,6 +39,7 @@ const DEBIAN_PACKAGES: Readonly<Record<Program, readonly string[]>> = {
   java: ['openjdk-17-jre-headless', 'openjdk-21-jre-headless', 'default-jre-headless'],
   maven: ['maven'],
   valgrind: ['valgrind'],
+  wrk: ['wrk'],
 };
 const FEDORA_PACKAGES: Readonly<Record<Program, string>> = {
   redis: 'valkey',
@@ -46,6 +47,7 @@ const FEDORA_PACKAGES: Readonly<Record<Program, string>> = {
   java: 'java-21-openjdk-headless',
   maven: 'maven',
   valgrind: 'valgrind',
+  wrk: 'wrk',
 };
 const MACOS_PACKAGES: Readonly<Record<Program, string>> = {
   redis: 'redis',
@@ -53,6 +55,7 @@ const MACOS_PACKAGES: Readonly<Record<Program, string>> = {
   java: 'openjdk@21',
   maven: 'maven',
   valgrind: 'valgrind',
+  wrk: 'wrk',
 };
 const TITLES: Readonly<Record<Program, string>> = {
   redis: `Redis ${REDIS_VERSION_MIN} or newer`,
@@ -60,7 +63,10 @@ const TITLES: Readonly<Record<Program, string>> = {
   java: `Java ${JAVA_VERSION_MIN} or newer`,
   maven: 'Maven',
   valgrind: 'valgrind',
+  wrk: 'wrk',
 };
+/** The bench's: no server stands in for them. */
+const TOOLS: ReadonlySet<Program> = new Set(['valgrind', 'wrk']);
 /** Another apt-get may be at work, as it is after boot on many machines. */
 const APT_OPTIONS = ['-o', 'DPkg::Lock::Timeout=120', '-q', '-y'];
 const REASON_CHARACTERS_MAX = 1_500;
@@ -87,6 +93,7 @@ export function missingPrograms(needed: readonly Program[], env: NodeJS.ProcessE
     maven: () => findMaven(env),
     // vgdb comes with it.
     valgrind: () => onPath('valgrind', env),
+    wrk: () => onPath('wrk', env),
   };
   return needed.filter((program) => find[program]() === undefined);
 }
@@ -102,7 +109,7 @@ export function howToInstall(missing: readonly Program[]): string {
   const names = (table: Readonly<Record<Program, string>>) =>
     missing.map((program) => table[program]).join(' ');
   const debian = missing.map((program) => DEBIAN_PACKAGES[program][0]).join(' ');
-  const isForServers = missing.some((program) => program !== 'valgrind');
+  const isForServers = missing.some((program) => !TOOLS.has(program));
   return [
     `Missing: ${missing.map((program) => TITLES[program]).join(', ')}. Install and start again:`,
     `  Debian, Ubuntu:  sudo apt-get install ${debian}`,
