@@ -81,6 +81,19 @@ export class Line {
     else this.wait(work);
   }
 
+  /** The same, of what gives something: here it may throw, too. */
+  give<T>(work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.run(() => {
+        try {
+          resolve(work());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
   /** Does it when all are served who wait now; at once where nobody does. It must not throw. */
   behind(work: Work): void {
     if (this.#waiting.length === 0) work(this.#clocks.nowMs());

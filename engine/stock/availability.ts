@@ -63,17 +63,17 @@ export interface Availability {
 }
 
 export interface AvailabilityDeps {
-  readonly lane: Lane;
+  readonly lane: Pick<Lane, 'number' | 'nowMs' | 'availability'>;
   /** In which answers are given: each may be of many SKUs. */
   readonly line: Line;
   readonly pool: Pool;
-  readonly directory: WarehouseDirectory;
+  readonly directory: Pick<WarehouseDirectory, 'get'>;
   readonly shipDates: ShipDates;
 }
 
 export function createAvailability(deps: AvailabilityDeps): Availability {
   const { lane, line, pool } = deps;
-  const mirror = createMirror({ pool, lane: lane.number });
+  const mirror = createMirror({ pool, line, lane: lane.number });
   const fresh = new FreshReads({
     ...{ lane, line },
     show(reading) {
@@ -151,13 +151,15 @@ async function readMirror(
 ): Promise<readonly SkuAnswer[] | undefined> {
   const views: readonly MirrorView[] | 'overloaded' = await mirror.read(skus);
   if (views === 'overloaded') return undefined;
-  // Lane time runs beside this clock by an offset that the engine knows from its last reply.
-  const nowMs = Date.now();
-  const offsetMs = deps.lane.nowMs() - nowMs;
-  return views.map((view) => {
-    const asOfMs = Math.min(view.laneTimeMs - offsetMs, nowMs);
-    const asOf = new Date(asOfMs).toISOString();
-    return toSku(view, { asOf, ageMs: nowMs - asOfMs }, deps);
+  return await deps.line.give(() => {
+    // Lane time runs beside this clock by an offset that the engine knows from its last reply.
+    const nowMs = Date.now();
+    const offsetMs = deps.lane.nowMs() - nowMs;
+    return views.map((view) => {
+      const asOfMs = Math.min(view.laneTimeMs - offsetMs, nowMs);
+      const asOf = new Date(asOfMs).toISOString();
+      return toSku(view, { asOf, ageMs: nowMs - asOfMs }, deps);
+    });
   });
 }
 

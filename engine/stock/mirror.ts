@@ -10,6 +10,7 @@ import type { Sku } from '../domain/ids.ts';
 import { cellField } from '../domain/ids.ts';
 import type { Pool } from '../postgres/pool.ts';
 import type { CellView } from '../redis/operation.ts';
+import type { Line } from '../runtime/line.ts';
 
 /** One SKU as PostgreSQL had it. */
 export interface MirrorView {
@@ -59,6 +60,8 @@ export interface Mirror {
 
 export interface MirrorOptions {
   readonly pool: Pool;
+  /** In which those take their part of a statement's answer who wait for it. */
+  readonly line: Line;
   readonly lane: number;
   readonly limits?: MirrorLimits;
   /** Monotonic, ms. */
@@ -107,13 +110,15 @@ class PostgresMirror implements Mirror {
         views.set(sku, kept.view);
       } else missing.push(sku);
     }
-    if (missing.length > 0) {
-      const statement = this.#join(missing);
-      if (statement === undefined) return 'overloaded';
-      const read = await within(this.#limits.waitMs, statement.views);
+    const pick = (sku: Sku): MirrorView => views.get(sku) ?? unknown(sku);
+    if (missing.length === 0) return skus.map(pick);
+    const statement = this.#join(missing);
+    if (statement === undefined) return 'overloaded';
+    const read = await within(this.#limits.waitMs, statement.views);
+    return await this.#options.line.give(() => {
       for (const sku of missing) views.set(sku, read.get(sku) ?? unknown(sku));
-    }
-    return skus.map((sku) => views.get(sku) ?? unknown(sku));
+      return skus.map(pick);
+    });
   }
 
   /** A statement that will ask for the SKUs; undefined when too many wait. */
