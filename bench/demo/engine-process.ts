@@ -45,7 +45,7 @@ export async function startEngineProcess(options: EngineProcessOptions): Promise
   const args = ['dev', '--port', String(port), '--log', log, '--dir', options.directory];
   // Its log goes to a file, because the terminal is the demo's.
   const logFile = openSync(logPath(directory), 'w');
-  const child = spawn(process.execPath, [...process.execArgv, main, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
     env,
     stdio: ['ignore', 'pipe', logFile],
     // In a process group of its own: a Ctrl-C in the terminal reaches it only through our orderly end.

@@ -9,7 +9,7 @@ const GRACE_MS = 60_000;
 
 export function generateLoad(plan: LoadPlan | FlowPlan): Promise<LoadResult> {
   const main = join(packageRoot(), 'dist/bench/measure/load-process.js');
-  const child = spawn(process.execPath, [...process.execArgv, main, JSON.stringify(plan)], {
+  const child = spawn(process.execPath, [main, JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const killNow = (): void => void child.kill('SIGKILL');

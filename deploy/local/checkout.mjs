@@ -24,12 +24,8 @@ const SOURCES = ['engine', 'lua', 'persister', 'reconciler', 'bench', 'deploy'];
 /** npm runs scripts in a shell, which a signal to npm ends without passing it on. */
 const PARENT_PID = process.ppid;
 const PARENT_CHECK_INTERVAL_MS = 500;
-const NODE_FLAGS = [
-  // kafkajs sets timers that are long over (an idle one each millisecond); newer Nodes remark on it.
-  '--disable-warning=TimeoutNegativeWarning',
-  // MB. What waits for an answer outlives several collections of V8's 16, and is copied by each.
-  '--max-semi-space-size=32',
-];
+/** kafkajs sets timers that are long over (an idle one each millisecond); newer Nodes remark on it. */
+const NODE_FLAGS = ['--disable-warning=TimeoutNegativeWarning'];
 const MODULES_STAMP = join(root, 'node_modules/.holdfast-packages');
 const BUILD_STAMP = join(root, 'dist/.holdfast-built');
 

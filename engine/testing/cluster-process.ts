@@ -34,14 +34,10 @@ export function spawnCluster(
   args: readonly string[] = ['--port', '0'],
 ): ClusterProcess {
   const main = join(packageRoot(), 'dist/engine/main.js');
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv, main, 'serve', '--workers', String(workers), ...args],
-    {
-      env: { ...process.env, HOLDFAST_SETTINGS_CHECK: 'warn', ...env, HOLDFAST_LOG_LEVEL: 'info' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  const child = spawn(process.execPath, [main, 'serve', '--workers', String(workers), ...args], {
+    env: { ...process.env, HOLDFAST_SETTINGS_CHECK: 'warn', ...env, HOLDFAST_LOG_LEVEL: 'info' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   return new SpawnedCluster(child);
 }
 

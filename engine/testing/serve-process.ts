@@ -51,7 +51,7 @@ async function startRole(
   { env }: RoleOptions,
 ): Promise<RoleProcess & { readonly line: string }> {
   const main = join(packageRoot(), 'dist/engine/main.js');
-  const child = spawn(process.execPath, [...process.execArgv, main, role, ...args], {
+  const child = spawn(process.execPath, [main, role, ...args], {
     // Whoever names servers of a test knows how they are set: PostgreSQL without fsync.
     env: { HOLDFAST_SETTINGS_CHECK: 'warn', ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
