@@ -92,8 +92,9 @@ export class Applier {
       await this.#ensurePartitions(client, step.batch);
       this.#crash('persister.before_begin');
       const suspects = await this.#commit(client, this.#transaction(step));
+      if (suspects === undefined) return { outcome: 'overtaken' };
       this.#crash('persister.after_commit');
-      return suspects === undefined ? { outcome: 'overtaken' } : { outcome: 'applied', suspects };
+      return { outcome: 'applied', suspects };
     } catch (error) {
       this.close();
       throw error;
