@@ -1,10 +1,10 @@
 /** What PostgreSQL holds, in the words of a simulated lane, so that the two can be compared. */
 import { cellField } from '../../engine/domain/ids.ts';
-import type { Pool } from '../../engine/postgres/pool.ts';
+import type { Pool, PoolClient } from '../../engine/postgres/pool.ts';
 import type { SimulatedLane } from './simulated-lane.ts';
 
 /** By `SKU field`: available, reserved, allocated, version. */
-export async function readCells(pool: Pool): Promise<Record<string, number[]>> {
+export async function readCells(pool: Pool | PoolClient): Promise<Record<string, number[]>> {
   const { rows } = await pool.query<{
     sku_id: string;
     warehouse_id: string;
@@ -30,7 +30,7 @@ export function cellsOfLane(lane: SimulatedLane): Record<string, number[]> {
 }
 
 /** Balances of each cell by the ledger alone. */
-export async function readLedger(pool: Pool): Promise<Record<string, number[]>> {
+export async function readLedger(pool: Pool | PoolClient): Promise<Record<string, number[]>> {
   const { rows } = await pool.query<{
     sku_id: string;
     warehouse: string;
