@@ -1,13 +1,18 @@
 /** The transaction on a real PostgreSQL. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { asReservation, asSku } from '../engine/domain/ids.ts';
+import { asReservation } from '../engine/domain/ids.ts';
 import type { Entry } from '../engine/events/entry.ts';
 import { readPosition } from '../engine/postgres/position.ts';
 import { Applier } from './apply.ts';
 import { foldBatch } from './batch.ts';
 import { applyEntries } from './testing/apply-entries.ts';
-import { type MigratedDatabase, migratedDatabase, openPool } from './testing/database.ts';
+import {
+  emptyTables,
+  type MigratedDatabase,
+  migratedDatabase,
+  openPool,
+} from './testing/database.ts';
 import { history, play } from './testing/random-history.ts';
 import {
   cellsOfLane,
@@ -17,6 +22,7 @@ import {
   reservationsOfLane,
 } from './testing/rows-of.ts';
 import { at, SimulatedLane } from './testing/simulated-lane.ts';
+import { CELL, SKU, stockedLane } from './testing/stocked-lane.ts';
 
 let database: MigratedDatabase;
 
@@ -24,20 +30,7 @@ beforeAll(async () => {
   database = await migratedDatabase();
 });
 afterAll(() => database.end());
-beforeEach(emptyTables);
-
-const SKU = asSku('HOT-1');
-const CELL = { sku: SKU, field: at('W1'), quantity: 1 };
-
-/** A lane with 10 units of one SKU, and its first entries. */
-function stockedLane(attributes = ''): { lane: SimulatedLane; entries: Entry[] } {
-  const lane = new SimulatedLane({ attributes });
-  const entries = [lane.open(1)];
-  lane.define(SKU);
-  lane.moveStock('first', 'receive', [{ ...CELL, quantity: 10 }]);
-  entries.push(lane.batch());
-  return { lane, entries };
-}
+beforeEach(() => emptyTables(database.pool));
 
 it('comes to the state of any lane, however its history is cut into batches', async () => {
   const property = fc
@@ -64,19 +57,9 @@ it('comes to the state of any lane, however its history is cut into batches', as
         expect(rows).toEqual([{ n: entries.length }]);
       },
     )
-    .beforeEach(emptyTables);
+    .beforeEach(() => emptyTables(database.pool));
   await fc.assert(property, { numRuns: 40 });
 });
-
-/** Faster than a database each; the ledger refuses it unless its triggers are off. */
-async function emptyTables(): Promise<void> {
-  await database.pool.query(`
-    SET session_replication_role = replica;
-    TRUNCATE entries, inventory, reservations, reservation_lines, operations, stock_movements, products;
-    SET session_replication_role = DEFAULT;
-    UPDATE positions SET term = 0, epoch = 0, seq = 0, nonce = '\\x0000000000000000',
-      log_offset = 0, time_ms = 0, parked = NULL`);
-}
 
 describe('whoever was overtaken', () => {
   it('finds no row and changes nothing', async () => {
@@ -125,76 +108,6 @@ describe('whoever was overtaken', () => {
     );
     expect(outcomes.toSorted()).toEqual(['applied', 'overtaken']);
     expect(await readCells(database.pool)).toEqual({ 'HOT-1 W1': [10, 0, 0, 1] });
-  });
-});
-
-describe('what cannot be true is applied and marked', () => {
-  async function suspectOf(): Promise<string | null | undefined> {
-    const { rows } = await database.pool.query<{ suspect: string | null }>(
-      'SELECT suspect FROM inventory',
-    );
-    return rows[0]?.suspect;
-  }
-
-  it('a balance that PostgreSQL did not have', async () => {
-    const { lane, entries } = stockedLane();
-    await applyEntries(database.pool, entries);
-    await database.pool.query('UPDATE inventory SET available_qty = 7');
-    lane.reserve(asReservation('r1'), [CELL]);
-    const [applied] = await applyEntries(database.pool, [lane.batch()]);
-    const cause = 'balances were 7/0/0, the batch to 1-3 started from 10/0/0';
-    expect(applied).toEqual({
-      outcome: 'applied',
-      suspects: [{ sku: 'HOT-1', warehouse: 'W1', pool: 'shared', cause }],
-    });
-    expect(await readCells(database.pool)).toEqual({ 'HOT-1 W1': [9, 1, 0, 2] });
-    expect(await suspectOf()).toBe(cause);
-    // Only the first cause is kept, and told.
-    await database.pool.query('UPDATE inventory SET available_qty = 3');
-    lane.commit(asReservation('r1'));
-    expect(await applyEntries(database.pool, [lane.batch()])).toEqual([
-      { outcome: 'applied', suspects: [] },
-    ]);
-    expect(await suspectOf()).toBe(cause);
-  });
-
-  it('a balance that changed between two entries of a batch', async () => {
-    const { lane, entries } = stockedLane();
-    const cell = lane.cells.get('HOT-1 W1');
-    if (cell !== undefined) cell.available = 4;
-    lane.reserve(asReservation('r1'), [CELL]);
-    await applyEntries(database.pool, [...entries, lane.batch()]);
-    expect(await suspectOf()).toBe('available is off by -6 at 1-3');
-  });
-
-  it('a negative balance', async () => {
-    const { lane, entries } = stockedLane();
-    lane.moveStock('loss', 'adjust', [{ ...CELL, quantity: -12 }]);
-    await applyEntries(database.pool, [...entries, lane.batch()]);
-    expect(await suspectOf()).toBe('balances are -2/0/0 at 1-3');
-    expect(await readLedger(database.pool)).toEqual({ 'HOT-1 W1': [-2, 0, 0] });
-  });
-
-  it('a settlement of a reservation that PostgreSQL never had', async () => {
-    const { lane, entries } = stockedLane();
-    lane.reserve(asReservation('r1'), [CELL]);
-    lane.batch();
-    await applyEntries(database.pool, entries);
-    lane.commit(asReservation('r1'));
-    await applyEntries(database.pool, [lane.batch()]);
-    expect(await suspectOf()).toBe('reservation r1 was not known');
-    expect(await readReservations(database.pool)).toMatchObject({ r1: { state: 'committed' } });
-  });
-
-  it('a line that gives back more than it had', async () => {
-    const { lane, entries } = stockedLane();
-    lane.reserve(asReservation('r1'), [CELL]);
-    await applyEntries(database.pool, [...entries, lane.batch()]);
-    const placement = lane.reservations.get(asReservation('r1'))?.placements[0];
-    if (placement !== undefined) placement.units = 3;
-    lane.release(asReservation('r1'));
-    await applyEntries(database.pool, [lane.batch()]);
-    expect(await suspectOf()).toBe('line 0 of reservation r1 has -2 reserved, 0 allocated');
   });
 });
 

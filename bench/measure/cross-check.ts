@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Result } from 'autocannon';
 import {
   installPrograms,
   MissingProgramsError,
@@ -28,12 +29,9 @@ export interface CheckResult {
   readonly errors: number;
 }
 
-export interface OpenCheckResult {
-  readonly generator: 'autocannon';
-  readonly requestsPerSecond: number;
-  /** From the time at which a request was due. */
+export interface OpenCheckResult extends CheckResult {
+  /** As autocannon corrects it for coordinated omission; of the whole run, its first moments too. */
   readonly p99Ms: number;
-  readonly errors: number;
 }
 
 const GRACE_MS = 30_000;
@@ -55,36 +53,20 @@ export async function installWrk(
 
 export async function crossCheck(plan: CheckPlan): Promise<readonly CheckResult[]> {
   const hasWrk = missingPrograms(['wrk'], process.env).length === 0;
-  // wrk takes whole seconds only.
-  const whole = { ...plan, seconds: Math.ceil(plan.seconds) };
-  const first = await runAutocannon(whole);
-  return hasWrk ? [first, await runWrk(whole)] : [first];
+  const first = toCheck(await runAutocannon(plan));
+  return hasWrk ? [first, await runWrk(plan)] : [first];
 }
 
 /** Requests come at a rate, whatever the answers take; wrk has no such load. */
 export async function crossCheckOpen(plan: CheckPlan, rate: number): Promise<OpenCheckResult> {
-  const result = await fireAutocannon(plan, { overallRate: rate });
-  return {
-    generator: 'autocannon',
-    requestsPerSecond: result.requests.total / result.duration,
-    p99Ms: result.latency.p99,
-    errors: result.errors + result.non2xx,
-  };
+  const result = await runAutocannon(plan, { overallRate: rate });
+  return { ...toCheck(result), p99Ms: result.latency.p99 };
 }
 
-async function runAutocannon(plan: CheckPlan): Promise<CheckResult> {
-  const result = await fireAutocannon(plan);
-  return {
-    generator: 'autocannon',
-    requestsPerSecond: result.requests.total / result.duration,
-    errors: result.errors + result.non2xx,
-  };
-}
-
-async function fireAutocannon(
+async function runAutocannon(
   { url, path, method, body, connections, seconds }: CheckPlan,
   pace: { readonly overallRate?: number } = {},
-) {
+): Promise<Result> {
   // Here, because every process of ours would load it with the list of commands.
   const { default: autocannon } = await import('autocannon');
   return await autocannon({
@@ -93,9 +75,22 @@ async function fireAutocannon(
     headers: HEADERS,
     ...(body !== undefined && { body }),
     connections,
-    duration: Math.ceil(seconds),
+    duration: wholeSeconds(seconds),
     ...pace,
   });
+}
+
+function toCheck({ requests, duration, errors, non2xx }: Result): CheckResult {
+  return {
+    generator: 'autocannon',
+    requestsPerSecond: requests.total / duration,
+    errors: errors + non2xx,
+  };
+}
+
+/** wrk takes no others, and both shall do the same. */
+function wholeSeconds(seconds: number): number {
+  return Math.ceil(seconds);
 }
 
 async function runWrk(plan: CheckPlan): Promise<CheckResult> {
@@ -119,7 +114,8 @@ function requestScript({ method, body }: CheckPlan): string {
   ].join('\n');
 }
 
-function run({ url, path, connections, seconds }: CheckPlan, script: string): Promise<string> {
+function run({ url, path, connections, ...plan }: CheckPlan, script: string): Promise<string> {
+  const seconds = wholeSeconds(plan.seconds);
   const load = ['-t', '1', '-c', String(connections), '-d', `${seconds}s`, '-s', script];
   const child = spawn('wrk', [...load, url + path], { stdio: ['ignore', 'pipe', 'inherit'] });
   const killNow = (): void => void child.kill('SIGKILL');

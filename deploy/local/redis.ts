@@ -25,8 +25,8 @@ export const REDIS_SETTINGS: ReadonlyArray<readonly [name: string, value: string
   ['appendfsync', 'everysec'],
   // The append-only file is the one form of persistence; a snapshot beside it only costs a fork.
   ['save', ''],
-  // At a sale's 8 MB/s the default, 64 MB, has the file written anew every few seconds, and everybody waits
-  // for the fork and the disk. 512 MB are read again in 3 s.
+  // With the default, 64 MB, a sale has the file written anew every ten seconds or so, and everybody
+  // waits for the fork and the disk. 512 MB are read again in some 3 s.
   ['auto-aof-rewrite-min-size', '512mb'],
   // Else the replication id, which the fence compares, changes an hour after a last replica left.
   ['repl-backlog-ttl', '0'],

@@ -134,7 +134,7 @@ const SETTING_RULES: readonly SettingRule[] = [
     name: 'auto-aof-rewrite-min-size',
     isGood: atLeast(REWRITE_BYTES_MIN),
     value: '512mb',
-    why: 'the append-only file is written anew every few seconds of a sale, and reservations wait for it',
+    why: 'the append-only file is written anew every ten seconds or so of a sale, and reservations wait for it',
     alone: 'warning',
     inGroup: 'warning',
   },

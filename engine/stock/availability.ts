@@ -13,7 +13,7 @@ import type { CellView, SkuView } from '../redis/operation.ts';
 import type { Line } from '../runtime/line.ts';
 import type { WarehouseDirectory } from './directory.ts';
 import { type FreshAnswer, FreshReads } from './fresh-reads.ts';
-import { createMirror, type Mirror, type MirrorView } from './mirror.ts';
+import { createMirror, type Mirror } from './mirror.ts';
 import type { ShipDates } from './ship-date.ts';
 
 export interface CellAvailability {
@@ -73,7 +73,7 @@ export interface AvailabilityDeps {
 
 export function createAvailability(deps: AvailabilityDeps): Availability {
   const { lane, line, pool } = deps;
-  const mirror = createMirror({ pool, line, lane: lane.number });
+  const mirror = createMirror({ pool, lane: lane.number });
   const fresh = new FreshReads({
     ...{ lane, line },
     show(reading) {
@@ -83,24 +83,18 @@ export function createAvailability(deps: AvailabilityDeps): Availability {
   });
   return {
     read(skus, done, fail) {
-      const tell = (known: AvailabilityAnswer | LaneRefusal): void => {
-        try {
-          done(known);
-        } catch (error) {
-          fail(error);
-        }
+      const tell = (asked: Promise<AvailabilityAnswer | LaneRefusal>): void => {
+        asked.then((known) => line.give(() => done(known))).catch(fail);
       };
       const hear = (answer: FreshAnswer<SkuAnswer>): void => {
         if (!('outcome' in answer)) {
-          if (answer.some(isBroken)) orMirror(answer, mirror, deps).then(done).catch(fail);
+          if (answer.some(isBroken)) tell(orMirror(answer, mirror, deps));
           else done(toAnswer(answer));
         } else if (answer.outcome === 'overloaded') {
           // The queue is full: PostgreSQL would be next.
           done(answer);
         } else {
-          readStale(skus, answer, mirror, deps)
-            .then((known) => line.run(() => tell(known)))
-            .catch(fail);
+          tell(readStale(skus, answer, mirror, deps));
         }
       };
       fresh.read(skus, hear, fail);
@@ -149,13 +143,14 @@ async function readMirror(
   mirror: Mirror,
   deps: AvailabilityDeps,
 ): Promise<readonly SkuAnswer[] | undefined> {
-  const views: readonly MirrorView[] | 'overloaded' = await mirror.read(skus);
-  if (views === 'overloaded') return undefined;
+  const viewOf = await mirror.read(skus);
+  if (viewOf === 'overloaded') return undefined;
   return await deps.line.give(() => {
     // Lane time runs beside this clock by an offset that the engine knows from its last reply.
     const nowMs = Date.now();
     const offsetMs = deps.lane.nowMs() - nowMs;
-    return views.map((view) => {
+    return skus.map((sku) => {
+      const view = viewOf(sku);
       const asOfMs = Math.min(view.laneTimeMs - offsetMs, nowMs);
       const asOf = new Date(asOfMs).toISOString();
       return toSku(view, { asOf, ageMs: nowMs - asOfMs }, deps);

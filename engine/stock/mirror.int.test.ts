@@ -3,8 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type MigratedDatabase, migratedDatabase } from '../../persister/testing/database.ts';
 import { asSku, type Sku } from '../domain/ids.ts';
 import type { Pool } from '../postgres/pool.ts';
-import { Line } from '../runtime/line.ts';
-import { createMirror, MIRROR_LIMITS, type MirrorLimits } from './mirror.ts';
+import { createMirror, MIRROR_LIMITS, type MirrorLimits, type MirrorView } from './mirror.ts';
 
 const SKUS = Array.from({ length: 3_000 }, (_, i) => asSku(`S-${i}`));
 
@@ -33,14 +32,21 @@ function counted(): Pool {
   });
 }
 
-const mirrorWith = (limits: Partial<MirrorLimits> = {}) =>
-  createMirror({
+/** Whoever reads looks everything up that they asked for. */
+function mirrorWith(limits: Partial<MirrorLimits> = {}) {
+  const mirror = createMirror({
     pool: counted(),
-    line: new Line(),
     lane: 0,
     limits: { ...MIRROR_LIMITS, waitMs: 30_000, ...limits },
     now: () => nowMs,
   });
+  return {
+    async read(skus: readonly Sku[]): Promise<readonly MirrorView[] | 'overloaded'> {
+      const viewOf = await mirror.read(skus);
+      return viewOf === 'overloaded' ? viewOf : skus.map(viewOf);
+    },
+  };
+}
 
 beforeAll(async () => {
   database = await migratedDatabase();

@@ -10,7 +10,6 @@ import type { Sku } from '../domain/ids.ts';
 import { cellField } from '../domain/ids.ts';
 import type { Pool } from '../postgres/pool.ts';
 import type { CellView } from '../redis/operation.ts';
-import type { Line } from '../runtime/line.ts';
 
 /** One SKU as PostgreSQL had it. */
 export interface MirrorView {
@@ -50,18 +49,19 @@ export const MIRROR_LIMITS: MirrorLimits = Object.freeze({
 /** Times `waitMs`, for a statement: longer than who waits for it, who may have stalled himself. */
 const STATEMENT_WAITS = 2;
 
+/** Throws for a SKU that was not asked for. */
+export type LookUp = (sku: Sku) => MirrorView;
+
 export interface Mirror {
   /**
-   * One view for each SKU, in their order. 'overloaded': too many wait already. Rejects when
-   * PostgreSQL fails, or does not answer within the bound.
+   * Where each of the SKUs is looked up: a crowd shares it, and nothing is copied. 'overloaded': too
+   * many wait already. Rejects when PostgreSQL fails, or does not answer within the bound.
    */
-  read(skus: readonly Sku[]): Promise<readonly MirrorView[] | 'overloaded'>;
+  read(skus: readonly Sku[]): Promise<LookUp | 'overloaded'>;
 }
 
 export interface MirrorOptions {
   readonly pool: Pool;
-  /** In which those take their part of a statement's answer who wait for it. */
-  readonly line: Line;
   readonly lane: number;
   readonly limits?: MirrorLimits;
   /** Monotonic, ms. */
@@ -101,24 +101,20 @@ class PostgresMirror implements Mirror {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  async read(skus: readonly Sku[]): Promise<readonly MirrorView[] | 'overloaded'> {
-    const views = new Map<Sku, MirrorView>();
+  async read(skus: readonly Sku[]): Promise<LookUp | 'overloaded'> {
+    const kept = new Map<Sku, MirrorView>();
     const missing: Sku[] = [];
     for (const sku of skus) {
-      const kept = this.#kept.get(sku);
-      if (kept !== undefined && this.#now() - kept.readAtMs < this.#limits.keepMs) {
-        views.set(sku, kept.view);
+      const found = this.#kept.get(sku);
+      if (found !== undefined && this.#now() - found.readAtMs < this.#limits.keepMs) {
+        kept.set(sku, found.view);
       } else missing.push(sku);
     }
-    const pick = (sku: Sku): MirrorView => views.get(sku) ?? unknown(sku);
-    if (missing.length === 0) return skus.map(pick);
+    if (missing.length === 0) return (sku) => kept.get(sku) ?? unknown(sku);
     const statement = this.#join(missing);
     if (statement === undefined) return 'overloaded';
     const read = await within(this.#limits.waitMs, statement.views);
-    return await this.#options.line.give(() => {
-      for (const sku of missing) views.set(sku, read.get(sku) ?? unknown(sku));
-      return skus.map(pick);
-    });
+    return (sku) => kept.get(sku) ?? read.get(sku) ?? unknown(sku);
   }
 
   /** A statement that will ask for the SKUs; undefined when too many wait. */
