@@ -16,7 +16,6 @@ import {
 } from '../../engine/testing/redis-group.ts';
 import { waitFor } from '../local/deadline.ts';
 import { packageRoot } from '../local/paths.ts';
-import { askRole } from '../local/sentinel.ts';
 import { logPath } from '../local/server-process.ts';
 
 const WRITES = 100;
@@ -91,13 +90,14 @@ describe.runIf(isHere).concurrent('a primary that restarts with a truncated file
   it(
     'with it: it waits until a replica is promoted, and loses its own file instead',
     async () => {
-      const group = await startGroup();
+      const group = await startGroup({ downAfterMs: UNHURRIED_MS });
       const old = await group.primary();
       await loseTail(old);
       await old.restart();
+      // Who is primary in the end says nothing: the node may be promoted in its turn.
+      await untilLogSays(old, /waiting to be replaced/);
+      await untilLogSays(old, /starting as a replica/);
       await group.settled();
-      expect(await askRole(old)).toMatchObject({ kind: 'replica' });
-      expect(await group.primary()).not.toBe(old);
       expect(await Promise.all(group.nodes.map(countWritten))).toEqual([WRITES, WRITES, WRITES]);
     },
     TEST_TIMEOUT_MS,
@@ -210,8 +210,7 @@ describe.runIf(isHere).concurrent('a node that restarts', () => {
       await untilLogSays(replica, /waiting: no majority of the Sentinels/);
       await Promise.all([primary.restart(), other.restart()]);
       await restarted;
-      await group.settled();
-      expect(await askRole(replica)).toMatchObject({ kind: 'replica' });
+      await untilLogSays(replica, /starting as a replica/);
     },
     TEST_TIMEOUT_MS,
   );
