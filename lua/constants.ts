@@ -1,11 +1,13 @@
 /** Names that the scripts may use as `GROUP.name`; the build puts the numbers in their place. */
 import { OUTCOMES } from '../engine/domain/outcome.ts';
 import {
+  BLOCK_BUCKETS,
   CART_BYTES,
   CART_HEAD_BYTES,
   CART_HEAD_FLAG,
   DUE_REFS,
   GENERATIONS_BACK,
+  PLACE_BYTES,
 } from '../engine/domain/reservation-id.ts';
 import {
   CART_CELLS_MAX,
@@ -35,6 +37,7 @@ export const LUA_CONSTANTS: Readonly<Record<string, Readonly<Record<string, numb
   FENCE: Object.fromEntries(FENCE_REASONS.map((name, i) => [name, i + 1])),
   KIND: Object.fromEntries(OPERATION_KINDS.map((name, i) => [name, i + 1])),
   LIMIT: {
+    block_buckets: BLOCK_BUCKETS,
     cart_bytes: CART_BYTES,
     cart_cells: CART_CELLS_MAX,
     cart_head_bytes: CART_HEAD_BYTES,
@@ -42,6 +45,7 @@ export const LUA_CONSTANTS: Readonly<Record<string, Readonly<Record<string, numb
     cells_at_once: CELLS_AT_ONCE,
     due_refs: DUE_REFS,
     generations_back: GENERATIONS_BACK,
+    place_bytes: PLACE_BYTES,
     tail_bytes: TAIL_BYTES,
     work: SCRIPT_WORK_MAX,
   },

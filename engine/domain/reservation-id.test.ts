@@ -5,9 +5,11 @@ import {
   BLOCK_BUCKETS,
   BUCKETS,
   digestId,
+  fieldOf,
   generationOf,
   IDS_PER_BLOCK,
   IdMaker,
+  idOfField,
   isWellFormed,
   packId,
   readMadeId,
@@ -27,7 +29,11 @@ describe('ids that the engine makes', () => {
     expect(readMadeId(made[7] ?? Buffer.alloc(0))).toEqual({ timeMs: NOW + 7, lane: 3 });
   });
 
-  it('come back from their text', () => {
+  it('come back from their text, whatever bytes', () => {
+    const any = Array.from({ length: 100 }, () =>
+      Buffer.concat([Buffer.from([1]), randomBytes(16)]),
+    );
+    for (const packed of any) expect(packId(unpackId(packed))).toEqual(packed);
     for (const packed of made) expect(packId(unpackId(packed))).toEqual(packed);
   });
 
@@ -49,6 +55,42 @@ describe('ids that the engine makes', () => {
       expect(addressOf(packed).bucket).toBeLessThan(BLOCK_BUCKETS);
       expect(addressOf(packed).generation).toBe(generationOf(NOW));
     }
+  });
+});
+
+describe('the field of a record', () => {
+  const lane = 3;
+  const id = new IdMaker(randomBytes).make(NOW, lane);
+  const home = { lane, ...addressOf(id) };
+
+  it('is what the name of its bucket does not say, and leads back to the id', () => {
+    const field = fieldOf(id, home);
+    expect(field).toEqual(id.subarray(8));
+    expect(idOfField(field, home)).toEqual(id);
+  });
+
+  it.each([
+    ['another day', { ...home, generation: home.generation + 1 }],
+    ['another lane', { ...home, lane: 0 }],
+    ['another block', { ...home, bucket: (home.bucket + 1) % BLOCK_BUCKETS }],
+  ])('is the whole id in the bucket of %s', (_, bucket) => {
+    expect(fieldOf(id, bucket)).toEqual(id);
+    expect(idOfField(id, bucket)).toEqual(id);
+  });
+
+  it('is the whole id where no engine made it', () => {
+    for (const text of ['order-7', '9-letters', digestId('ik_', 'public', 'key')]) {
+      const packed = packId(text);
+      const bucket = { lane, generation: generationOf(NOW), bucket: addressOf(packed).bucket };
+      expect(fieldOf(packed, bucket)).toEqual(packed);
+      expect(idOfField(packed, bucket)).toEqual(packed);
+    }
+    // A block that no engine has: its bucket is that of another.
+    const forged = Buffer.from(id);
+    forged.writeUIntBE(home.bucket + BLOCK_BUCKETS, 5, 3);
+    expect(addressOf(forged)).toEqual(addressOf(id));
+    expect(fieldOf(forged, home)).toEqual(forged);
+    expect(idOfField(forged, home)).toEqual(forged);
   });
 });
 

@@ -2,7 +2,7 @@
  * Reservation ids: how they are made, packed into bytes, and where their record stands.
  *
  * | text            | packed           | made by | carries |
- * | `hf_` + 32 hex  | 0x01 + 16 bytes  | engine  | time (6), lane (2), block (3), count (1), random (4) |
+ * | `hf_` + 32 hex  | 0x01 + 16 bytes  | engine  | day (2), lane (2), block (3), ms of the day (4), count (1), random (4) |
  * | `ik_` + 32 hex  | 0x02 + 16 bytes  | engine  | digest of (caller, Idempotency-Key) |
  * | `op_` + 32 hex  | 0x03 + 16 bytes  | engine  | digest of (scope, Idempotency-Key) of a stock operation |
  * | anything else   | its ASCII        | client  | nothing |
@@ -12,6 +12,10 @@
  * own generation, and its bucket is its block: 64 ids that one engine made after another, so that
  * a batch writes them with few commands. Other ids are spread by hash, and their generation is the
  * day on which they were reserved: today or yesterday, both are looked up (generation 0 says so).
+ *
+ * The packed form of an `hf_` id begins with what the bucket's name says, too, so the field of its
+ * record is the rest of it, 9 bytes. Its text has the ms behind the day, so that ids sort by time:
+ * PostgreSQL's index then grows at its end, however many engines make ids.
  */
 import { createHash } from 'node:crypto';
 import type { ReservationId } from './ids.ts';
@@ -36,13 +40,23 @@ export const BUCKETS = BLOCK_BUCKETS + HASHED_BUCKETS;
 export const IDS_PER_BLOCK = 64;
 
 export const PACKED_ID_BYTES = 17;
+/** Of an `hf_` id: the first bytes, which its bucket's name says. */
+export const PLACE_BYTES = 8;
 const PREFIXES: readonly string[] = ['hf_', 'ik_', 'op_'];
 const OUR_FORM = /^[a-z]{2}_[0-9a-f]{32}$/;
 const MADE = 1;
+/** Where each byte behind the tag stands in the text. */
+const AS_WRITTEN: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+const MS_FORWARD: readonly number[] = [0, 1, 6, 7, 8, 9, 10, 2, 3, 4, 5, 11, 12, 13, 14, 15];
 
 export interface IdAddress {
   readonly generation: number;
   readonly bucket: number;
+}
+
+/** A hash of records. */
+export interface Bucket extends IdAddress {
+  readonly lane: number;
 }
 
 export interface MadeId {
@@ -57,9 +71,10 @@ export function packId(id: string): Buffer {
   if (!OUR_FORM.test(id)) throw new RangeError(`${id} is no id that Holdfast made`);
   const packed = Buffer.allocUnsafe(PACKED_ID_BYTES);
   packed[0] = tag;
+  const places = tag === MADE ? MS_FORWARD : AS_WRITTEN;
   // By hand, because each settlement does it: the call into Node costs more than all of this.
   for (let at = 1; at < PACKED_ID_BYTES; at += 1) {
-    const digit = 2 * at + 1;
+    const digit = 2 * (places[at - 1] ?? 0) + 3;
     packed[at] = (digitOf(id.charCodeAt(digit)) << 4) | digitOf(id.charCodeAt(digit + 1));
   }
   return packed;
@@ -80,28 +95,66 @@ function digitOf(unit: number): number {
   return (unit & 0xf) + 9 * (unit >> 6);
 }
 
+const written = Buffer.alloc(PACKED_ID_BYTES - 1);
+
 export function unpackId(packed: Buffer): ReservationId {
-  const prefix = PREFIXES[(packed[0] ?? 0) - 1];
+  const tag = packed[0] ?? 0;
+  const prefix = PREFIXES[tag - 1];
   if (prefix === undefined) return packed.toString('latin1') as ReservationId;
-  return (prefix + packed.toString('hex', 1)) as ReservationId;
+  if (tag !== MADE || packed.length !== PACKED_ID_BYTES) {
+    return (prefix + packed.toString('hex', 1)) as ReservationId;
+  }
+  for (let at = 1; at < PACKED_ID_BYTES; at += 1) {
+    written[MS_FORWARD[at - 1] ?? 0] = packed[at] ?? 0;
+  }
+  return (prefix + written.toString('hex')) as ReservationId;
 }
 
 /** What an `hf_` id tells of itself; undefined for every other id. */
 export function readMadeId(packed: Buffer): MadeId | undefined {
   if (packed[0] !== MADE) return undefined;
-  return { timeMs: packed.readUIntBE(1, 6), lane: packed.readUInt16BE(7) };
+  const timeMs = packed.readUInt16BE(1) * GENERATION_MS + packed.readUInt32BE(8);
+  return { timeMs, lane: packed.readUInt16BE(3) };
 }
 
 export function addressOf(packed: Buffer): IdAddress {
   const tag = packed[0] ?? 0;
   if (tag === MADE) {
     return {
-      generation: generationOf(packed.readUIntBE(1, 6)),
-      bucket: packed.readUIntBE(9, 3) % BLOCK_BUCKETS,
+      generation: packed.readUInt16BE(1),
+      bucket: packed.readUIntBE(5, 3) % BLOCK_BUCKETS,
     };
   }
   const spread = tag <= PREFIXES.length ? packed.readUIntBE(14, 3) : fnv1a(packed);
   return { generation: GENERATION_UNKNOWN, bucket: BLOCK_BUCKETS + (spread % HASHED_BUCKETS) };
+}
+
+/** The field of the id's record in that bucket. `lua/includes/fields.lua` is the other half. */
+export function fieldOf(packed: Buffer, bucket: Bucket): Buffer {
+  return isNamedBy(packed, bucket) ? packed.subarray(PLACE_BYTES) : packed;
+}
+
+/** The id whose record has this field in that bucket. */
+export function idOfField(field: Buffer, { generation, lane, bucket }: Bucket): Buffer {
+  if (bucket >= BLOCK_BUCKETS || field.length !== PACKED_ID_BYTES - PLACE_BYTES) return field;
+  const packed = Buffer.alloc(PACKED_ID_BYTES);
+  packed[0] = MADE;
+  packed.writeUInt16BE(generation, 1);
+  packed.writeUInt16BE(lane, 3);
+  packed.writeUIntBE(bucket, 5, 3);
+  field.copy(packed, PLACE_BYTES);
+  return packed;
+}
+
+/** Not so of a record that was taken back into a later day, nor of an id that no engine made. */
+function isNamedBy(packed: Buffer, { generation, lane, bucket }: Bucket): boolean {
+  return (
+    packed[0] === MADE &&
+    packed.length === PACKED_ID_BYTES &&
+    packed.readUInt16BE(1) === generation &&
+    packed.readUInt16BE(3) === lane &&
+    packed.readUIntBE(5, 3) === bucket
+  );
 }
 
 export function generationOf(timeMs: number): number {
@@ -139,15 +192,15 @@ export class IdMaker {
   #count = 0;
   #pool: Buffer;
   #poolAt = 0;
-  /** What the ids of one block and millisecond have in common: tag, time, lane, block. */
-  readonly #common = Buffer.alloc(COUNT_AT);
+  /** What the ids of one block and millisecond have in common: all but count and random bytes. */
+  readonly #common = Buffer.alloc(PACKED_ID_BYTES);
   #commonText = '';
   #timeMs = Number.NaN;
   #lane = Number.NaN;
 
   constructor(random: (bytes: number) => Buffer) {
     this.#random = random;
-    this.#block = random(3).readUIntBE(0, 3);
+    this.#block = random(3).readUIntBE(0, 3) % BLOCK_BUCKETS;
     this.#pool = random(4096);
   }
 
@@ -164,7 +217,7 @@ export class IdMaker {
     const isBlockFull = this.#count === IDS_PER_BLOCK;
     if (isBlockFull) {
       this.#count = 0;
-      this.#block = (this.#block + 1) & 0xffffff;
+      this.#block = (this.#block + 1) % BLOCK_BUCKETS;
     }
     if (isBlockFull || timeMs !== this.#timeMs || lane !== this.#lane) this.#begin(timeMs, lane);
     if (this.#poolAt === this.#pool.length) {
@@ -186,11 +239,14 @@ export class IdMaker {
   }
 
   #begin(timeMs: number, lane: number): void {
-    this.#common[0] = MADE;
-    this.#common.writeUIntBE(timeMs, 1, 6);
-    this.#common.writeUInt16BE(lane, 7);
-    this.#common.writeUIntBE(this.#block, 9, 3);
-    this.#commonText = PREFIXES[MADE - 1] + this.#common.toString('hex', 1);
+    const common = this.#common;
+    common[0] = MADE;
+    common.writeUInt16BE(generationOf(timeMs), 1);
+    common.writeUInt16BE(lane, 3);
+    common.writeUIntBE(this.#block, 5, 3);
+    common.writeUInt32BE(timeMs % GENERATION_MS, 8);
+    // Count and random bytes end the text, too.
+    this.#commonText = unpackId(common).slice(0, -2 * (PACKED_ID_BYTES - COUNT_AT));
     this.#timeMs = timeMs;
     this.#lane = lane;
   }

@@ -3,9 +3,10 @@
 /** Lanes that this release runs: one Redis, one script may touch everything. */
 export const LANES = 1;
 /** Version of all that stands in Redis; checked by `claim` and stored in `meta`. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export interface LaneKeys {
+  readonly lane: number;
   /** `hf:{n}:`, what the scripts build the other names from. */
   readonly prefix: string;
   readonly meta: string;
@@ -26,6 +27,7 @@ export interface LaneKeys {
 export function laneKeys(lane: number): LaneKeys {
   const prefix = `hf:{${lane}}:`;
   return {
+    lane,
     prefix,
     meta: `${prefix}meta`,
     log: `${prefix}log`,

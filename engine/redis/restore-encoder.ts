@@ -11,6 +11,7 @@ import {
   CART_HEAD_BYTES,
   CART_HEAD_FLAG,
   DUE_REFS,
+  fieldOf,
 } from '../domain/reservation-id.ts';
 import { ByteWriter } from '../events/bytes.ts';
 import { encodeCell } from '../events/cell-codec.ts';
@@ -79,12 +80,13 @@ export class RestoreEncoder {
     this.#records += 1;
     const { bucket } = addressOf(id);
     const { hold, cart } = this.#placeOf(generation, bucket);
+    const field = fieldOf(id, { lane: this.#keys.lane, generation, bucket });
     if (record.length > CART_BYTES) {
-      this.#carts.set(cart, id, record);
-      this.#hashes.set(hold, id, headOf(record));
+      this.#carts.set(cart, field, record);
+      this.#hashes.set(hold, field, headOf(record));
     } else {
-      this.#hashes.set(hold, id, record);
-      if (this.#isOverOlder) this.#gone.name(cart, id);
+      this.#hashes.set(hold, field, record);
+      if (this.#isOverOlder) this.#gone.name(cart, field);
     }
     if (deadlineS !== undefined) this.#due.add(deadlineS, generation, bucket, id);
   }

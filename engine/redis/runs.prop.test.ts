@@ -7,7 +7,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { CellField, Sku } from '../domain/ids.ts';
-import { packId } from '../domain/reservation-id.ts';
+import { generationOf, packId } from '../domain/reservation-id.ts';
 import { OPERATION_STATE } from '../events/hold-codec.ts';
 import type { OperationResult, ReserveOperation } from './operation.ts';
 import { KEYS, open, startTestLane, TERM, type TestLane } from './testing/test-lane.ts';
@@ -53,8 +53,8 @@ afterAll(() => Promise.all([inRuns.stop(), alone.stop()]));
 
 function operationOf(each: Wish, index: number, round: number, fresh: boolean): ReserveOperation {
   const id = packId(`hf_${'0'.repeat(32)}`);
-  id.writeUIntBE(STANDING_MS, 1, 6);
-  id.writeUIntBE(each.bucket, 9, 3);
+  id.writeUInt16BE(generationOf(STANDING_MS), 1);
+  id.writeUIntBE(each.bucket, 5, 3);
   id[12] = index;
   id.writeUInt32BE(round, 13);
   const fingerprint = Buffer.alloc(8, index + 1);

@@ -1,8 +1,8 @@
 /** How the scripts settle a hold, on a real Redis. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { packId } from '../domain/reservation-id.ts';
-import { reserve, settle, startTestLane, type TestLane } from './testing/test-lane.ts';
+import { addressOf, GENERATION_MS, generationOf, packId } from '../domain/reservation-id.ts';
+import { KEYS, reserve, settle, startTestLane, type TestLane } from './testing/test-lane.ts';
 
 let t: TestLane;
 let names = 0;
@@ -148,5 +148,36 @@ describe('settlements', () => {
     expect((await t.submit(adopting)).outcome).toBe('shipped');
     expect(await t.submit(settle('ship', id))).toMatchObject({ replayed: true });
     expect(await t.cells(sku)).toEqual({ A: [6, 0, 0] });
+  });
+
+  it('finds a record by what its bucket does not say of its id', async () => {
+    const sku = newSku();
+    await t.receive({ [`${sku}@A`]: 10 });
+    const fieldsAt = (generation: number, bucket: number) =>
+      t.redis.hkeysBuffer(KEYS.hold(generation, bucket));
+    const id = t.ids.make(t.lane.nowMs(), 0);
+    const { generation, bucket } = addressOf(id);
+    await t.submit(reserve(id, { [`${sku}@A`]: 4 }, { fresh: true }));
+    expect(await fieldsAt(generation, bucket)).toContainEqual(id.subarray(8));
+    const { record } = await t.submit(settle('commit', id));
+    await t.redis.del(KEYS.hold(generation, bucket));
+
+    // Taken back into the day of its settlement, which its id does not name: there it stands whole.
+    const old = t.ids.make(t.lane.nowMs() - 5 * GENERATION_MS, 0);
+    const today = generationOf(t.lane.nowMs());
+    const [ship, cancel] = (['ship', 'cancel'] as const).map((kind) =>
+      settle(
+        kind,
+        old,
+        { [sku]: 2 },
+        { operationKey: key(kind), ...(record && { adopt: record }) },
+      ),
+    );
+    if (ship === undefined || cancel === undefined) throw new Error('there are two');
+    expect((await t.submit(ship)).outcome).toBe('shipped');
+    expect(await fieldsAt(today, addressOf(old).bucket)).toEqual([old]);
+    expect((await t.submit(cancel)).outcome).toBe('cancelled');
+    expect(await t.submit(ship)).toMatchObject({ replayed: true });
+    expect(await t.cells(sku)).toEqual({ A: [8, 0, 0] });
   });
 });

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CellField, Sku } from '../domain/ids.ts';
-import { addressOf, generationOf, packId } from '../domain/reservation-id.ts';
+import { addressOf, fieldOf, generationOf, packId } from '../domain/reservation-id.ts';
 import { isRefusal, type OperationAnswer } from './lane-port.ts';
 import type { Operation } from './operation.ts';
 import {
@@ -37,8 +37,9 @@ const cellBytes = (sku = 'X', field = 'A') => t.redis.hgetBuffer(KEYS.stock(sku)
 const cells = async () => ({ X: await t.cells('X'), Y: await t.cells('Y') });
 
 function placeOf(id: Buffer): [key: string, field: Buffer] {
-  const { generation, bucket } = addressOf(id);
-  return [KEYS.hold(generation === 0 ? generationOf(t.lane.nowMs()) : generation, bucket), id];
+  const { generation: own, bucket } = addressOf(id);
+  const generation = own === 0 ? generationOf(t.lane.nowMs()) : own;
+  return [KEYS.hold(generation, bucket), fieldOf(id, { lane: KEYS.lane, generation, bucket })];
 }
 
 const outcomes = async (...operations: Operation[]): Promise<string[]> =>

@@ -71,7 +71,7 @@ function operationOf({ form, skus, units }: Wish, index: number): ReserveOperati
   if (form !== 'run')
     return reserve(packId(`client-${index}`), lines, { partial: form === 'partial' });
   const id = packId(`hf_${'0'.repeat(32)}`);
-  id.writeUIntBE(STANDING_MS, 1, 6);
+  id.writeUInt16BE(generationOf(STANDING_MS), 1);
   id.writeUInt32BE(index, 13);
   return reserve(id, lines, { fresh: true });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { digestId, IdMaker, unpackId } from '../domain/reservation-id.ts';
+import { digestId, IdMaker, readMadeId, unpackId } from '../domain/reservation-id.ts';
 import type { IdentityClaim } from './identity.ts';
 import { identify, isWithinWindow, PUBLIC_CALLER, reservationIdFault } from './identity.ts';
 import { DEFAULT_RESERVATION_POLICY } from './policy.ts';
@@ -22,7 +22,7 @@ describe('identify', () => {
     expect(identity).toMatchObject({ kind: 'identified', fresh: true });
     if (identity.kind !== 'identified') throw new Error('refused');
     expect(identity.text).toMatch(/^hf_[0-9a-f]{32}$/);
-    expect(identity.packed.readUIntBE(1, 6)).toBe(NOW_MS);
+    expect(readMadeId(identity.packed)).toEqual({ timeMs: NOW_MS, lane: 0 });
   });
 
   it('gives the same key of the same caller the same id, and another caller another', () => {

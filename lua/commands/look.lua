@@ -10,7 +10,7 @@ ARGV[2]  u16 n SKUs: u8+ SKU; u16 n buckets: u16 generation, u24 bucket;
 Touches  stock:*, hold:*, cart:*, deadlines, due:*
 Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset, and for
          each SKU    u32 n: u32+ field, u32+ bytes (n is 2^32 - 1 when the key is no hash)
-         each bucket u32 n: u32+ id, u32+ bytes of the record, likewise; those of a cart are the cart's
+         each bucket u32 n: u32+ field, u32+ bytes of the record, likewise; those of a cart are the cart's
          each cell   u32+ bytes, none: empty
          each record u32+ bytes, none: empty
          each second u8 1 when the sorted set has it, u16 n elements: u32+ bytes, u16 n references: u8
@@ -18,6 +18,7 @@ Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, 
 Variants look: flags=no-writes
 ]]
 -- @include fence
+-- @include fields
 
 local NO_HASH = 4294967295
 local wanted, pos = ARGV[2], 1
@@ -50,10 +51,10 @@ local function fields_of(key, value_of)
 end
 
 -- The head itself when its cart is gone: then nobody can read it.
-local function record_of(at, id, bytes)
+local function record_of(at, field, bytes)
   if not bytes or type(bytes) == 'table' then return '' end
   if #bytes == 0 or string.byte(bytes) < LIMIT.cart_head_flag then return bytes end
-  local cart = redis.pcall('HGET', prefix .. 'cart:' .. at, id)
+  local cart = redis.pcall('HGET', prefix .. 'cart:' .. at, field)
   return type(cart) == 'string' and cart or bytes
 end
 
@@ -63,7 +64,7 @@ for _ = 1, (read('>I2')) do fields_of(prefix .. 'stock:' .. read('>Bc0'), same) 
 for _ = 1, (read('>I2')) do
   local generation, bucket = read('>I2I3')
   local at = generation .. ':' .. bucket
-  fields_of(prefix .. 'hold:' .. at, function(id, bytes) return record_of(at, id, bytes) end)
+  fields_of(prefix .. 'hold:' .. at, function(field, bytes) return record_of(at, field, bytes) end)
 end
 for _ = 1, (read('>I2')) do
   local sku = read('>Bc0')
@@ -72,8 +73,8 @@ for _ = 1, (read('>I2')) do
 end
 for _ = 1, (read('>I2')) do
   local generation, bucket = read('>I2I3')
-  local at, id = generation .. ':' .. bucket, read('>Bc0')
-  put_bytes(record_of(at, id, redis.pcall('HGET', prefix .. 'hold:' .. at, id)))
+  local at, field = generation .. ':' .. bucket, field_of(generation, bucket, (read('>Bc0')))
+  put_bytes(record_of(at, field, redis.pcall('HGET', prefix .. 'hold:' .. at, field)))
 end
 
 local function put_references(element)
@@ -81,7 +82,8 @@ local function put_references(element)
   while at <= #element do
     local ok, generation, bucket, id, behind = pcall(struct.unpack, '>I2I3Bc0', element, at)
     if not ok then break end
-    local bytes = redis.pcall('HGET', prefix .. 'hold:' .. generation .. ':' .. bucket, id)
+    local bytes = redis.pcall('HGET', prefix .. 'hold:' .. generation .. ':' .. bucket,
+      field_of(generation, bucket, id))
     local state = type(bytes) == 'string' and string.byte(bytes) or 0
     states[#states + 1] = string.char(state >= LIMIT.cart_head_flag and state - LIMIT.cart_head_flag or state)
     at = behind

@@ -25,6 +25,7 @@ Variants repair: flags=allow-oom
 -- @include fence
 -- @include cells
 -- @include stocks
+-- @include fields
 -- @include holds
 -- @include entry
 
@@ -96,19 +97,20 @@ local removed_records = {}
 for _ = 1, (read('>I2')) do
   local at = {}
   at.generation, at.bucket, at.id = read('>I2I3Bc0')
+  at.field = field_of(at.generation, at.bucket, at.id)
   local seen, how = read('>I4c0'), read('>B')
   local place = at.generation .. ':' .. at.bucket
-  local head = redis.call('HGET', prefix .. 'hold:' .. place, at.id)
+  local head = redis.call('HGET', prefix .. 'hold:' .. place, at.field)
   local bytes = head
   if head and #head > 0 and string.byte(head) >= LIMIT.cart_head_flag then
     at.cart = true
-    bytes = redis.call('HGET', prefix .. 'cart:' .. place, at.id) or head
+    bytes = redis.call('HGET', prefix .. 'cart:' .. place, at.field) or head
   end
   if (bytes or '') ~= seen then return moved_on() end
   if how == PUT then
     save_hold(at, (read('>I4c0')))
   elseif how == RECORD_REMOVE then
-    removed_records[#removed_records + 1] = { place, at.id }
+    removed_records[#removed_records + 1] = { place, at.field }
   end
   if how ~= RECORD_REMOVE then
     local deadline = read('>I4')

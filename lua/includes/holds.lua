@@ -5,7 +5,7 @@
 --
 -- Gives: save_hold(at, bytes), write_holds(), add_due(second, at), write_due(); and for who has records
 --        or references packed already: new_holds, group_of(groups, generation, bucket),
---        group_write(list, id, bytes), due_of(second), add_due_piece(list, piece, count)
+--        group_write(list, field, bytes), due_of(second), add_due_piece(list, piece, count)
 
 local dirty, dirty_count, due = {}, 0, {}
 
@@ -29,9 +29,9 @@ local function group_of(groups, generation, bucket)
   return list
 end
 
-local function group_write(list, id, bytes)
+local function group_write(list, field, bytes)
   local n = list[0]
-  list[n + 1], list[n + 2], list[0] = id, bytes, n + 2
+  list[n + 1], list[n + 2], list[0] = field, bytes, n + 2
 end
 
 -- unpack() stays far below Lua's limit of 8,000.
@@ -51,13 +51,13 @@ local function write_holds()
     local at = dirty[i]
     local bytes = at.bytes
     if #bytes > LIMIT.cart_bytes then
-      group_write(group_of(carts, at.generation, at.bucket), at.id, bytes)
+      group_write(group_of(carts, at.generation, at.bucket), at.field, bytes)
       bytes = string.char(string.byte(bytes) + LIMIT.cart_head_flag)
         .. string.sub(bytes, 2, LIMIT.cart_head_bytes)
     elseif at.cart then
-      redis.call('HDEL', prefix .. 'cart:' .. at.generation .. ':' .. at.bucket, at.id)
+      redis.call('HDEL', prefix .. 'cart:' .. at.generation .. ':' .. at.bucket, at.field)
     end
-    group_write(group_of(new_holds, at.generation, at.bucket), at.id, bytes)
+    group_write(group_of(new_holds, at.generation, at.bucket), at.field, bytes)
   end
   write_groups('hold:', new_holds)
   write_groups('cart:', carts)

@@ -9,15 +9,17 @@
 --        encode_tombstone(bytes, state)
 -- Wants: cells.lua and stocks.lua before it
 
+-- @include fields
+
 local found = {}
 
-local function read_record(generation, bucket, id)
+local function read_record(generation, bucket, field)
   local at = generation .. ':' .. bucket
-  local bytes = redis.pcall('HGET', prefix .. 'hold:' .. at, id)
+  local bytes = redis.pcall('HGET', prefix .. 'hold:' .. at, field)
   -- The key is no hash.
   if type(bytes) == 'table' then return '', false end
   if bytes and (string.byte(bytes) or 0) >= LIMIT.cart_head_flag then
-    local cart = redis.pcall('HGET', prefix .. 'cart:' .. at, id)
+    local cart = redis.pcall('HGET', prefix .. 'cart:' .. at, field)
     -- The head itself when its cart is gone: then nobody can read it.
     return type(cart) == 'string' and cart or bytes, true
   end
@@ -26,8 +28,10 @@ end
 
 -- Where the id's record stands, or would stand. Every field that it may get is there from the start,
 -- because a table that grows is built anew.
-local function found_at(generation, bucket, id, bytes)
-  local at = { id = id, bucket = bucket, generation = generation, bytes = bytes, cart = false, dirty = false }
+local function found_at(generation, bucket, id, bytes, field)
+  field = field or field_of(generation, bucket, id)
+  local at = { id = id, field = field, bucket = bucket, generation = generation, bytes = bytes,
+    cart = false, dirty = false }
   found[id] = at
   return at
 end
@@ -35,15 +39,16 @@ end
 local function find_hold(generation, bucket, id)
   local at = found[id]
   if at then return at end
-  at = found_at(generation, bucket, id, false)
   if generation > 0 and today - generation <= LIMIT.generations_back then
-    at.bytes, at.cart = read_record(generation, bucket, id)
+    at = found_at(generation, bucket, id, false)
+    at.bytes, at.cart = read_record(generation, bucket, at.field)
     return at
   end
-  at.generation = today
-  at.bytes, at.cart = read_record(today, bucket, id)
+  -- An id that names neither day: whole in both.
+  at = found_at(today, bucket, id, false)
+  at.bytes, at.cart = read_record(today, bucket, at.field)
   if not at.bytes then
-    local bytes, cart = read_record(today - 1, bucket, id)
+    local bytes, cart = read_record(today - 1, bucket, at.field)
     if bytes then at.bytes, at.cart, at.generation = bytes, cart, today - 1 end
   end
   return at
@@ -52,12 +57,13 @@ end
 -- Reads records of one bucket at once; those that this cannot give are read when they are looked for.
 local function read_ahead(generation, bucket, ids)
   if generation == 0 or today - generation > LIMIT.generations_back then return end
-  local all = redis_pcall('HMGET', prefix .. 'hold:' .. generation .. ':' .. bucket, unpack(ids))
+  local fields = fields_of(generation, bucket, ids)
+  local all = redis_pcall('HMGET', prefix .. 'hold:' .. generation .. ':' .. bucket, unpack(fields))
   if all.err then return end
   for i = 1, #ids do
     local id, bytes = ids[i], all[i]
     if not found[id] and (not bytes or (string_byte(bytes) or 0) < LIMIT.cart_head_flag) then
-      found_at(generation, bucket, id, bytes)
+      found_at(generation, bucket, id, bytes, fields[i])
     end
   end
 end

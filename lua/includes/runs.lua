@@ -12,7 +12,8 @@
 -- Gives: reserve_runs(pos, cells, is_alone) -> pos behind the runs
 -- Wants: operations, is_fresh (submit.lua)
 
-local REF_BYTES, ID_AT, FINGERPRINT_BYTES, HEAD_BYTES = 23, 6, 8, 6
+-- An id that is fresh was made for its bucket, so its field is the end of it.
+local REF_BYTES, ID_AT, FIELD_AT, FINGERPRINT_BYTES, HEAD_BYTES = 23, 6, 6 + LIMIT.place_bytes, 8, 6
 local RUN, RUNS, STATE_HELD = 11, 12, string.char(STATE.held)
 local ALL_HOLD = '\255\255'
 local by_ttl, forms, length_bytes = {}, {}, {}
@@ -189,7 +190,7 @@ local function hold_whole(runs, pos, spans, columns, run_column)
   local lines, other_terms = runs.lines, runs.other_terms
   local record, shared, is_one = runs.terms.record, runs.shared, runs.count == 1
   local tail = is_one and record .. lines[1]
-  local chunk, at, mark = 4, ID_AT + 1, 1
+  local chunk, at, mark = 4, FIELD_AT + 1, 1
   local refs = ARGV[chunk]
   for _ = 1, spans do
     local generation, bucket, count
@@ -197,12 +198,12 @@ local function hold_whole(runs, pos, spans, columns, run_column)
     local list = group_of(new_holds, generation, bucket)
     local n = list[0]
     if at > #refs then
-      chunk, at = chunk + 1, ID_AT + 1
+      chunk, at = chunk + 1, FIELD_AT + 1
       refs = ARGV[chunk]
     end
     if is_one then
       for i = n + 1, n + 2 * count, 2 do
-        list[i] = sub(refs, at, at + 16)
+        list[i] = sub(refs, at, at + 8)
         list[i + 1] = held .. sub(columns, mark, mark + 7) .. tail
         at, mark = at + REF_BYTES, mark + 8
       end
@@ -211,7 +212,7 @@ local function hold_whole(runs, pos, spans, columns, run_column)
       local run_of, k = { byte(columns, run_column, run_column + 2 * count - 1) }, 1
       for i = n + 1, n + 2 * count, 2 do
         local r = run_of[k] * 256 + run_of[k + 1] + 1
-        list[i] = sub(refs, at, at + 16)
+        list[i] = sub(refs, at, at + 8)
         list[i + 1] = held .. sub(columns, mark, mark + 7)
           .. (shared and record or (other_terms[r] or runs.terms).record) .. lines[r]
         at, mark, k = at + REF_BYTES, mark + 8, k + 2
@@ -245,7 +246,7 @@ local function hold_some(runs, heads, pos, spans, columns, run_column, attribute
         add_change(struct_pack('>BBc0I2c8c4', 1, #id, id, generation, fingerprint, terms.packed)
           .. string_sub(columns, attributes, behind - 1)
           .. struct_pack('>I2I2I4BI2I4', 1, 0, units, 1, runs.indexes[cell] or cell, units))
-        group_write(list, id, STATE_HELD .. fingerprint .. terms.record .. runs.lines[r])
+        group_write(list, string_sub(ref, FIELD_AT + 1), STATE_HELD .. fingerprint .. terms.record .. runs.lines[r])
         add_due_piece(due_of(terms.deadline), ref, 1)
       end
       at, mark, run_column, attributes = at + REF_BYTES, mark + FINGERPRINT_BYTES, run_column + 2, behind

@@ -8,8 +8,10 @@
 import { UnreadableBytes } from '../../engine/testing/auditor/cursor.ts';
 import type { StoredRecord } from '../../engine/testing/auditor/decode-record.ts';
 import {
+  fieldIn,
   idBytes,
   idText,
+  packedIn,
   placeOf,
   readRecord,
 } from '../../engine/testing/auditor/decode-record.ts';
@@ -115,7 +117,7 @@ async function match<Stored extends FoldedReservation | DoneOperation>(
   const { view, seen } = pass;
   const places = stored.map(({ id, generation }) => placeFor(id, generation));
   const look = await view.look(
-    places.map((at) => ['HGET', view.keys.hold(at.generation, at.bucket), at.packed]),
+    places.map((at) => ['HGET', view.keys.hold(at.generation, at.bucket), fieldOf(view, at)]),
   );
   const today = dayOf(look);
   const lost: RecordPlace[] = [];
@@ -149,6 +151,10 @@ function placeFor(id: string, generation: number): RecordPlace {
   const packed = idBytes(id);
   const home = placeOf(id, packed);
   return { id, packed, generation, bucket: home.bucket, home };
+}
+
+function fieldOf({ keys }: LaneView, { generation, bucket, packed }: RecordPlace): Buffer {
+  return fieldIn(keys.lane, generation, bucket, packed);
 }
 
 function isAtHome({ generation, bucket, home }: RecordPlace): boolean {
@@ -203,8 +209,10 @@ async function auditUnseen(pass: Pass): Promise<void> {
   };
   let unseen: RecordPlace[] = [];
   for await (const { key, fields } of view.hashes(`${prefix}*`, hasUnseen)) {
-    for (const packed of fields) {
-      const at = { ...placeIn(key), packed };
+    const place = placeIn(key);
+    for (const field of fields) {
+      const packed = packedIn(view.keys.lane, place.generation, place.bucket, field);
+      const at = { ...place, packed };
       if (seen.has(at)) continue;
       const id = idText(packed);
       unseen.push({ ...at, id, home: placeOf(id, packed) });
@@ -228,7 +236,7 @@ async function readPlaces(
   more: readonly Command[] = [],
 ): Promise<{ records: Reading[]; look: Look }> {
   const get = (key: (generation: number, bucket: number) => string) =>
-    places.map((at): Command => ['HGET', key(at.generation, at.bucket), at.packed]);
+    places.map((at): Command => ['HGET', key(at.generation, at.bucket), fieldOf(view, at)]);
   const look = await view.look([...get(view.keys.hold), ...get(view.keys.cart), ...more]);
   const records = places.map((at, i): Reading => {
     const head = asBytesOrNone(look.replies[i]);

@@ -2,7 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { CellField, Sku } from '../../engine/domain/ids.ts';
-import { packId, unpackId } from '../../engine/domain/reservation-id.ts';
+import { idOfField, packId, unpackId } from '../../engine/domain/reservation-id.ts';
 import { ByteReader, ByteWriter, DecodeError } from '../../engine/events/bytes.ts';
 import { decodeCell } from '../../engine/events/cell-codec.ts';
 import { decodeHold, OPERATION_STATE } from '../../engine/events/hold-codec.ts';
@@ -76,7 +76,7 @@ export class LaneLook {
     return {
       stamp,
       skus: read(wanted.skus, () => readFields(reader)?.map(toCellField)),
-      buckets: read(wanted.buckets, () => readFields(reader)?.map(toBucketRecord)),
+      buckets: read(wanted.buckets, (at) => this.#records(at, readFields(reader))),
       cells: read(wanted.cells, () => toCell(Buffer.from(reader.bytes32()))),
       records: read(wanted.records, () => toRecord(Buffer.from(reader.bytes32()))),
       seconds: read(wanted.seconds, () => ({
@@ -134,6 +134,14 @@ export class LaneLook {
     return new ByteReader(reply);
   }
 
+  #records(at: BucketPlace, fields: readonly Field[] | undefined) {
+    const { lane } = this.keys;
+    return fields?.map(({ name, bytes }) => ({
+      id: unpackId(idOfField(name, { lane, ...at })) as string,
+      record: toRecord(bytes),
+    }));
+  }
+
   #stamp(reader: ByteReader): LaneStamp {
     const stamp = readStamp(reader);
     if (isFenced(stamp)) {
@@ -147,8 +155,8 @@ export class LaneLook {
 }
 
 /** Of each thing that was wanted, in order; sections follow one another in the reply. */
-function read<W, T>(wanted: readonly W[] | undefined, next: () => T): T[] {
-  return (wanted ?? []).map(next);
+function read<W, T>(wanted: readonly W[] | undefined, next: (each: W) => T): T[] {
+  return (wanted ?? []).map((each) => next(each));
 }
 
 interface Field {
@@ -167,10 +175,6 @@ function readFields(reader: ByteReader): Field[] | undefined {
 
 function toCellField({ name, bytes }: Field) {
   return { field: name.toString('latin1') as CellField, cell: toCell(bytes) };
-}
-
-function toBucketRecord({ name, bytes }: Field) {
-  return { id: unpackId(name) as string, record: toRecord(bytes) };
 }
 
 function toCell(bytes: Buffer): RedisCell {

@@ -1,4 +1,5 @@
 /** Reads what a RestoreChunk says, by the layout in lua/commands/restore.lua. */
+import { idOfField } from '../../engine/domain/reservation-id.ts';
 import { ByteReader } from '../../engine/events/bytes.ts';
 import type { RestoreChunk } from '../../engine/redis/lane-state.ts';
 
@@ -51,7 +52,10 @@ function countReferences(reader: ByteReader): number {
 export function idsOf(chunks: readonly RestoreChunk[]): string[] {
   return chunks
     .flatMap((chunk) => readChunk(chunk).hashes)
-    .filter(({ key }) => key.includes(':hold:'))
-    .map(({ field }) => field.toString('hex'))
+    .flatMap(({ key, field }) => {
+      const [, generation, bucket] = /:hold:(\d+):(\d+)$/.exec(key)?.map(Number) ?? [];
+      if (generation === undefined || bucket === undefined) return [];
+      return [idOfField(field, { lane: 0, generation, bucket }).toString('hex')];
+    })
     .sort();
 }

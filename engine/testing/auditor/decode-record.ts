@@ -53,7 +53,9 @@ const ID_PREFIXES: ReadonlyMap<number, string> = new Map([
 export function idText(packed: Uint8Array): string {
   const prefix = requireId(packed);
   const bytes = asBuffer(packed);
-  return prefix === undefined ? bytes.toString('latin1') : prefix + bytes.toString('hex', 1);
+  if (prefix === undefined) return bytes.toString('latin1');
+  const hex = (from: number, to = 17) => bytes.toString('hex', from, to);
+  return prefix + (prefix === 'hf_' ? hex(1, 3) + hex(8, 12) + hex(3, 8) + hex(12) : hex(1));
 }
 
 /** Throws UnreadableBytes for what is no packed id; gives the prefix of ours. */
@@ -67,7 +69,14 @@ export function requireId(packed: Uint8Array): string | undefined {
 /** Text to packed id, for looking a reservation up in Redis. */
 export function idBytes(text: string): Buffer {
   for (const [tag, prefix] of ID_PREFIXES) {
-    if (text.startsWith(prefix)) return Buffer.from(`0${tag}${text.slice(prefix.length)}`, 'hex');
+    if (!text.startsWith(prefix)) continue;
+    const hex = text.slice(prefix.length);
+    const isMade = prefix === 'hf_';
+    // Of an engine's id the ms of the day (8 digits) stand before lane and block (10) in the text alone.
+    const order = isMade
+      ? hex.slice(0, 4) + hex.slice(12, 22) + hex.slice(4, 12) + hex.slice(22)
+      : hex;
+    return Buffer.from(`0${tag}${order}`, 'hex');
   }
   return Buffer.from(text, 'latin1');
 }
@@ -80,17 +89,34 @@ export interface RecordPlace {
 
 const BLOCK_BUCKETS = 2 ** 20;
 const HASHED_BUCKETS = 2 ** 17;
-const DAY_MS = 86_400_000;
 
 /** Ids of engines stand by their block, digests by three of their bytes, others by FNV-1a. */
 export function placeOf(id: string, packed = idBytes(id)): RecordPlace {
   if (id.startsWith('hf_')) {
-    const day = Math.floor(packed.readUIntBE(1, 6) / DAY_MS);
-    return { day, bucket: packed.readUIntBE(9, 3) % BLOCK_BUCKETS };
+    return { day: packed.readUInt16BE(1), bucket: packed.readUIntBE(5, 3) % BLOCK_BUCKETS };
   }
   const digest = id.startsWith('ik_') || id.startsWith('op_');
   const spread = digest ? packed.readUIntBE(14, 3) : fnv1a(packed);
   return { day: undefined, bucket: BLOCK_BUCKETS + (spread % HASHED_BUCKETS) };
+}
+
+/** Tag, day, lane and block of an engine's id: what its bucket's name says, too. */
+function headOf(lane: number, day: number, bucket: number): Buffer {
+  const hex = (value: number, digits: number) => value.toString(16).padStart(digits, '0');
+  return Buffer.from(`01${hex(day, 4)}${hex(lane, 4)}${hex(bucket, 6)}`, 'hex');
+}
+
+/** The field of an id's record: without its head, where that is what the bucket's name says. */
+export function fieldIn(lane: number, day: number, bucket: number, packed: Buffer): Buffer {
+  if (bucket >= BLOCK_BUCKETS) return packed;
+  const head = headOf(lane, day, bucket);
+  return packed.subarray(0, head.length).equals(head) ? packed.subarray(head.length) : packed;
+}
+
+/** The packed id that has this field there. */
+export function packedIn(lane: number, day: number, bucket: number, field: Buffer): Buffer {
+  if (bucket >= BLOCK_BUCKETS || field.length !== 9) return field;
+  return Buffer.concat([headOf(lane, day, bucket), field]);
 }
 
 /** 32 bits of Fowler, Noll and Vo's hash, in whole numbers. */

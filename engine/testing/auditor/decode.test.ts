@@ -21,7 +21,7 @@ const RESERVED = hex(
   '03 544541 04 45552d31', // TEA EU-1
   '06 40 012c 03 00 05', // widths 2, 1, 1, 1: available 300, reserved 3, allocated 0, version 5
   '01', // reserved
-  '11 01 0123456789abcdef0123456789abcdef 50f0', // packed hf_ id, generation
+  '11 01 0123 4567 89abcd ef012345 67 89abcdef 50f0', // hf_ id: day, lane, block, ms, ...; generation
   '00000000000000ff 692066c8', // fingerprint, deadline
   '0002 7b7d', // attributes {}
   '0001 0004 00000005 01 0000 00000003', // line 4 asked 5, one placement: cell 0, 3 units
@@ -73,7 +73,7 @@ describe('an entry', () => {
       changes: [
         {
           type: 'reserved',
-          id: 'hf_0123456789abcdef0123456789abcdef',
+          id: 'hf_0123ef012345456789abcd6789abcdef',
           generation: 0x50f0,
           fingerprint: '00000000000000ff',
           deadlineS: 0x692066c8,
@@ -186,7 +186,7 @@ describe('an id', () => {
   ])('%s comes back from its bytes', (id) => expect(idText(idBytes(id))).toBe(id));
 
   it.each([
-    ['hf_019abcdef0120000ffabcd0100000000', 20417, 0xfabcd],
+    ['hf_4fc10123456700000fabcd0100000000', 20417, 0xfabcd],
     ['ik_00000000000000000000000000010203', undefined, 2 ** 20 + 0x10203],
     // FNV-1a of 'a' is 0xe40c292c (the authors' own test vector).
     ['a', undefined, 2 ** 20 + 0x0292c],

@@ -96,7 +96,7 @@ function reserved(
   if (change.deadlineS * 1000 <= entry.timeMs) {
     faults.push({ invariant: 'time', what: `it was reserved past its deadline` });
   }
-  const day = Math.floor((madeAtMs(change.id) ?? entry.timeMs) / DAY_MS);
+  const day = madeOnDay(change.id) ?? Math.floor(entry.timeMs / DAY_MS);
   if (change.generation !== day) {
     const what = `its record stands in generation ${change.generation}, where a retry looks in ${day}`;
     faults.push({ invariant: 'I3', what });
@@ -300,7 +300,7 @@ function sumByLine(moves: readonly Units[]): Map<number, number> {
   return sums;
 }
 
-/** The time that an id made by an engine carries; undefined for every other id. */
-function madeAtMs(id: string): number | undefined {
-  return id.startsWith('hf_') ? Number.parseInt(id.slice(3, 15), 16) : undefined;
+/** The day that an id made by an engine carries; undefined for every other id. */
+function madeOnDay(id: string): number | undefined {
+  return id.startsWith('hf_') ? Number.parseInt(id.slice(3, 7), 16) : undefined;
 }

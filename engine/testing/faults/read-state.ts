@@ -8,6 +8,7 @@ import { laneKeys } from '../../redis/keys.ts';
 import type { EntryId } from '../auditor/decode.ts';
 import {
   type CellBalances,
+  fieldIn,
   idBytes,
   placeOf,
   readCell,
@@ -141,8 +142,8 @@ async function readRecordOf(redis: Redis, id: string, today: number): Promise<st
   const { day, bucket } = placeOf(id);
   // A clock that jumped in a fault may have put it into a day beside this one.
   const days = day === undefined ? [today, today - 1, today + 1] : [day];
-  const field = Buffer.from(idBytes(id));
   for (const each of days) {
+    const field = fieldIn(LANE, each, bucket, idBytes(id));
     const head = await redis.hgetBuffer(KEYS.hold(each, bucket), field);
     if (head === null) continue;
     const isHead = (head[0] ?? 0) >= CART_HEAD;

@@ -43,4 +43,17 @@ export const RUN_MUTANTS: readonly Mutant[] = [
     ],
     tests: ['engine/redis/runs.prop.test.ts'],
   },
+  {
+    name: 'run-field-cut-short',
+    breaks: 'I3, I7: a reserve in a run has its record where nobody looks for it',
+    file: 'lua/includes/runs.lua',
+    edits: [
+      {
+        find: '        list[i] = sub(refs, at, at + 8)\n        list[i + 1] = held .. sub(columns, mark, mark + 7) .. tail',
+        replace:
+          '        list[i] = sub(refs, at, at + 7)\n        list[i + 1] = held .. sub(columns, mark, mark + 7) .. tail',
+      },
+    ],
+    tests: ['engine/redis/settle.int.test.ts'],
+  },
 ];

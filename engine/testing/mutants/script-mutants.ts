@@ -90,7 +90,7 @@ const RESERVATIONS: readonly Mutant[] = [
     file: 'lua/includes/holds.lua',
     edits: [
       {
-        find: '      group_write(group_of(carts, at.generation, at.bucket), at.id, bytes)\n',
+        find: '      group_write(group_of(carts, at.generation, at.bucket), at.field, bytes)\n',
         replace: '',
       },
     ],

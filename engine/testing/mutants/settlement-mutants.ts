@@ -20,6 +20,19 @@ export const SETTLEMENT_MUTANTS: readonly Mutant[] = [
     tests: [SCRIPT_WORK],
   },
   {
+    name: 'field-without-its-day',
+    breaks:
+      'I3: a record in a day that its id does not name stands there as if it were of that day',
+    file: 'lua/includes/fields.lua',
+    edits: [
+      {
+        find: 'sub(id, 1, LIMIT.place_bytes) == beginning and ',
+        replace: '',
+      },
+    ],
+    tests: [SETTLE],
+  },
+  {
     name: 'release-twice',
     breaks: 'I7, I1: a hold that was released still has its units, and gives them back again',
     file: 'lua/includes/settle.lua',

@@ -10,7 +10,7 @@ import { connectRedis, whenReady } from '../../../engine/redis/connect.ts';
 import { laneKeys } from '../../../engine/redis/keys.ts';
 import type { Change, DecodedEntry } from '../../../engine/testing/auditor/decode.ts';
 import type { StoredRecord } from '../../../engine/testing/auditor/decode-record.ts';
-import { idBytes, placeOf } from '../../../engine/testing/auditor/decode-record.ts';
+import { fieldIn, idBytes, placeOf } from '../../../engine/testing/auditor/decode-record.ts';
 import type { Story, StoryHold } from '../../../engine/testing/auditor/forge.ts';
 import { FINGERPRINT, splitName } from '../../../engine/testing/auditor/forge.ts';
 import { forgeCell, forgeDue, forgeRecord } from '../../../engine/testing/auditor/forge-bytes.ts';
@@ -90,12 +90,16 @@ async function tellRedis(redis: Redis, story: Story): Promise<void> {
   for (const { id, day, timeMs } of story.operations) {
     const record = { fingerprint: FINGERPRINT, createdS: Math.floor(timeMs / 1000) };
     const bytes = forgeRecord({ state: 'operation', ...record });
-    await redis.hset(holdKey(id, day), Buffer.from(idBytes(id)), bytes);
+    await redis.hset(holdKey(id, day), fieldAt(id, day), bytes);
   }
 }
 
 export function holdKey(id: string, day: number): string {
   return KEYS.hold(day, placeOf(id).bucket);
+}
+
+export function fieldAt(id: string, day: number): Buffer {
+  return fieldIn(KEYS.lane, day, placeOf(id).bucket, idBytes(id));
 }
 
 export function recordOf(hold: StoryHold): StoredRecord {
@@ -107,7 +111,7 @@ export function recordOf(hold: StoryHold): StoredRecord {
 
 async function tellHold(redis: Redis, hold: StoryHold): Promise<void> {
   const { id, generation, deadlineS, state } = hold;
-  await redis.hset(holdKey(id, generation), Buffer.from(idBytes(id)), forgeRecord(recordOf(hold)));
+  await redis.hset(holdKey(id, generation), fieldAt(id, generation), forgeRecord(recordOf(hold)));
   if (state !== 'held') return;
   await redis.zadd(KEYS.deadlines, deadlineS, deadlineS);
   const due = forgeDue([{ day: generation, bucket: placeOf(id).bucket, id }]);

@@ -1,7 +1,7 @@
 /** Drift, made by hand: what an operator with a shell, a disk or a bug does to a store. */
 
 import type { Cell } from '../../../engine/domain/cell.ts';
-import { addressOf, generationOf, packId } from '../../../engine/domain/reservation-id.ts';
+import { addressOf, fieldOf, generationOf, packId } from '../../../engine/domain/reservation-id.ts';
 import { decodeCell, encodeCell } from '../../../engine/events/cell-codec.ts';
 import { laneKeys } from '../../../engine/redis/keys.ts';
 import type { TestEngine } from '../../../engine/testing/engine.ts';
@@ -34,10 +34,11 @@ export function planter(engine: TestEngine): Planter {
     return bytes;
   };
   const place = async (id: string): Promise<{ key: string; field: Buffer }> => {
-    const field = packId(id);
-    const { generation, bucket } = addressOf(field);
-    const today = generationOf(Date.now());
-    return { key: KEYS.hold(generation === 0 ? today : generation, bucket), field };
+    const packed = packId(id);
+    const { generation: own, bucket } = addressOf(packed);
+    const generation = own === 0 ? generationOf(Date.now()) : own;
+    const field = fieldOf(packed, { lane: KEYS.lane, generation, bucket });
+    return { key: KEYS.hold(generation, bucket), field };
   };
   const sql = async (text: string, values: readonly unknown[] = []): Promise<void> => {
     const { rowCount } = await pool.query(text, [...values]);
