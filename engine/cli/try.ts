@@ -12,8 +12,8 @@ Exit codes:
 Examples:
   $ holdfast reserve MUG                        one unit, wherever it is
   $ holdfast reserve MUG@LON:2 CUP:1 --key k1   two from LON and one of another; safe to repeat
-  $ holdfast commit hf_0199...
-  $ holdfast commit hf_0199... MUG:1            one of the two, the rest is freed
+  $ holdfast commit hf_512a...
+  $ holdfast commit hf_512a... MUG:1            one of the two, the rest is freed
   $ holdfast availability MUG CUP`;
 
 interface UrlOption {

@@ -67,7 +67,7 @@ const DURABLE: readonly OutcomeName[] = ['log_full', ...AT_A_LEVEL];
 /** What a script decides on cells and records. */
 const ON_STOCK: readonly OutcomeName[] = [...DURABLE, 'unreadable'];
 const WON_BY_ANOTHER: readonly OutcomeName[] = ['expired', 'already_released', 'already_closed'];
-const HELD = 'hf_0199aa4c5d3e0000a1b2c3000badf00d';
+const HELD = 'hf_512a029c5d8f00000a1b2c0bbadf00d1';
 
 const partial = (verb: string): string =>
   `Without lines: all that there is, and a repeat is harmless. With lines a ${verb} needs an ` +

@@ -50,7 +50,7 @@ describe('readRunbook', () => {
 
 describe('missingLine', () => {
   const output =
-    'lane 0   open at 4294967297-12\n hf_0199aa4c5d3e0000a1b2c3000badf00d\nlag 0.3 s (1,x)';
+    'lane 0   open at 4294967297-12\n hf_512a029c5d8f00000a1b2c0bbadf00d1\nlag 0.3 s (1,x)';
 
   it.each([
     [['lane 0 open at 1-1', 'lag 17 s (3,x)']],
