@@ -209,13 +209,19 @@ describe('what cannot be decided', () => {
   it('is a name that no entry may have: still there after the repairs of something else', async () => {
     const bucket = KEYS.hold(generationOf(Date.now()), 1);
     await engine.redis.hset(bucket, 'no id', 'x');
+    const astray = ['hold:stray', 'hold:99999:1', 'hold:1:9999999'].map(
+      (name) => KEYS.prefix + name,
+    );
+    for (const key of astray) await engine.redis.hset(key, '9 letters', 'x');
     await engine.redis.hset(KEYS.stock('no sku'), '', '', 'no place', ZERO_CELL);
     await plant.editCell('A-1', { available: 9 });
     const report = await run({ apply: true });
-    expect(report).toMatchObject({ repaired: 1, gone: 0, left: 3, difference_count: 4 });
-    expect(renderReport(report, String)).toContain('1 repaired, 3 left.');
+    expect(report).toMatchObject({ repaired: 1, gone: 0, left: 6, difference_count: 7 });
+    expect(renderReport(report, String)).toContain('1 repaired, 6 left.');
+    const wheres = report.differences.map(({ where }) => where);
+    expect(wheres).toEqual(expect.arrayContaining(astray.map((key) => `key ${key}`)));
     await engine.redis.hdel(bucket, 'no id');
-    await engine.redis.del(KEYS.stock('no sku'));
+    await engine.redis.del(KEYS.stock('no sku'), ...astray);
     expect((await run()).difference_count).toBe(0);
   });
 

@@ -2,6 +2,7 @@
 import { isId } from '../../engine/domain/ids.ts';
 import {
   addressOf,
+  BUCKETS,
   GENERATIONS_BACK,
   generationOf,
   isWellFormed,
@@ -10,12 +11,15 @@ import {
 import { encodeReference } from './due-element.ts';
 import type { DueFilter } from './due-filter.ts';
 import type { RecordPlace, StoredRecord } from './facts.ts';
+import type { BucketPlace } from './lane-look.ts';
 import { inPieces, inScope, Pace, type Run } from './run-context.ts';
 import { type SeenRecord, settleRecords } from './settle.ts';
 
 const RECORDS_WANTED = 500;
 const BUCKETS_MAX = 500;
 const SCAN_COUNT = 1_000;
+/** As a reference and an id can name it: two bytes. */
+const GENERATION_MAX = 0xffff;
 const NO_PLACE = { epoch: 0, seq: 0 };
 /** Ahead of the reading of the deadlines by so much, a hold is sure to be in the filter. */
 const FRESH_S = 2;
@@ -37,9 +41,10 @@ async function recordsOfRedis(run: Run, deadlines: Deadlines | undefined): Promi
   const keys = run.look.scan(`${prefix}*`, SCAN_COUNT);
   for await (const piece of inPieces(keys, () => pace.keys)) {
     run.signal.throwIfAborted();
-    const buckets = piece.map((key) => {
-      const [generation = 0, bucket = 0] = key.slice(prefix.length).split(':').map(Number);
-      return { generation, bucket };
+    const buckets = piece.flatMap((key) => {
+      const place = bucketNamed(key.slice(prefix.length));
+      if (place === undefined) tellIllNamed(run, key);
+      return place ?? [];
     });
     const look = await run.look.look({ buckets });
     const today = generationOf(look.stamp.timeMs);
@@ -56,6 +61,25 @@ async function recordsOfRedis(run: Run, deadlines: Deadlines | undefined): Promi
     pace.learn(buckets.length, all.length);
     run.progress('records of Redis');
   }
+}
+
+/** Undefined: nothing that Holdfast writes has this name. */
+function bucketNamed(name: string): BucketPlace | undefined {
+  const [, generation, bucket] = /^(\d{1,5}):(\d{1,7})$/.exec(name)?.map(Number) ?? [];
+  if (generation === undefined || bucket === undefined) return undefined;
+  return generation <= GENERATION_MAX && bucket < BUCKETS ? { generation, bucket } : undefined;
+}
+
+function tellIllNamed(run: Run, key: string): void {
+  run.suspects.addFinding({
+    cause: 'unreadable_record',
+    where: `key ${key}`,
+    redis: 'a key',
+    postgres: 'nothing',
+    witness: '',
+    why: 'no bucket of records has this name, so no request can ever ask for what stands there',
+    subject: { kind: 'key', key },
+  });
 }
 
 function isWanted(run: Run, { place, redis }: SeenRecord): boolean {
