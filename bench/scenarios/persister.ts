@@ -56,8 +56,8 @@ export const persister = defineScenario<PersisterSize>({
   name: 'persister',
   about: 'the persister alone, from the log to PostgreSQL: events a second, CPU of an event, lag',
   runs: 'unless quick',
-  fullSeconds: 130,
-  full: { events: 400_000, skus: 200, rate: 10_000, seconds: 10 },
+  fullSeconds: 190,
+  full: { events: 1_600_000, skus: 200, rate: 10_000, seconds: 10 },
   quick: { events: 40_000, skus: 100, rate: 2_000, seconds: 1 },
   run,
 });
