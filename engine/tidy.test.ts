@@ -43,7 +43,7 @@ const FREE = ['engine/cli', 'engine/main.ts', 'engine/testing', 'bench'];
 const FILE_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 70;
 const LONG_FILES: Readonly<Record<string, number>> = {
-  'reconciler/audit/audit.int.test.ts': 520,
+  'reconciler/audit/audit.int.test.ts': 535,
 };
 const LONG_FUNCTIONS: Readonly<Record<string, number>> = {
   'engine/redis/lane.ts createLane': 185,

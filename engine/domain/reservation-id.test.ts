@@ -6,6 +6,7 @@ import {
   BUCKETS,
   digestId,
   fieldOf,
+  GENERATION_MS,
   generationOf,
   IDS_PER_BLOCK,
   IdMaker,
@@ -18,8 +19,9 @@ import {
 
 const NOW = 1_795_000_000_000;
 
+const maker = new IdMaker(randomBytes);
+
 describe('ids that the engine makes', () => {
-  const maker = new IdMaker(randomBytes);
   const made = Array.from({ length: 1_000 }, (_, i) => maker.make(NOW + i, 3));
 
   it('are different, sort by time, and tell their time and lane', () => {
@@ -114,6 +116,13 @@ describe('other ids', () => {
       expect(isWellFormed(id)).toBe(false);
       expect(() => packId(id)).toThrow(RangeError);
     }
+    // Its day would be over before its time is: it would be forgotten, and reserved again, too early.
+    const [first, last] = [0, GENERATION_MS - 1].map((ms) =>
+      unpackId(maker.make(NOW - (NOW % GENERATION_MS) + ms, 0)),
+    );
+    expect([first, last].map((id) => isWellFormed(id ?? ''))).toEqual([true, true]);
+    const late = `${last?.slice(0, 7)}${GENERATION_MS.toString(16).padStart(8, '0')}${last?.slice(15)}`;
+    expect(isWellFormed(late)).toBe(false);
     expect(isWellFormed('hfx')).toBe(true);
     expect(isWellFormed(`zz_${'A'.repeat(32)}`)).toBe(true);
   });

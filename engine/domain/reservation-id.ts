@@ -80,9 +80,13 @@ export function packId(id: string): Buffer {
   return packed;
 }
 
-/** False for an id that has one of our prefixes but not our form. */
+/** Hex of the ms of a day are below it. */
+const MS_END = GENERATION_MS.toString(16).padStart(8, '0');
+
+/** False for an id that has one of our prefixes but not our form, or a time that no day has. */
 export function isWellFormed(id: string): boolean {
-  return tagOf(id) === 0 || OUR_FORM.test(id);
+  const tag = tagOf(id);
+  return tag === 0 || (OUR_FORM.test(id) && (tag !== MADE || id.slice(7, 15) < MS_END));
 }
 
 /** 0 for an id that has none of our prefixes. */
@@ -146,9 +150,10 @@ export function idOfField(field: Buffer, { generation, lane, bucket }: Bucket): 
   return packed;
 }
 
-/** Not so of a record that was taken back into a later day, nor of an id that no engine made. */
+/** Not so of a record that was taken back into a later day, nor of an id of another form. */
 function isNamedBy(packed: Buffer, { generation, lane, bucket }: Bucket): boolean {
   return (
+    bucket < BLOCK_BUCKETS &&
     packed[0] === MADE &&
     packed.length === PACKED_ID_BYTES &&
     packed.readUInt16BE(1) === generation &&

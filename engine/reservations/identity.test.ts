@@ -65,6 +65,8 @@ describe('identify', () => {
   it.each([
     'op_0123456789abcdef0123456789abcdef',
     'hf_short',
+    // The ms of a day that has ended.
+    `hf_512a05265c00${'0'.repeat(20)}`,
     'ik_',
     'hf_0123456789ABCDEF0123456789ABCDEF',
   ])('refuses %s, which is no reservation id of ours', (reservationId) => {

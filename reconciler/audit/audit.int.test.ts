@@ -265,6 +265,19 @@ describe('Redis', () => {
       /^I3 record of held: a retry looks in day \d+, bucket/,
     ],
     [
+      'a key that is named like a bucket of records',
+      () => world.redis.hset(`${KEYS.prefix}hold:stray`, '9 letters', 'x'),
+      /^entry key hf:\{0\}:hold:stray: .* it is named like a bucket of records/,
+    ],
+    [
+      'a record under its whole id, of which its bucket names a part',
+      ({ day }) => {
+        const id = `hf_${day.toString(16).padStart(4, '0')}${'0'.repeat(17)}5${'0'.repeat(10)}`;
+        return world.redis.hset(KEYS.hold(day, 5), idBytes(id), 'rust');
+      },
+      /^entry field 01\w+ of day \d+, bucket 5: .* hf_\w+ is looked for under a part of it/,
+    ],
+    [
       'a hold that no deadline names',
       (story) => world.redis.del(KEYS.due(story.holds.get('held')?.deadlineS ?? 0)),
       /^I6 reservation held: a hold that nobody will expire/,

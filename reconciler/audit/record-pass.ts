@@ -7,14 +7,7 @@
  */
 import { UnreadableBytes } from '../../engine/testing/auditor/cursor.ts';
 import type { StoredRecord } from '../../engine/testing/auditor/decode-record.ts';
-import {
-  fieldIn,
-  idBytes,
-  idText,
-  packedIn,
-  placeOf,
-  readRecord,
-} from '../../engine/testing/auditor/decode-record.ts';
+import { readRecord } from '../../engine/testing/auditor/decode-record.ts';
 import type { FoldedReservation } from '../../engine/testing/auditor/reservation.ts';
 import type { DoneOperation, PlacedRecord } from './compare.ts';
 import {
@@ -31,6 +24,8 @@ import { asBytes, asBytesOrNone, asList } from './lane-reader.ts';
 import type { LaneView } from './lane-view.ts';
 import { PIECE_MAX } from './lane-view.ts';
 import { inPieces } from './pieces.ts';
+import type { RecordPlace } from './record-place.ts';
+import { bucketNamed, fieldOf, isAtHome, placeFor, placeOfField } from './record-place.ts';
 import { SeenPlaces } from './seen-places.ts';
 
 export interface RecordCounts {
@@ -59,13 +54,6 @@ interface Pass {
   /** Those of them that were compared by their id: once is enough. */
   readonly told: SeenPlaces;
   readonly counts: RecordCounts;
-}
-
-/** Where a record of an id stands, or should. */
-interface RecordPlace extends DueReference {
-  readonly id: string;
-  /** Where a retry looks for it; a day undefined: in that of the reserve. */
-  readonly home: ReturnType<typeof placeOf>;
 }
 
 /** `known` is told of the newest reservation of each id, as PostgreSQL has it. */
@@ -146,21 +134,6 @@ async function match<Stored extends FoldedReservation | DoneOperation>(
   if (lost.length > 0) await findLost(view, lost);
 }
 
-/** Where a retry looks for it. */
-function placeFor(id: string, generation: number): RecordPlace {
-  const packed = idBytes(id);
-  const home = placeOf(id, packed);
-  return { id, packed, generation, bucket: home.bucket, home };
-}
-
-function fieldOf({ keys }: LaneView, { generation, bucket, packed }: RecordPlace): Buffer {
-  return fieldIn(keys.lane, generation, bucket, packed);
-}
-
-function isAtHome({ generation, bucket, home }: RecordPlace): boolean {
-  return bucket === home.bucket && (home.day ?? generation) === generation;
-}
-
 function isHeld(stored: FoldedReservation | DoneOperation): boolean {
   return 'state' in stored && stored.state === 'held';
 }
@@ -198,24 +171,17 @@ function note({ due, counts }: Pass, placed: ReadRecord, undue: ReadRecord[]): v
 /** All that stands in Redis and was not looked at yet. */
 async function auditUnseen(pass: Pass): Promise<void> {
   const { view, seen } = pass;
-  const prefix = `${view.keys.prefix}hold:`;
-  const placeIn = (key: string): Pick<RecordPlace, 'generation' | 'bucket'> => {
-    const [generation = 0, bucket = 0] = key.slice(prefix.length).split(':').map(Number);
-    return { generation, bucket };
-  };
   const hasUnseen = (key: string, length: number): boolean => {
-    const { generation, bucket } = placeIn(key);
-    return length !== seen.count(generation, bucket);
+    const place = bucketNamed(view, key);
+    return place !== undefined && length !== seen.count(place.generation, place.bucket);
   };
   let unseen: RecordPlace[] = [];
-  for await (const { key, fields } of view.hashes(`${prefix}*`, hasUnseen)) {
-    const place = placeIn(key);
+  for await (const { key, fields } of view.hashes(`${view.keys.prefix}hold:*`, hasUnseen)) {
+    const place = bucketNamed(view, key);
+    if (place === undefined) continue;
     for (const field of fields) {
-      const packed = packedIn(view.keys.lane, place.generation, place.bucket, field);
-      const at = { ...place, packed };
-      if (seen.has(at)) continue;
-      const id = idText(packed);
-      unseen.push({ ...at, id, home: placeOf(id, packed) });
+      const at = placeOfField(view, place, field);
+      if (at !== undefined && !seen.has(at)) unseen.push(at);
     }
     if (unseen.length < PIECE_MAX) continue;
     await auditPlaces(pass, unseen);

@@ -2,7 +2,13 @@
 import { randomFillSync } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { CellField, Sku } from '../../engine/domain/ids.ts';
-import { idOfField, packId, unpackId } from '../../engine/domain/reservation-id.ts';
+import {
+  type Bucket,
+  fieldOf,
+  idOfField,
+  packId,
+  unpackId,
+} from '../../engine/domain/reservation-id.ts';
 import { ByteReader, ByteWriter, DecodeError } from '../../engine/events/bytes.ts';
 import { decodeCell } from '../../engine/events/cell-codec.ts';
 import { decodeHold, OPERATION_STATE } from '../../engine/events/hold-codec.ts';
@@ -135,11 +141,8 @@ export class LaneLook {
   }
 
   #records(at: BucketPlace, fields: readonly Field[] | undefined) {
-    const { lane } = this.keys;
-    return fields?.map(({ name, bytes }) => ({
-      id: unpackId(idOfField(name, { lane, ...at })) as string,
-      record: toRecord(bytes),
-    }));
+    const bucket = { lane: this.keys.lane, ...at };
+    return fields?.map(({ name, bytes }) => ({ id: idAt(name, bucket), record: toRecord(bytes) }));
   }
 
   #stamp(reader: ByteReader): LaneStamp {
@@ -175,6 +178,12 @@ function readFields(reader: ByteReader): Field[] | undefined {
 
 function toCellField({ name, bytes }: Field) {
   return { field: name.toString('latin1') as CellField, cell: toCell(bytes) };
+}
+
+/** A field where no script would look for the id that it leads to is shown as it is: no id looks so. */
+function idAt(field: Buffer, bucket: Bucket): string {
+  const packed = idOfField(field, bucket);
+  return fieldOf(packed, bucket).equals(field) ? unpackId(packed) : field.toString('latin1');
 }
 
 function toCell(bytes: Buffer): RedisCell {

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { generationOf } from '../../engine/domain/reservation-id.ts';
+import { addressOf, generationOf, packId } from '../../engine/domain/reservation-id.ts';
 import { encodeCell } from '../../engine/events/cell-codec.ts';
 import { laneKeys } from '../../engine/redis/keys.ts';
 import type { GaugeReading } from '../../engine/runtime/metrics.ts';
@@ -209,18 +209,24 @@ describe('what cannot be decided', () => {
   it('is a name that no entry may have: still there after the repairs of something else', async () => {
     const bucket = KEYS.hold(generationOf(Date.now()), 1);
     await engine.redis.hset(bucket, 'no id', 'x');
-    const astray = ['hold:stray', 'hold:99999:1', 'hold:1:9999999'].map(
-      (name) => KEYS.prefix + name,
+    const astray = ['stray', '99999:1', '1:9999999', '007:5', '0:5', '20780:0915546'].map(
+      (name) => `${KEYS.prefix}hold:${name}`,
     );
     for (const key of astray) await engine.redis.hset(key, '9 letters', 'x');
+    // Under its whole id in the bucket of that id, where a script looks for a part of it.
+    const id = packId(await hold('A-2'));
+    const home = addressOf(id);
+    await engine.redis.hset(KEYS.hold(home.generation, home.bucket), id, 'x');
     await engine.redis.hset(KEYS.stock('no sku'), '', '', 'no place', ZERO_CELL);
     await plant.editCell('A-1', { available: 9 });
     const report = await run({ apply: true });
-    expect(report).toMatchObject({ repaired: 1, gone: 0, left: 6, difference_count: 7 });
-    expect(renderReport(report, String)).toContain('1 repaired, 6 left.');
+    expect(report).toMatchObject({ repaired: 1, gone: 0, left: 10, difference_count: 11 });
+    expect(renderReport(report, String)).toContain('1 repaired, 10 left.');
     const wheres = report.differences.map(({ where }) => where);
     expect(wheres).toEqual(expect.arrayContaining(astray.map((key) => `key ${key}`)));
+    expect(wheres).toContain(`bucket ${home.generation}:${home.bucket}`);
     await engine.redis.hdel(bucket, 'no id');
+    await engine.redis.hdel(KEYS.hold(home.generation, home.bucket), id);
     await engine.redis.del(KEYS.stock('no sku'), ...astray);
     expect((await run()).difference_count).toBe(0);
   });

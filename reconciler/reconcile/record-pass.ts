@@ -8,6 +8,7 @@ import {
   isWellFormed,
   packId,
 } from '../../engine/domain/reservation-id.ts';
+import type { LaneKeys } from '../../engine/redis/keys.ts';
 import { encodeReference } from './due-element.ts';
 import type { DueFilter } from './due-filter.ts';
 import type { RecordPlace, StoredRecord } from './facts.ts';
@@ -42,7 +43,7 @@ async function recordsOfRedis(run: Run, deadlines: Deadlines | undefined): Promi
   for await (const piece of inPieces(keys, () => pace.keys)) {
     run.signal.throwIfAborted();
     const buckets = piece.flatMap((key) => {
-      const place = bucketNamed(key.slice(prefix.length));
+      const place = bucketNamed(key, run.look.keys);
       if (place === undefined) tellIllNamed(run, key);
       return place ?? [];
     });
@@ -63,11 +64,11 @@ async function recordsOfRedis(run: Run, deadlines: Deadlines | undefined): Promi
   }
 }
 
-/** Undefined: nothing that Holdfast writes has this name. */
-function bucketNamed(name: string): BucketPlace | undefined {
-  const [, generation, bucket] = /^(\d{1,5}):(\d{1,7})$/.exec(name)?.map(Number) ?? [];
-  if (generation === undefined || bucket === undefined) return undefined;
-  return generation <= GENERATION_MAX && bucket < BUCKETS ? { generation, bucket } : undefined;
+/** Undefined: it is the name of no bucket, though it may look like one (`hold:007:5`). */
+function bucketNamed(key: string, keys: LaneKeys): BucketPlace | undefined {
+  const [, generation = 0, bucket = 0] = /:(\d{1,5}):(\d{1,7})$/.exec(key)?.map(Number) ?? [];
+  const isBucket = generation > 0 && generation <= GENERATION_MAX && bucket < BUCKETS;
+  return isBucket && keys.hold(generation, bucket) === key ? { generation, bucket } : undefined;
 }
 
 function tellIllNamed(run: Run, key: string): void {

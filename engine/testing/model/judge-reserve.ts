@@ -68,7 +68,10 @@ function idOf(shop: Shop, ask: ReserveAsk, reply: Reply): string {
 /** An id that an engine made tells its age; after a day a retry cannot be told from a new wish. */
 export function isTooOld(shop: Shop, id: string): boolean {
   if (!id.startsWith('hf_')) return false;
-  const madeS = Number.parseInt(id.slice(3, 15), 16) / 1000;
+  const [day = 0, ms = 0] = [id.slice(3, 7), id.slice(7, 15)].map((hex) =>
+    Number.parseInt(hex, 16),
+  );
+  const madeS = day * DAY_S + ms / 1000;
   return shop.nowS - madeS >= DAY_S;
 }
 
