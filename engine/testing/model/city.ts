@@ -75,6 +75,8 @@ export async function startCity(): Promise<City> {
       // The machine may be slow; what is measured here is not its speed.
       HOLDFAST_QUEUE_WAIT_MS: '30000',
       HOLDFAST_DURABILITY_WAIT_MS: '30000',
+      // An engine may say no for 200 ms after units came back; the model knows no such time.
+      HOLDFAST_SOLD_OUT_MS: '0',
     },
   });
   const servings = [engine.serving, await engine.startAnother()] as const;
