@@ -211,6 +211,7 @@ describe.runIf(isHere).concurrent('a node that restarts', () => {
       await Promise.all([primary.restart(), other.restart()]);
       await restarted;
       await untilLogSays(replica, /starting as a replica/);
+      await group.settled();
     },
     TEST_TIMEOUT_MS,
   );

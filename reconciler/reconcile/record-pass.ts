@@ -44,7 +44,10 @@ async function recordsOfRedis(run: Run, deadlines: Deadlines | undefined): Promi
     run.signal.throwIfAborted();
     const buckets = piece.flatMap((key) => {
       const place = bucketNamed(key, run.look.keys);
-      if (place === undefined) tellIllNamed(run, key);
+      if (place === undefined) {
+        const why = 'no bucket of records has this name';
+        tellOutOfReach(run, { where: `key ${key}`, redis: 'a key', why, key });
+      }
       return place ?? [];
     });
     const look = await run.look.look({ buckets });
@@ -71,21 +74,13 @@ function bucketNamed(key: string, keys: LaneKeys): BucketPlace | undefined {
   return isBucket && keys.hold(generation, bucket) === key ? { generation, bucket } : undefined;
 }
 
-function tellIllNamed(run: Run, key: string): void {
-  run.suspects.addFinding({
-    cause: 'unreadable_record',
-    where: `key ${key}`,
-    redis: 'a key',
-    postgres: 'nothing',
-    witness: '',
-    why: 'no bucket of records has this name, so no request can ever ask for what stands there',
-    subject: { kind: 'key', key },
-  });
-}
-
 function isWanted(run: Run, { place, redis }: SeenRecord): boolean {
   if (!isNameable(place.id)) {
-    tellIllFormed(run, place);
+    const { id, generation, bucket } = place;
+    const where = `bucket ${generation}:${bucket}`;
+    const redis = `a field ${JSON.stringify(id)}`;
+    const why = 'no id has its record under such a field';
+    tellOutOfReach(run, { where, redis, why, key: run.look.keys.hold(generation, bucket) });
     return false;
   }
   if (run.scope.skus === undefined) return true;
@@ -98,15 +93,21 @@ function isNameable(id: string): boolean {
   return isId(id) && isWellFormed(id);
 }
 
-function tellIllFormed(run: Run, place: RecordPlace): void {
+interface OutOfReach {
+  readonly where: string;
+  readonly redis: string;
+  readonly why: string;
+  readonly key: string;
+}
+
+function tellOutOfReach(run: Run, { why, key, ...found }: OutOfReach): void {
   run.suspects.addFinding({
+    ...found,
     cause: 'unreadable_record',
-    where: `bucket ${place.generation}:${place.bucket}`,
-    redis: `a field ${JSON.stringify(place.id)}`,
     postgres: 'nothing',
     witness: '',
-    why: 'no id has this form, so no request can ever ask for it',
-    subject: { kind: 'key', key: run.look.keys.hold(place.generation, place.bucket) },
+    why: `${why}, so no request can ever ask for what stands there`,
+    subject: { kind: 'key', key },
   });
 }
 

@@ -22,6 +22,8 @@ const KEYS = laneKeys(0);
 const RECOVERY_MS_MAX = 30_000;
 const POLL_MS = 5;
 const EXPIRE_MAX = 1_000;
+/** For so long an engine may answer with a sell-out that it remembers. */
+const SOLD_OUT_MS = 200;
 /** Time of day, lane time, at which a run begins. */
 const NOON_S = DAY_S / 2;
 /** Its transaction fails, and what it had read is no longer there to be read again. */
@@ -75,8 +77,6 @@ export async function startCity(): Promise<City> {
       // The machine may be slow; what is measured here is not its speed.
       HOLDFAST_QUEUE_WAIT_MS: '30000',
       HOLDFAST_DURABILITY_WAIT_MS: '30000',
-      // An engine may say no for 200 ms after units came back; the model knows no such time.
-      HOLDFAST_SOLD_OUT_MS: '0',
     },
   });
   const servings = [engine.serving, await engine.startAnother()] as const;
@@ -170,12 +170,19 @@ export async function startCity(): Promise<City> {
     async send(ask, index) {
       const { method, path, body, headers } = requestOf(ask);
       const url = servings[index % servings.length]?.url ?? engine.url;
-      const deadline = performance.now() + RECOVERY_MS_MAX;
-      for (;;) {
-        const reply = await call(url + path, method, body, headers);
-        if (!AGAIN.has(reply.code ?? '') || performance.now() > deadline) return reply;
-        await sleep(POLL_MS);
-      }
+      const answer = async (): Promise<Reply> => {
+        const deadline = performance.now() + RECOVERY_MS_MAX;
+        for (;;) {
+          const reply = await call(url + path, method, body, headers);
+          if (!AGAIN.has(reply.code ?? '') || performance.now() > deadline) return reply;
+          await sleep(POLL_MS);
+        }
+      };
+      const reply = await answer();
+      if (reply.code !== 'insufficient' || !isFresh(ask)) return reply;
+      // It may be what the engine remembers: whoever waits for so long hears what is so.
+      await sleep(SOLD_OUT_MS);
+      return await answer();
     },
     async balances(skus, index) {
       const url = servings[index % servings.length]?.url ?? engine.url;
@@ -309,4 +316,9 @@ function followsFold(fold: LogFold, bytes: Uint8Array): boolean {
   const { predecessor } = decodeEntry(bytes);
   const at = fold.position;
   return at?.epoch === predecessor.epoch && at.seq === predecessor.seq;
+}
+
+/** Who brings no id or key may be answered from memory. */
+function isFresh(ask: Ask): boolean {
+  return ask.kind === 'reserve' && 'fresh' in ask.by;
 }
