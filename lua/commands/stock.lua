@@ -103,7 +103,9 @@ local function move(kind, pos)
   local flags, generation, bucket, id, fingerprint, attributes
   flags, generation, bucket, id, fingerprint, attributes, pos =
     struct.unpack('>BI2I3Bc0c8I2c0', operation, pos)
-  local at = flags == 1 and found_at(generation, bucket, id, false) or find_hold(generation, bucket, id)
+  -- An id that names no day has its record in today's, where drop finds it.
+  local day = generation > 0 and generation or today
+  local at = flags == 1 and found_at(day, bucket, id, false) or find_hold(generation, bucket, id)
   local lines = read_deltas(pos)
   local cells, unreadable = {}, unreadable_of(lines)
   if at.bytes then

@@ -42,7 +42,7 @@ export function bucketNamed(view: LaneView, key: string): BucketPlace | undefine
   return view.readable(`key ${key}`, () => {
     const [generation = 0, bucket = 0] = key.split(':').slice(-2).map(Number);
     // A reference has two bytes for the day.
-    const isDay = generation < 65_536;
+    const isDay = generation > 0 && generation < 65_536;
     if (isDay && view.keys.hold(generation, bucket) === key) return { generation, bucket };
     throw new UnreadableBytes('it is named like a bucket of records, and is none');
   });

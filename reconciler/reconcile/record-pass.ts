@@ -70,8 +70,10 @@ async function recordsOfRedis(run: Run, deadlines: Deadlines | undefined): Promi
 /** Undefined: it is the name of no bucket, though it may look like one (`hold:007:5`). */
 function bucketNamed(key: string, keys: LaneKeys): BucketPlace | undefined {
   const [, generation = 0, bucket = 0] = /:(\d{1,5}):(\d{1,7})$/.exec(key)?.map(Number) ?? [];
-  const isBucket = generation <= GENERATION_MAX && bucket < BUCKETS;
-  return isBucket && keys.hold(generation, bucket) === key ? { generation, bucket } : undefined;
+  const isDay = generation > 0 && generation <= GENERATION_MAX;
+  return isDay && bucket < BUCKETS && keys.hold(generation, bucket) === key
+    ? { generation, bucket }
+    : undefined;
 }
 
 function isWanted(run: Run, { place, redis }: SeenRecord): boolean {
