@@ -44,7 +44,9 @@ it('drops a day three days later, when PostgreSQL has it, and nothing younger', 
     );
   /** The days of which there are records, each as often as it has buckets. */
   const days = async () =>
-    (await t.redis.keys('*hold:*')).map((key) => Number(key.split(':').at(-2))).sort();
+    (await t.redis.keys('*hold:*'))
+      .map((key) => Number(key.split(':').at(-2)))
+      .sort((a, b) => a - b);
   const sell = async (id: string) => {
     await t.submit(reserve(packId(id), { 'X@A': 1 }));
     await t.submit(settle('commit', packId(id)));
