@@ -11,7 +11,8 @@ export interface WireEvents {
   readonly lost: (why: string) => void;
 }
 
-const CHUNK_BYTES = 16 * 1024;
+/** Of all connections, because what was read is looked at before anything else is: so it stays in the cache. */
+const CHUNK = Buffer.allocUnsafe(16 * 1024);
 const ZERO = 0x30;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
@@ -29,9 +30,9 @@ export class WireConnection {
       port,
       noDelay: true,
       onread: {
-        buffer: Buffer.allocUnsafe(CHUNK_BYTES),
-        callback: (bytes, buffer) => {
-          this.#receive(Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
+        buffer: CHUNK,
+        callback: (bytes) => {
+          this.#receive(CHUNK.subarray(0, bytes));
           return true;
         },
       },
@@ -81,7 +82,7 @@ export class WireConnection {
   }
 }
 
-const LENGTH = Buffer.from('\r\nContent-Length: ');
+const LENGTH = Buffer.from('\r\ncontent-length: ');
 
 /** Of head and body; undefined while the head is not there whole. Throws without a length. */
 export function answerLength(bytes: Buffer): number | undefined {
