@@ -15,7 +15,7 @@
  */
 
 /** What is found later in a turn waits. The bound is 10 ms: the rest is to read what is put in line. */
-const TURN_MS = 5;
+const TURN_MS = 3;
 /** For who waits, however long the reading took. */
 const SLICE_MS = 1;
 
