@@ -37,8 +37,8 @@ export const checkoutPairs = defineScenario<PairsSize>({
   name: 'checkout-pairs',
   about: 'reserve, then commit at `logged` or release; 64 and 1,024 callers, embedded and Kafka',
   runs: 'unless quick',
-  fullSeconds: 73,
-  full: { callers: CALLERS, seconds: 10, warmUpSeconds: 5, logs: LOGS },
+  fullSeconds: 123,
+  full: { callers: CALLERS, seconds: 10, warmUpSeconds: 30, logs: LOGS },
   quick: { seconds: 1, warmUpSeconds: 1 },
   run,
 });
@@ -96,7 +96,7 @@ async function measurePairs(
     tallies.push(tallyOf(phase));
     return phase;
   };
-  await load(`${log}: warm-up`, callers[0] ?? 1, warmUpSeconds);
+  await load(`${log}: warm-up`, Math.max(...callers), warmUpSeconds);
   const timed: TimedPairs[] = [];
   for (const count of callers) {
     const phase = await load(`${log}: ${count} callers`, count, seconds);

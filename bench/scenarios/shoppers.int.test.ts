@@ -43,7 +43,8 @@ const RUNS: Readonly<Record<string, (own: Bench) => Promise<ScenarioReport>>> = 
   replay: (own) => replay.runIn(own, { callers: 16, seconds: 1 }),
   'retry-storm': (own) => retryStorm.runIn(own, TINY),
   'cart-abandon': (own) => cartAbandon.runIn(own, { ...TINY, seconds: 3, probes: 2 }),
-  'availability-reads': (own) => availabilityReads.runIn(own, { ...TINY, skus: 20 }),
+  'availability-reads': (own) =>
+    availabilityReads.runIn(own, { ...TINY, closedSeconds: 0.5, skus: 20 }),
   mixed: (own) => mixed.runIn(own, { ...TINY, callers: 24, skus: 20 }),
 };
 
