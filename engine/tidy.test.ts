@@ -124,7 +124,10 @@ function functionLengths(source: Source): { name: string; lines: number }[] {
         line,
       );
     if (match === null || !/[{(]$/.test(line)) return [];
-    const end = lines.findIndex((each, i) => i > at && each.startsWith(`${match[1]}}`));
+    // A first parameter of several lines ends in `}: Of): Given {`, which is not its end.
+    const isEnd = (each: string): boolean =>
+      each.startsWith(`${match[1]}}`) && /^\s*\}\)*[;,]?$/.test(each);
+    const end = lines.findIndex((each, i) => i > at && isEnd(each));
     return end < 0 ? [] : [{ name: match[2] ?? match[3] ?? '', lines: end - at + 1 }];
   });
 }
@@ -190,5 +193,7 @@ describe('the checks themselves', () => {
   it('measures a function', () => {
     const text = ['export function f(): void {', ...Array(80).fill('  x();'), '}'].join('\n');
     expect(functionLengths(source('a', [], text))).toEqual([{ name: 'f', lines: 82 }]);
+    const named = text.replace('()', '({\n  a,\n}: A)');
+    expect(functionLengths(source('a', [], named))).toEqual([{ name: 'f', lines: 84 }]);
   });
 });
