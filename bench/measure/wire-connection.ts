@@ -82,14 +82,14 @@ export class WireConnection {
   }
 }
 
-const LENGTH = Buffer.from('\r\ncontent-length: ');
+/** As both transports of the engine write it; others are read the slow way. */
+export const LENGTH = Buffer.from('\r\ncontent-length: ');
 
 /** Of head and body; undefined while the head is not there whole. Throws without a length. */
 export function answerLength(bytes: Buffer): number | undefined {
   const end = bytes.indexOf(HEAD_END);
   if (end < 0) return undefined;
   const at = bytes.indexOf(LENGTH);
-  // As both transports of the engine write it; others are read the slow way.
   const isPlain = at >= 0 && at < end;
   const length = isPlain ? digitsAt(bytes, at + LENGTH.length) : lengthIn(bytes, end);
   return end + HEAD_END.length + length;

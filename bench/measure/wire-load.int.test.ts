@@ -1,8 +1,10 @@
 /** The load generator against a server of the test's own. */
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { startHttpServer } from '../../engine/http/server.ts';
+import { BARE, describeTransports } from '../../engine/http/test-subject.ts';
 import { serveWire, type WireServer, wireAnswer } from './test-server.ts';
-import { answerLength } from './wire-connection.ts';
+import { answerLength, LENGTH, WireConnection } from './wire-connection.ts';
 import { type LoadPlan, runLoad } from './wire-load.ts';
 
 const servers: WireServer[] = [];
@@ -199,5 +201,22 @@ describe('the length of an answer', () => {
   it('must be said', () => {
     const chunked = Buffer.from('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
     expect(() => answerLength(chunked)).toThrow('no Content-Length');
+  });
+});
+
+await describeTransports('the length of an answer', (transport) => {
+  it('stands where the generator looks for it first', async () => {
+    const server = await startHttpServer({ ...BARE, transport });
+    let connection: WireConnection | undefined;
+    const answer = await new Promise<string>((resolve, reject) => {
+      connection = new WireConnection('127.0.0.1', server.port, {
+        answered: (bytes) => resolve(bytes.toString('latin1')),
+        lost: reject,
+      });
+      connection.send(Buffer.from('GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n'));
+    });
+    connection?.close();
+    await server.close(0);
+    expect(answer).toContain(LENGTH.toString('latin1'));
   });
 });
