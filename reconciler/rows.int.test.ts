@@ -169,7 +169,8 @@ describe('readRows', () => {
     const isFree = async () => {
       const { rows } = await pool.query(
         `SELECT FROM pg_stat_activity
-         WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
+         WHERE datname = current_database() AND (state LIKE 'idle in transaction%'
+           OR (pid = pg_backend_pid() AND xact_start < query_start))`,
       );
       return rows.length === 0 || undefined;
     };
