@@ -46,6 +46,8 @@ const BUDGETS: Readonly<Record<LogKind, number>> = { embedded: 40_000, kafka: 30
 const HOT = 'HOT';
 const WAREHOUSE = 'A';
 const UNITS = 500_000_000;
+/** 256 callers that wait for each other, as a closed loop has them, do not fill the cores. */
+const MOST_OF_CLOSED = 1.3;
 const RATE_STEP = 250;
 /** In it queues fill and the persister's first batch is written. */
 const SETTLING = 0.25;
@@ -63,7 +65,7 @@ export const fullPipeline = defineScenario<PipelineSize>({
   about: 'the rate at which the backlog to PostgreSQL stays flat, log embedded and with Kafka',
   runs: 'unless quick',
   fullSeconds: 170,
-  full: { connections: 256, seconds: 8, warmUpSeconds: 30, tries: 4, logs: LOGS },
+  full: { connections: 256, seconds: 8, warmUpSeconds: 30, tries: 5, logs: LOGS },
   quick: { seconds: 1, warmUpSeconds: 3, tries: 2 },
   run,
 });
@@ -155,7 +157,7 @@ async function measurePipeline(
     let shown = closed;
     const sustained = await findHighestRate(
       {
-        most: perSecond(closed.phase),
+        most: perSecond(closed.phase) * MOST_OF_CLOSED,
         ...(Number.isFinite(through) && { first: through }),
         tries,
         step: RATE_STEP,
