@@ -16,6 +16,7 @@ import { boundLane } from './log/bounded-lane.ts';
 import { createPool, type Pool } from './postgres/pool.ts';
 import { readRegistryRow } from './postgres/registry-row.ts';
 import { connectRedis, whenReady } from './redis/connect.ts';
+import { createDemands } from './redis/demands.ts';
 import {
   type DurabilitySupport,
   lacksOf,
@@ -199,7 +200,10 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
       now: () => performance.now(),
       onAnswer: () => metrics.countSoldOutKnown('reserve'),
     }),
-    archive: createArchive({ pool, lane: LANE, waitMs: levels.policy.archiveWaitMs }),
+    archive: createArchive({
+      ...{ pool, lane: LANE, waitMs: levels.policy.archiveWaitMs },
+      demand: createDemands(redis, LANE),
+    }),
     async close() {
       closing.abort();
       await Promise.all(workers.map((worker) => worker.stop()));

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { asSku } from '../engine/domain/ids.ts';
 import { encodeEntry } from '../engine/events/entry-codec.ts';
+import { Demand } from '../engine/log/demand.ts';
 import type { ConsumerPosition, LogRecord, LogSource } from '../engine/log/event-log.ts';
 import { type Gathered, gather } from './gather.ts';
 import { limitsFor, type PersisterLimits } from './limits.ts';
@@ -38,16 +39,18 @@ class GrowingLog {
 interface Given {
   readonly dueAt: number;
   readonly freed?: AbortSignal;
+  readonly demand?: Demand;
   readonly now?: () => number;
   readonly limits?: Partial<PersisterLimits>;
 }
 
 function gathered(
   { source }: GrowingLog,
-  { dueAt, freed = FREE, now = () => 0, limits }: Given,
+  { dueAt, freed = FREE, demand = new Demand(), now = () => 0, limits }: Given,
 ): Promise<Gathered> {
   const all = limitsFor('kafka', { look: { firstMs: 0, maxMs: 0 }, ...limits });
-  return gather(START, { dueAt, freed }, { source, form: 'kafka', limits: all, now });
+  const closing = { lastAt: dueAt - all.gatherMs, freed };
+  return gather(START, closing, { source, form: 'kafka', limits: all, demand, now });
 }
 
 describe('a batch is closed', () => {
@@ -72,6 +75,33 @@ describe('a batch is closed', () => {
       time = reads * 10;
     };
     const { records } = await gathered(log, { dueAt: 30, now: () => time });
+    expect(records).toBe(3);
+  });
+
+  it('sooner when somebody waits for what is in it, with what came until then', async () => {
+    const log = new GrowingLog();
+    const demand = new Demand();
+    let time = 0;
+    log.onRead = (reads) => {
+      log.write();
+      time = reads;
+      if (reads === 3) demand.raise({ epoch: 1, seq: 2 });
+    };
+    const limits = { gatherMs: 600_000, demandedMs: 5 };
+    const { records } = await gathered(log, { dueAt: 600_000, now: () => time, demand, limits });
+    expect(records).toBe(5);
+  });
+
+  it('no sooner for who waits for what the one before brings', async () => {
+    const log = new GrowingLog();
+    const demand = new Demand();
+    demand.raise(START);
+    let time = 0;
+    log.onRead = (reads) => {
+      log.write();
+      time = reads * 10;
+    };
+    const { records } = await gathered(log, { dueAt: 30, now: () => time, demand });
     expect(records).toBe(3);
   });
 

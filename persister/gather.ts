@@ -4,6 +4,7 @@
  * meanwhile. A batch that is closed while PostgreSQL is busy only waits; open, it takes in what
  * comes, so there are fewer, and what is reserved and settled within one is written once.
  */
+import type { Demand } from '../engine/log/demand.ts';
 import type { ConsumerPosition, LogRecord, LogSource } from '../engine/log/event-log.ts';
 import { cutByBytes } from '../engine/log/log-writer.ts';
 import { Backoff, breathe, pause } from '../engine/log/pause.ts';
@@ -26,14 +27,15 @@ export interface GatherOptions {
   readonly source: LogSource;
   readonly form: LogForm;
   readonly limits: PersisterLimits;
+  readonly demand: Demand;
   /** Monotonic, ms. */
   readonly now: () => number;
 }
 
 /** When a batch that is not full is closed: when it is due and PostgreSQL can take it. */
 export interface Closing {
-  /** By `now`; in the past: due as soon as there is anything. */
-  readonly dueAt: number;
+  /** When the batch before was closed, by `now`; it is due `gatherMs` later, demanded `demandedMs`. */
+  readonly lastAt: number;
   /** Aborted as soon as PostgreSQL has done with the batch before. */
   readonly freed: AbortSignal;
 }
@@ -43,8 +45,8 @@ const PIECE_BYTES = 32 * 1024;
 
 export async function gather(
   from: ConsumerPosition,
-  closing: Closing,
-  { source, form, limits, now }: GatherOptions,
+  { lastAt, freed }: Closing,
+  { source, form, limits, demand, now }: GatherOptions,
 ): Promise<Gathered> {
   const fold = new BatchFold();
   const count = { records: 0, voided: 0, repeated: 0 };
@@ -68,22 +70,14 @@ export async function gather(
     const isFull = fold.events >= limits.eventsMax || count.records >= limits.recordsMax;
     // Nothing came although we waited: the log is idle.
     if (stop !== undefined || isFull || count.records === 0) break;
-    if (!(await stayOpen(closing, looks.next(), now))) break;
+    const gatherMs = demand.isBeyond(from) ? limits.demandedMs : limits.gatherMs;
+    const leftMs = lastAt + gatherMs - now();
+    if (leftMs <= 0 && freed.aborted) break;
+    // Once more after it is due and PostgreSQL free: with what came until then.
+    if (leftMs > 0) await demand.pause(Math.min(leftMs, looks.next()));
+    else await pause(looks.next(), freed);
   }
   return { from, to, batch: fold.batch(), ...count, stop };
-}
-
-/** Waits a while for more, once more after it is due; false: the batch is closed as it is. */
-async function stayOpen(
-  { dueAt, freed }: Closing,
-  waitMs: number,
-  now: () => number,
-): Promise<boolean> {
-  const leftMs = dueAt - now();
-  if (leftMs <= 0 && freed.aborted) return false;
-  if (leftMs > 0) await pause(Math.min(leftMs, waitMs));
-  else await pause(waitMs, freed);
-  return true;
 }
 
 function sizeOf({ entry }: LogRecord): number {

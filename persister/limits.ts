@@ -11,6 +11,8 @@ export interface PersisterLimits {
    * there was none for so long.
    */
   readonly gatherMs: number;
+  /** The same of a batch for which somebody waits. */
+  readonly demandedMs: number;
   /**
    * How long after one look at the log the next one is taken while a batch is open. Embedded each
    * look is a script; but what has come is folded while PostgreSQL is busy with something else.
@@ -32,6 +34,7 @@ const LIMITS: PersisterLimits = {
   recordsMax: 512,
   bytesMax: 8 * 1024 * 1024,
   gatherMs: 100,
+  demandedMs: 5,
   look: { firstMs: 10, maxMs: 80 },
   idleMs: 250,
   standbyMs: 500,
@@ -43,8 +46,6 @@ const LIMITS: PersisterLimits = {
 const FORMS: Readonly<Record<LogForm, Partial<PersisterLimits>>> = {
   kafka: {},
   stream: {
-    // Embedded, a commit that waits for `logged` waits for this.
-    gatherMs: 5,
     // A PostgreSQL standby that is promoted may be behind, and the stream is all there is.
     trimMarginMs: 600_000,
   },

@@ -1,9 +1,11 @@
 /** The persister on the lane's own stream, with a real Redis, its scripts, and a real PostgreSQL. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { followDemand } from '../engine/log/demand.ts';
 import type { LogSource } from '../engine/log/event-log.ts';
 import { createRedisLogSource } from '../engine/log/redis-log.ts';
 import type { Pool } from '../engine/postgres/pool.ts';
 import { readPosition } from '../engine/postgres/position.ts';
+import { createDemands } from '../engine/redis/demands.ts';
 import { KEYS, open } from '../engine/redis/testing/test-lane.ts';
 import { startPostgres } from '../engine/testing/servers.ts';
 import { createEmbeddedLog } from './embedded-log.ts';
@@ -108,6 +110,23 @@ describe('what is sold on the lane', () => {
     await sell(stack, 20);
     running(persister());
     await expectAllArrived();
+    await expectEqual();
+  });
+
+  it('arrives when somebody waits for it, long before its batch is due', async () => {
+    const subscriber = stack.redis.duplicate();
+    ends.push(async () => subscriber.disconnect());
+    const demand = followDemand(subscriber, 0, ['logged']);
+    const source = createRedisLogSource(stack.state, demand);
+    ends.push(() => source.close());
+    running(persister({ source, demand, limits: { gatherMs: 600_000 } }));
+    await stack.receive(stockOf(100));
+    for (let i = 0; i < 3; i += 1) {
+      await sell(stack, 5);
+      const { last } = await stack.state.tail({ epoch: 0, seq: 0 }, 1);
+      createDemands(stack.redis, 0)('logged', last);
+      await expectAllArrived();
+    }
     await expectEqual();
   });
 

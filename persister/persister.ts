@@ -13,6 +13,7 @@
  * - parked:   the row names why the lane waits for a person. We read it now and then.
  */
 import type { BaseLogger } from 'pino';
+import { Demand } from '../engine/log/demand.ts';
 import type { ConsumerPosition, LogSource } from '../engine/log/event-log.ts';
 import { Latest } from '../engine/log/latest.ts';
 import { Backoff, pause } from '../engine/log/pause.ts';
@@ -34,6 +35,8 @@ export interface PersisterOptions {
   readonly lane: number;
   readonly source: LogSource;
   readonly form: LogForm;
+  /** Whether somebody waits for what is gathered; absent: nobody does. */
+  readonly demand?: Demand;
   /** Where watermarks go, and what is trimmed. */
   readonly state: Pick<LaneState, 'mark' | 'trim'>;
   readonly log: Pick<BaseLogger, 'info' | 'warn' | 'error'>;
@@ -109,6 +112,7 @@ class LanePersister implements Persister {
   readonly #limits: PersisterLimits;
   readonly #metrics: PersisterMetrics;
   readonly #now: () => number;
+  readonly #demand: Demand;
   readonly #applier: Applier;
   readonly #marks: Latest<Place>;
   readonly #trims: Latest<Place>;
@@ -125,6 +129,7 @@ class LanePersister implements Persister {
     const { pool, lane, crash = noCrashPoint, log, state, form } = options;
     this.#options = options;
     this.#limits = limitsFor(form, options.limits);
+    this.#demand = options.demand ?? new Demand();
     this.#metrics = options.metrics ?? NO_METRICS;
     this.#now = options.now ?? (() => performance.now());
     this.#applier = new Applier({ pool, lane, crash });
@@ -205,9 +210,8 @@ class LanePersister implements Persister {
 
   async #gather(from: ConsumerPosition, freed: AbortSignal): Promise<Prepared> {
     const { source, form } = this.#options;
-    const dueAt = this.#closedAt + this.#limits.gatherMs;
-    const deps = { source, form, limits: this.#limits, now: this.#now };
-    const gathered = await gather(from, { dueAt, freed }, deps);
+    const deps = { source, form, limits: this.#limits, demand: this.#demand, now: this.#now };
+    const gathered = await gather(from, { lastAt: this.#closedAt, freed }, deps);
     this.#closedAt = this.#now();
     return { ...gathered, encoded: await this.#applier.encodeBreathing(gathered.batch) };
   }

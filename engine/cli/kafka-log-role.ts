@@ -32,8 +32,10 @@ export async function startKafkaLog(options: LogRoleOptions): Promise<LogRole> {
         name,
         onProblem: (message, details) => log.warn(details, message),
       }),
-    createRelay: (lane, metrics) =>
-      createRelay({ pool, lane, state, writer, log, metrics, crash: crashPointFrom(process.env) }),
+    createRelay: (lane, demand, metrics) => {
+      const crash = crashPointFrom(process.env);
+      return createRelay({ pool, lane, state, writer, demand, log, metrics, crash });
+    },
     close: () => writer.close(),
   };
 }

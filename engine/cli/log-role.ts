@@ -1,6 +1,7 @@
 /** The log that the configuration names: Kafka, or the lane's own stream. One place decides. */
 import type { LogForm } from '../../persister/consume.ts';
 import { createEmbeddedLog } from '../../persister/embedded-log.ts';
+import type { Demand } from '../log/demand.ts';
 import type { FencedLog, LogSource } from '../log/event-log.ts';
 import { createRedisLogSource } from '../log/redis-log.ts';
 import type { Pool } from '../postgres/pool.ts';
@@ -23,12 +24,14 @@ export interface LogRoleOptions {
 export interface LogRole {
   readonly form: LogForm;
   readonly fenced: FencedLog;
-  openSource(lane: number): LogSource;
-  /** Undefined where the log is embedded. */
-  createRelay(
+  /** `demand`: what is waited for of who reads there. */
+  openSource(lane: number, demand?: Demand): LogSource;
+  /** Absent where the log is embedded. */
+  readonly createRelay?: (
     lane: number,
+    demand: Demand,
     metrics: RelayMetrics,
-  ): { run(signal: AbortSignal): Promise<void> } | undefined;
+  ) => { run(signal: AbortSignal): Promise<void> };
   close(): Promise<void>;
 }
 
@@ -44,8 +47,7 @@ function embeddedLog({ pool, state }: LogRoleOptions): LogRole {
   return {
     form: 'stream',
     fenced: createEmbeddedLog({ pool }),
-    openSource: () => createRedisLogSource(state),
-    createRelay: () => undefined,
+    openSource: (_lane, demand) => createRedisLogSource(state, demand),
     close: async () => undefined,
   };
 }

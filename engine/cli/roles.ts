@@ -15,8 +15,10 @@ import { LaneWatcher, WATCH_LIMITS, type WatchReport } from '../../reconciler/wa
 import type { ClusterWorker } from '../cluster/worker.ts';
 import type { Engine } from '../engine.ts';
 import type { HttpServer } from '../http/server.ts';
+import { type Demand, followDemand } from '../log/demand.ts';
 import { createPool, type Pool } from '../postgres/pool.ts';
 import { connectRedis, whenReady } from '../redis/connect.ts';
+import type { DemandedLevel } from '../redis/demands.ts';
 import { quorumOf } from '../redis/durability-support.ts';
 import { laneScripts } from '../redis/lane-scripts.ts';
 import type { LaneState } from '../redis/lane-state.ts';
@@ -101,6 +103,8 @@ interface Stores {
   readonly pool: Pool;
   readonly state: LaneState;
   readonly log: LogRole;
+  /** Hears, on a connection of its own, who waits for these levels. */
+  hearDemand(levels: readonly DemandedLevel[]): Demand;
   close(): Promise<void>;
 }
 
@@ -111,15 +115,18 @@ async function connectStores(
   connections: number,
 ): Promise<Stores> {
   const { config, log, signal } = options;
-  const redis = connectRedis({
-    url: config.redisUrl,
-    source: sourceOf(options),
-    name,
-    onError: (error) => log.warn({ err: error }, 'redis'),
-  });
+  const source = sourceOf(options);
+  const onError = (error: Error): void => log.warn({ err: error }, 'redis');
+  const opened: Redis[] = [];
+  const connect = (as: string): Redis => {
+    const client = connectRedis({ url: config.redisUrl, source, name: as, onError });
+    opened.push(client);
+    return client;
+  };
+  const redis = connect(name);
   const pool = poolOf(config, log, name, connections);
   const end = async (): Promise<void> => {
-    redis.disconnect();
+    for (const each of opened) each.disconnect();
     await pool.end();
   };
   try {
@@ -134,6 +141,7 @@ async function connectStores(
       pool,
       state,
       log: logRole,
+      hearDemand: (levels) => followDemand(connect(`${name}-demand`), LANE, levels),
       async close() {
         await logRole.close();
         await end();
@@ -176,12 +184,16 @@ function running(run: (signal: AbortSignal) => Promise<void>, end: () => Promise
 /** From the log to PostgreSQL. */
 export async function startPersist(options: RoleOptions): Promise<Role> {
   const stores = await connectStores(options, 'holdfast-persister', 3);
-  const source = stores.log.openSource(LANE);
+  const demand = stores.hearDemand(
+    stores.log.form === 'stream' ? ['logged', 'persisted'] : ['persisted'],
+  );
+  const source = stores.log.openSource(LANE, demand);
   const meter = createRoleMeter();
   const persister = createPersister({
     pool: stores.pool,
     lane: LANE,
     source,
+    demand,
     form: stores.log.form,
     state: stores.state,
     log: options.log,
@@ -202,12 +214,14 @@ export async function startPersist(options: RoleOptions): Promise<Role> {
 /** From the lane to the log; nothing to do where the log is embedded. */
 export async function startRelay(options: RoleOptions): Promise<Role> {
   const stores = await connectStores(options, 'holdfast-relay', 2);
-  const meter = createRoleMeter();
-  const relay = stores.log.createRelay(LANE, relayMetrics(meter.metrics));
-  if (relay === undefined) {
+  const { createRelay } = stores.log;
+  if (createRelay === undefined) {
     options.log.info('the log is embedded in Redis: the persister reads it there, no relay runs');
     return { close: () => stores.close() };
   }
+  const meter = createRoleMeter();
+  const demand = stores.hearDemand(['logged', 'persisted']);
+  const relay = createRelay(LANE, demand, relayMetrics(meter.metrics));
   const served = await meter.serve(options.config);
   return running(
     (signal) => relay.run(signal),

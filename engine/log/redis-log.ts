@@ -8,28 +8,35 @@
  */
 import { TAIL_BYTES } from '../domain/script-limits.ts';
 import type { LaneState, LaneTail } from '../redis/lane-state.ts';
+import { Demand } from './demand.ts';
 import type { ConsumerPosition, LogRecord, LogSource, ReadLimits } from './event-log.ts';
-import { pause } from './pause.ts';
 import type { Place } from './place.ts';
 
-/** A busy lane is looked at again at once; an idle one ever less often, up to this. */
-const POLL_MS_MAX = 5;
+/** An idle lane is looked at ever less often, up to this; what is demanded of it wakes us. */
+const POLL_MS_MAX = 50;
+/** The same while something is demanded that is not there yet. */
+const DEMANDED_POLL_MS_MAX = 5;
 const POLL_MS_FIRST = 1;
 
 /** Streams have no offsets; entries are told apart by their own ids. */
 const NO_OFFSET = 0n;
 
-export function createRedisLogSource(state: Pick<LaneState, 'tail'>): LogSource {
+export function createRedisLogSource(
+  state: Pick<LaneState, 'tail'>,
+  demand = new Demand(),
+): LogSource {
   const closing = new AbortController();
   return {
     async read(position: ConsumerPosition, limits: ReadLimits): Promise<readonly LogRecord[]> {
       const deadline = performance.now() + limits.waitMs;
-      for (let pollMs = POLL_MS_FIRST; ; pollMs = Math.min(pollMs * 2, POLL_MS_MAX)) {
+      for (let pollMs = POLL_MS_FIRST; ; pollMs *= 2) {
         const records = await readAll(state, position, limits);
         if (records.length > 0) return records;
         const leftMs = deadline - performance.now();
         if (leftMs <= 0 || closing.signal.aborted) return [];
-        await pause(Math.min(pollMs, leftMs), closing.signal);
+        const pollMsMax = demand.isBeyond(position) ? DEMANDED_POLL_MS_MAX : POLL_MS_MAX;
+        pollMs = Math.min(pollMs, pollMsMax);
+        await demand.pause(Math.min(pollMs, leftMs), closing.signal);
       }
     },
     async close(): Promise<void> {

@@ -16,6 +16,8 @@ export interface LaneKeys {
   readonly marks: string;
   /** Channel on which the same watermarks are published. */
   readonly marksChannel: string;
+  /** Channel on which those are told who bring entries further that somebody waits (demands.ts). */
+  readonly demandChannel: string;
   /** Channel that nobody listens to (confirming-connections.ts says what for). */
   readonly waitChannel: string;
   readonly stock: (sku: string) => string;
@@ -34,6 +36,7 @@ export function laneKeys(lane: number): LaneKeys {
     deadlines: `${prefix}deadlines`,
     marks: `${prefix}marks`,
     marksChannel: `${prefix}mark`,
+    demandChannel: `${prefix}demand`,
     waitChannel: `${prefix}wait`,
     stock: (sku) => `${prefix}stock:${sku}`,
     hold: (generation, bucket) => `${prefix}hold:${generation}:${bucket}`,

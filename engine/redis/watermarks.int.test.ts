@@ -9,6 +9,7 @@ import { laneKeys } from './keys.ts';
 import { laneScripts } from './lane-scripts.ts';
 import type { LaneState } from './lane-state.ts';
 import type { LaneStamp } from './operation.ts';
+import { listen, type PlaceMessage } from './place-messages.ts';
 import { createWatermarks, type RunningWatermarks } from './watermarks.ts';
 
 const WAIT_MS_MAX = 300;
@@ -131,6 +132,51 @@ describe('a wait for a level', () => {
     await state.mark('persisted', { epoch: 7, seq: 1 });
     await expect.poll(() => marks.last('persisted').seq).toBe(1);
     expect(marks.last('logged')).toEqual({ epoch: 7, seq: 9 });
+  });
+});
+
+/** What is heard on the channel of demands from now on. */
+async function hearDemands(): Promise<PlaceMessage[]> {
+  const subscriber = await connect();
+  subscribers.push(subscriber);
+  const heard: PlaceMessage[] = [];
+  await subscriber.subscribe(laneKeys(0).demandChannel);
+  listen(subscriber, laneKeys(0).demandChannel, (message) => heard.push(message));
+  return heard;
+}
+
+describe('who brings entries further is told', () => {
+  it('of who waits first, and when these are answered of who waits behind', async () => {
+    const heard = await hearDemands();
+    const { wait } = await subject();
+    const waiting = [5, 6, 7].map((seq) => wait('persisted', 7, seq));
+    await expect.poll(() => heard).toContainEqual({ level: 'persisted', epoch: 7, seq: 5 });
+    await state.mark('persisted', { epoch: 7, seq: 5 });
+    await expect.poll(() => heard).toContainEqual({ level: 'persisted', epoch: 7, seq: 6 });
+    await state.mark('persisted', { epoch: 7, seq: 7 });
+    expect(await Promise.all(waiting)).toEqual([true, true, true]);
+  });
+
+  it('again for as long as somebody waits, because a message may be lost', async () => {
+    const { wait } = await subject();
+    const waiting = wait('logged', 7, 5);
+    const heard = await hearDemands();
+    await expect.poll(() => heard).toContainEqual({ level: 'logged', epoch: 7, seq: 5 });
+    await state.mark('logged', { epoch: 7, seq: 5 });
+    await waiting;
+  });
+
+  it('nothing of who need not wait', async () => {
+    const heard = await hearDemands();
+    const { wait } = await subject();
+    await state.mark('logged', { epoch: 7, seq: 5 });
+    await wait('logged', 7, 5);
+    await wait('memory', 7, 9);
+    const last = wait('persisted', 7, 1);
+    await expect.poll(() => heard).not.toHaveLength(0);
+    expect(heard[0]).toEqual({ level: 'persisted', epoch: 7, seq: 1 });
+    await state.mark('persisted', { epoch: 7, seq: 1 });
+    await last;
   });
 });
 

@@ -4,18 +4,21 @@
  * A watermark (epoch, seq) of a level covers the waits of its own epoch up to seq; it comes over a
  * channel, and every POLL_MS from a small key while anybody waits. A wait ends as not reached when
  * its epoch has ended (a watermark of a later epoch came) or its time is up: the outcome is then
- * unknown, and the id resolves it. Waits come in any order, because a lane's replies do. What Redis
- * itself confirms (`replicated`, `fsync`) is waited for elsewhere (replica-waits.ts), and has no
- * bound here: each confirmation has its own.
+ * unknown, and the id resolves it. Waits come in any order, because a lane's replies do. Those who
+ * move the watermarks are told that somebody waits (demands.ts). What Redis itself confirms
+ * (`replicated`, `fsync`) is waited for elsewhere (replica-waits.ts), and has no bound here: each
+ * confirmation has its own.
  */
 import type { Redis } from 'ioredis';
 import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
 import { isRedisLevel, stronger } from '../domain/durability.ts';
 import type { Line } from '../runtime/line.ts';
 import type { ConfirmedWaits } from './confirmed-scripts.ts';
+import { createDemands } from './demands.ts';
 import { laneKeys } from './keys.ts';
 import type { Watermarks } from './lane-port.ts';
 import type { LaneStamp } from './operation.ts';
+import { listen, type PlaceMessage, readPlaceMessage } from './place-messages.ts';
 
 export interface WatermarkOptions {
   readonly redis: Redis;
@@ -43,6 +46,7 @@ interface Wait {
 }
 
 type LoggedLevel = Exclude<DurabilityLevel, 'memory' | RedisLevel>;
+const LOGGED_LEVELS = ['logged', 'persisted'] as const satisfies readonly LoggedLevel[];
 const POLL_MS = 50;
 
 export interface RunningWatermarks extends Watermarks {
@@ -52,65 +56,41 @@ export interface RunningWatermarks extends Watermarks {
 }
 
 export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
-  const { line } = options;
+  const { redis, line, waitMsMax } = options;
   const keys = laneKeys(options.lane);
-  const marks: Record<LoggedLevel, Mark> = {
-    logged: { epoch: 0, seq: 0 },
-    persisted: { epoch: 0, seq: 0 },
-  };
-  let isClosed = false;
-  const waits: Record<LoggedLevel, Wait[]> = { logged: [], persisted: [] };
-  const enqueue = (level: LoggedLevel, stamp: LaneStamp, done: Wait['done']): void => {
-    if (isClosed) done(false);
-    else waits[level].push({ stamp, until: performance.now() + options.waitMsMax, done });
-  };
-  const signs = createSignsOfLife(options, (stamp, done) =>
-    enqueue('logged', { ...stamp, seq: stamp.seq + 1 }, done),
-  );
-
-  const isCovered = (level: LoggedLevel, { epoch, seq }: LaneStamp): boolean =>
-    epoch === marks[level].epoch && seq <= marks[level].seq;
-
+  const demand = createDemands(redis, options.lane);
   const tell = ({ done }: Wait, isReached: boolean): void => {
     if (line.isFree()) done(isReached);
     else line.wait(() => done(isReached));
   };
-
-  const settle = (level: LoggedLevel): void => {
-    const mark = marks[level];
-    const queue = waits[level];
-    const time = performance.now();
-    let keep = 0;
-    for (const wait of queue) {
-      const { epoch, seq } = wait.stamp;
-      if (epoch === mark.epoch && seq <= mark.seq) tell(wait, true);
-      else if (epoch < mark.epoch || wait.until <= time) tell(wait, false);
-      else queue[keep++] = wait;
-    }
-    queue.length = keep;
+  const waitsOf = (level: LoggedLevel): LevelWaits =>
+    new LevelWaits(waitMsMax, tell, (stamp) => demand(level, stamp));
+  const levels: Readonly<Record<LoggedLevel, LevelWaits>> = {
+    logged: waitsOf('logged'),
+    persisted: waitsOf('persisted'),
   };
+  const { logged, persisted } = levels;
+  const signs = createSignsOfLife(options, (stamp, done) =>
+    logged.push({ ...stamp, seq: stamp.seq + 1 }, done),
+  );
 
-  const advance = (level: string | undefined, epoch: number, seq: number): void => {
-    if ((level !== 'logged' && level !== 'persisted') || !Number.isSafeInteger(epoch)) return;
-    const mark = marks[level];
-    if (epoch < mark.epoch || (epoch === mark.epoch && seq <= mark.seq)) return;
-    marks[level] = { epoch, seq };
-    settle(level);
+  const advance = ({ level, epoch, seq }: PlaceMessage): void => {
+    const isOurs = LOGGED_LEVELS.some((each) => each === level);
+    if (!isOurs || !Number.isSafeInteger(epoch)) return;
+    levels[level as LoggedLevel].advance({ epoch, seq });
     // What is persisted is logged, also when nobody said so.
-    if (level === 'persisted') advance('logged', epoch, seq);
+    if (level === 'persisted') logged.advance({ epoch, seq });
   };
-
   const endListening = listen(options.subscriber, keys.marksChannel, advance);
 
   const poll = async (): Promise<void> => {
-    if (waits.logged.length + waits.persisted.length === 0) return;
-    const stored = await options.redis.hgetall(keys.marks).catch(() => ({}));
+    if (logged.length + persisted.length === 0) return;
+    const stored = await redis.hgetall(keys.marks).catch(() => ({}));
     for (const [level, value] of Object.entries(stored)) {
-      const [epoch, seq] = String(value).split(' ');
-      advance(level, Number(epoch), Number(seq));
+      advance(readPlaceMessage(`${level} ${value}`));
     }
-    settle('logged');
-    settle('persisted');
+    logged.settle();
+    persisted.settle();
   };
   const timer = setInterval(() => void poll(), POLL_MS);
 
@@ -123,52 +103,92 @@ export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
       if (isRedisLevel(level)) {
         if (options.confirmed === undefined) done(false);
         else options.confirmed.wait(level, stamp, done);
-      } else if (isCovered(level, stamp)) done(true);
-      else enqueue(level, stamp, done);
+      } else if (levels[level].covers(stamp)) done(true);
+      else levels[level].push(stamp, done);
     },
     known(stamp, level) {
-      if (isCovered('persisted', stamp)) return 'persisted';
-      return isCovered('logged', stamp) ? stronger(level, 'logged') : level;
+      if (persisted.covers(stamp)) return 'persisted';
+      return logged.covers(stamp) ? stronger(level, 'logged') : level;
     },
     confirmOpen: signs,
-    waiting: () =>
-      waits.logged.length + waits.persisted.length + (options.confirmed?.waiting() ?? 0),
-    last: (level) => marks[level],
+    waiting: () => logged.length + persisted.length + (options.confirmed?.waiting() ?? 0),
+    last: (level) => levels[level].mark,
     close() {
       clearInterval(timer);
       endListening();
-      isClosed = true;
-      for (const level of ['logged', 'persisted'] as const) {
-        for (const wait of waits[level].splice(0)) wait.done(false);
-      }
+      for (const level of LOGGED_LEVELS) levels[level].close();
     },
   };
 }
 
-/** Gives each mark of the channel to `advance`; the result ends it. */
-function listen(
-  subscriber: Redis,
-  channel: string,
-  advance: (level: string | undefined, epoch: number, seq: number) => void,
-): () => void {
-  const onMessage = (_channel: string, message: string): void => {
-    const [level, epoch, seq] = message.split(' ');
-    advance(level, Number(epoch), Number(seq));
-  };
-  const subscribe = (): void => {
-    subscriber.subscribe(channel).catch(ignoreUntilNextReady);
-  };
-  subscriber.on('message', onMessage);
-  subscriber.on('ready', subscribe);
-  if (subscriber.status === 'ready') subscribe();
-  return () => {
-    subscriber.off('message', onMessage);
-    subscriber.off('ready', subscribe);
-  };
-}
+/** Who waits for one level, and how far it has come. */
+class LevelWaits {
+  readonly #waitMsMax: number;
+  readonly #tell: (wait: Wait, isReached: boolean) => void;
+  readonly #demand: (stamp: LaneStamp) => void;
+  #mark: Mark = { epoch: 0, seq: 0 };
+  #isClosed = false;
+  readonly #waits: Wait[] = [];
 
-/** A subscription that failed is made again when the connection is ready again. */
-function ignoreUntilNextReady(): void {}
+  constructor(
+    waitMsMax: number,
+    tell: (wait: Wait, isReached: boolean) => void,
+    demand: (stamp: LaneStamp) => void,
+  ) {
+    this.#waitMsMax = waitMsMax;
+    this.#tell = tell;
+    this.#demand = demand;
+  }
+
+  get mark(): Mark {
+    return this.#mark;
+  }
+
+  get length(): number {
+    return this.#waits.length;
+  }
+
+  covers({ epoch, seq }: Mark): boolean {
+    return epoch === this.#mark.epoch && seq <= this.#mark.seq;
+  }
+
+  push(stamp: LaneStamp, done: Wait['done']): void {
+    if (this.#isClosed) {
+      done(false);
+      return;
+    }
+    this.#waits.push({ stamp, until: performance.now() + this.#waitMsMax, done });
+    // Of who comes behind others is told when these are answered.
+    if (this.#waits.length === 1) this.#demand(stamp);
+  }
+
+  advance({ epoch, seq }: Mark): void {
+    const isOlder =
+      epoch < this.#mark.epoch || (epoch === this.#mark.epoch && seq <= this.#mark.seq);
+    if (isOlder) return;
+    this.#mark = { epoch, seq };
+    this.settle();
+  }
+
+  /** Ends what is reached, what can no more be, and what has waited too long. */
+  settle(): void {
+    const waits = this.#waits;
+    const time = performance.now();
+    let keep = 0;
+    for (const wait of waits) {
+      if (this.covers(wait.stamp)) this.#tell(wait, true);
+      else if (wait.stamp.epoch < this.#mark.epoch || wait.until <= time) this.#tell(wait, false);
+      else waits[keep++] = wait;
+    }
+    waits.length = keep;
+    if (waits[0] !== undefined) this.#demand(waits[0].stamp);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const wait of this.#waits.splice(0)) wait.done(false);
+  }
+}
 
 /**
  * One look at the registry serves all who asked before it began. When PostgreSQL cannot be asked,

@@ -12,11 +12,13 @@ import {
   type TestStack,
 } from '../../persister/testing/stack.ts';
 import { connectKafka, ensureTopic } from '../kafka/connect.ts';
+import { followDemand } from '../log/demand.ts';
 import { createKafkaFencedLog, createKafkaWriter } from '../log/kafka-log.ts';
 import { createKafkaSource } from '../log/kafka-source.ts';
 import type { LogWriter } from '../log/log-writer.ts';
 import type { Place } from '../log/place.ts';
 import { readPosition } from '../postgres/position.ts';
+import { createDemands } from '../redis/demands.ts';
 import { KEYS } from '../redis/testing/test-lane.ts';
 import { testKafka } from '../testing/servers.ts';
 import { createRelay, type Relay, type RelayOptions } from './relay.ts';
@@ -115,6 +117,21 @@ describe('what is sold', () => {
     await expect
       .poll(() => stack.redis.hget(KEYS.marks, 'persisted'), SOON)
       .toBe(await lastEntry());
+  });
+
+  it('is sent when somebody waits for it, long before the next look is due', async () => {
+    persist();
+    const subscriber = stack.redis.duplicate();
+    ends.push(async () => subscriber.disconnect());
+    const demand = followDemand(subscriber, 0, ['logged', 'persisted']);
+    running(relay({ demand, limits: { lookEveryMs: 600_000, proveEveryMs: 0 } }));
+    await stack.receive(stockOf(100));
+    for (const level of ['logged', 'persisted'] as const) {
+      await sell(stack, 5);
+      const { last } = await stack.state.tail({ epoch: 0, seq: 0 }, 1);
+      createDemands(stack.redis, 0)(level, last);
+      await expectAllArrived();
+    }
   });
 
   it('is trimmed from the stream when PostgreSQL has it, but for the last entry', async () => {

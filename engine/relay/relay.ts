@@ -16,6 +16,7 @@
 import type { BaseLogger } from 'pino';
 import { DecodeError } from '../events/bytes.ts';
 import { decodeEntry } from '../events/entry-codec.ts';
+import { Demand } from '../log/demand.ts';
 import { Latest } from '../log/latest.ts';
 import { cutByBytes, type LogWriter } from '../log/log-writer.ts';
 import { Backoff, pause } from '../log/pause.ts';
@@ -31,6 +32,8 @@ export interface RelayOptions {
   readonly lane: number;
   readonly state: Pick<LaneState, 'tail' | 'mark' | 'trim'>;
   readonly writer: LogWriter;
+  /** Whether somebody waits for what stands in the stream; absent: nobody does. */
+  readonly demand?: Demand;
   readonly log: Pick<BaseLogger, 'info' | 'warn' | 'error'>;
   readonly metrics?: RelayMetrics;
   readonly crash?: CrashPoint;
@@ -42,9 +45,11 @@ export interface RelayOptions {
 export interface RelayLimits {
   /** Entries that are read from the stream at a time. */
   readonly entriesMax: number;
-  /** From the beginning of one look at the stream to that of the next. */
+  /** From the beginning of one look at the stream to that of the next, while nobody waits for it. */
   readonly lookEveryMs: number;
-  /** The same after one that found entries of several callers, but not as many as it may read. */
+  /** The same while somebody waits for what is not sent. */
+  readonly demandedMs: number;
+  /** The same after a look that found entries of several callers, but not as many as it may read. */
   readonly gatherMs: number;
   /** How long a lane is left alone that is closed, or not ours to relay. */
   readonly silentMs: number;
@@ -59,8 +64,9 @@ export interface RelayLimits {
 const LIMITS: RelayLimits = {
   // Where entries are great, a look gives fewer: TAIL_BYTES of them (domain/script-limits.ts).
   entriesMax: 64,
-  // A commit that waits for `logged` waits for this; each look costs Redis some 50 us.
-  lookEveryMs: 5,
+  // Each look costs Redis some 50 us.
+  lookEveryMs: 50,
+  demandedMs: 5,
   // Where several callers are at work, what they do is carried together: most of what an append
   // costs relay, broker and persister it costs however little is in it (README).
   gatherMs: 10,
@@ -119,6 +125,7 @@ class LaneRelay implements Relay {
   readonly #metrics: RelayMetrics;
   readonly #crash: CrashPoint;
   readonly #now: () => number;
+  readonly #demand: Demand;
   readonly #marks: Latest<Place>;
   /** These two ask PostgreSQL; a PostgreSQL that hangs must not hold the sending. */
   readonly #proofs: Latest<Session>;
@@ -136,6 +143,7 @@ class LaneRelay implements Relay {
     this.#metrics = options.metrics ?? NO_METRICS;
     this.#crash = crash;
     this.#now = options.now ?? (() => performance.now());
+    this.#demand = options.demand ?? new Demand();
     this.#marks = new Latest<Place>({
       act: async (at) => {
         crash('relay.before_mark');
@@ -168,8 +176,7 @@ class LaneRelay implements Relay {
       try {
         const did = await this.runOnce();
         backoff.reset();
-        const leftMs = startedAt + this.#pauseMsAfter(did) - this.#now();
-        if (leftMs > 0) await pause(leftMs, signal);
+        await this.#restAfter(did, startedAt, signal);
       } catch (error) {
         const retryInMs = backoff.next();
         log.warn({ err: error, lane, retry_in_ms: retryInMs }, 'relay failed, will retry');
@@ -179,12 +186,21 @@ class LaneRelay implements Relay {
     await Promise.all([this.#marks, this.#proofs, this.#trims].map((each) => each.settled()));
   }
 
-  #pauseMsAfter(done: RelayDid): number {
-    const { entriesMax, gatherMs, lookEveryMs, silentMs } = this.#limits;
-    if (done.did === 'silent') return silentMs;
-    if (done.did === 'idle' || done.entries <= ENTRIES_OF_ONE) return lookEveryMs;
+  /** Until the next look is due, or sooner when somebody begins to wait for what it would bring. */
+  async #restAfter(done: RelayDid, startedAt: number, signal: AbortSignal): Promise<void> {
+    const { demandedMs, entriesMax, gatherMs, lookEveryMs, silentMs } = this.#limits;
+    if (done.did === 'silent') return pause(silentMs, signal);
+    const entries = done.did === 'idle' ? 0 : done.entries;
     // More may stand behind a full read.
-    return done.entries < entriesMax ? gatherMs : 0;
+    if (entries >= entriesMax) return;
+    const soonMs = entries <= ENTRIES_OF_ONE ? demandedMs : gatherMs;
+    while (!signal.aborted) {
+      const sent = this.#session?.cursor;
+      const isDemanded = sent !== undefined && this.#demand.isBeyond(sent);
+      const leftMs = startedAt + (isDemanded ? soonMs : lookEveryMs) - this.#now();
+      if (leftMs <= 0) return;
+      await this.#demand.pause(leftMs, signal);
+    }
   }
 
   async runOnce(): Promise<RelayDid> {

@@ -10,6 +10,7 @@ import type {
 } from '../domain/reservation.ts';
 import type { Pool } from '../postgres/pool.ts';
 import { readPosition } from '../postgres/position.ts';
+import type { TellDemand } from '../redis/demands.ts';
 import type { LaneStamp } from '../redis/operation.ts';
 
 export interface Archive {
@@ -24,6 +25,8 @@ export interface Archive {
 export interface ArchiveOptions {
   readonly pool: Pool;
   readonly lane: number;
+  /** Told where PostgreSQL is waited for. */
+  readonly demand: TellDemand;
   /** How long PostgreSQL may take to get to the stamp. */
   readonly waitMs: number;
 }
@@ -46,6 +49,7 @@ async function waitForPosition(options: ArchiveOptions, stamp: LaneStamp): Promi
   for (;;) {
     const at = await readPosition(options.pool, options.lane);
     if (at.epoch > stamp.epoch || (at.epoch === stamp.epoch && at.seq >= stamp.seq)) return;
+    options.demand('persisted', stamp);
     if (performance.now() >= deadline) {
       throw new Error(
         `it is at ${at.epoch}-${at.seq} of lane ${options.lane} and did not get to ` +

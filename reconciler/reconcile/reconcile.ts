@@ -8,6 +8,7 @@ import type { Redis } from 'ioredis';
 import { type Place, showPlace } from '../../engine/log/place.ts';
 import type { Pool } from '../../engine/postgres/pool.ts';
 import { readPosition } from '../../engine/postgres/position.ts';
+import { createDemands } from '../../engine/redis/demands.ts';
 import { laneScripts } from '../../engine/redis/lane-scripts.ts';
 import { type CrashPoint, noCrashPoint } from '../../engine/runtime/crash-point.ts';
 import { type Applied, applyRepairs } from './apply.ts';
@@ -134,7 +135,10 @@ async function begin(deps: ReconcileDeps, options: ReconcileOptions): Promise<Ru
   return {
     look: new LaneLook(deps.redis, lane),
     state: laneScripts(deps.redis, lane),
-    stored: new Stored({ pool, lane, standStillMs, signal }),
+    stored: new Stored({
+      ...{ pool, lane, standStillMs, signal },
+      demand: createDemands(deps.redis, lane),
+    }),
     scope,
     counts,
     suspects,

@@ -7,6 +7,7 @@ import { asSku, cellField } from '../../engine/domain/ids.ts';
 import { comparePlaces, type Place, showPlace } from '../../engine/log/place.ts';
 import type { Pool, PoolClient } from '../../engine/postgres/pool.ts';
 import { type LanePosition, readPosition } from '../../engine/postgres/position.ts';
+import type { TellDemand } from '../../engine/redis/demands.ts';
 import type { CellName, StoredCell, StoredRecord } from './facts.ts';
 import { showName } from './facts.ts';
 import type { OperationSql, ReservationSql } from './stored-record.ts';
@@ -20,6 +21,8 @@ export class StoredBehind extends Error {
 export interface StoredOptions {
   readonly pool: Pool;
   readonly lane: number;
+  /** Told where PostgreSQL is waited for. */
+  readonly demand: TellDemand;
   /** How long PostgreSQL's position may stand still while it is waited for. */
   readonly standStillMs: number;
   readonly signal: AbortSignal;
@@ -47,7 +50,7 @@ export class Stored {
 
   /** Resolves when PostgreSQL stands at or behind the place. */
   async reach(place: Place): Promise<void> {
-    const { pool, lane, standStillMs, signal } = this.#options;
+    const { pool, lane, demand, standStillMs, signal } = this.#options;
     let last = '';
     let movedMs = performance.now();
     for (;;) {
@@ -66,6 +69,7 @@ export class Stored {
           `PostgreSQL stands still at ${last} for ${standStillMs} ms, Redis stood at ${showPlace(place)}: does the persister run?`,
         );
       }
+      demand('persisted', place);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }

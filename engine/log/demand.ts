@@ -1,0 +1,55 @@
+/**
+ * The furthest place of the log that somebody waits for, as whoever brings entries further has heard
+ * of it (redis/demands.ts tells). What is demanded is brought at once; what is not may gather.
+ */
+import type { Redis } from 'ioredis';
+import type { DemandedLevel } from '../redis/demands.ts';
+import { laneKeys } from '../redis/keys.ts';
+import { listen } from '../redis/place-messages.ts';
+import { pause } from './pause.ts';
+import { comparePlaces, type Place } from './place.ts';
+
+export class Demand {
+  #place: Place = { epoch: 0, seq: 0 };
+  readonly #sleepers = new Set<AbortController>();
+
+  /** Somebody waits for the entry at the place. */
+  raise(place: Place): void {
+    if (comparePlaces(place, this.#place) <= 0) return;
+    this.#place = place;
+    for (const sleeper of this.#sleepers) sleeper.abort();
+  }
+
+  /** Somebody waits for an entry behind the place. */
+  isBeyond(place: Place): boolean {
+    return comparePlaces(this.#place, place) > 0;
+  }
+
+  /** Resolves after `ms`; sooner when more is demanded than before, or the signal is aborted. */
+  async pause(ms: number, signal?: AbortSignal): Promise<void> {
+    const sleeper = new AbortController();
+    const wake = (): void => sleeper.abort();
+    if (signal?.aborted === true) return;
+    signal?.addEventListener('abort', wake);
+    this.#sleepers.add(sleeper);
+    await pause(ms, sleeper.signal);
+    this.#sleepers.delete(sleeper);
+    signal?.removeEventListener('abort', wake);
+  }
+}
+
+/** Hears of demands for these levels for as long as the subscriber is connected. */
+export function followDemand(
+  subscriber: Redis,
+  lane: number,
+  levels: readonly DemandedLevel[],
+): Demand {
+  const demand = new Demand();
+  listen(subscriber, laneKeys(lane).demandChannel, ({ level, epoch, seq }) => {
+    const isOurs = levels.some((each) => each === level);
+    if (isOurs && Number.isSafeInteger(epoch) && Number.isSafeInteger(seq)) {
+      demand.raise({ epoch, seq });
+    }
+  });
+  return demand;
+}
