@@ -32,8 +32,8 @@ export interface AvailabilityReadsSize {
 const UNITS_EACH = 10_000_000;
 const READS_WANTED = 20_000;
 const RESERVES_WANTED = 5_000;
-/** Of what each carries alone: together three quarters of the machine. */
-const READS_LOAD = 0.55;
+/** Of what each carries alone: together most of the machine. */
+const READS_LOAD = 0.65;
 const RESERVES_LOAD = 0.2;
 
 export const availabilityReads = defineScenario<AvailabilityReadsSize>({
