@@ -212,7 +212,7 @@ class LanePersister implements Persister {
     const { source, form } = this.#options;
     const deps = { source, form, limits: this.#limits, demand: this.#demand, now: this.#now };
     const gathered = await gather(from, { lastAt: this.#closedAt, freed }, deps);
-    this.#closedAt = this.#now();
+    if (gathered.records > 0) this.#closedAt = this.#now();
     return { ...gathered, encoded: await this.#applier.encodeBreathing(gathered.batch) };
   }
 

@@ -38,13 +38,19 @@ export class Demand {
   }
 }
 
-/** Hears of demands for these levels for as long as the subscriber is connected. */
+/** A connection that is dead on the other side is found so, and made anew. */
+const PING_MS = 5_000;
+
+/** Hears of demands for these levels until the subscriber is ended. */
 export function followDemand(
   subscriber: Redis,
   lane: number,
   levels: readonly DemandedLevel[],
 ): Demand {
   const demand = new Demand();
+  const pings = setInterval(() => void subscriber.ping().catch(() => undefined), PING_MS);
+  pings.unref();
+  subscriber.once('end', () => clearInterval(pings));
   listen(subscriber, laneKeys(lane).demandChannel, ({ level, epoch, seq }) => {
     const isOurs = levels.some((each) => each === level);
     if (isOurs && Number.isSafeInteger(epoch) && Number.isSafeInteger(seq)) {

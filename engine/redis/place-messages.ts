@@ -23,8 +23,9 @@ export function listen(
   channel: string,
   hear: (message: PlaceMessage) => void,
 ): () => void {
-  const onMessage = (_channel: string, message: string): void => {
-    hear(readPlaceMessage(message));
+  // A demand and a watermark look the same: one taken for the other would be a false promise.
+  const onMessage = (from: string, message: string): void => {
+    if (from === channel) hear(readPlaceMessage(message));
   };
   const subscribe = (): void => {
     subscriber.subscribe(channel).catch(ignoreUntilNextReady);

@@ -146,13 +146,13 @@ async function hearDemands(): Promise<PlaceMessage[]> {
 }
 
 describe('who brings entries further is told', () => {
-  it('of who waits first, and when these are answered of who waits behind', async () => {
+  it('of who waits first, and when these are answered of the furthest behind', async () => {
     const heard = await hearDemands();
     const { wait } = await subject();
-    const waiting = [5, 6, 7].map((seq) => wait('persisted', 7, seq));
-    await expect.poll(() => heard).toContainEqual({ level: 'persisted', epoch: 7, seq: 5 });
+    const waiting = [5, 7, 6].map((seq) => wait('persisted', 7, seq));
+    await expect.poll(() => heard[0]).toEqual({ level: 'persisted', epoch: 7, seq: 5 });
     await state.mark('persisted', { epoch: 7, seq: 5 });
-    await expect.poll(() => heard).toContainEqual({ level: 'persisted', epoch: 7, seq: 6 });
+    await expect.poll(() => heard).toContainEqual({ level: 'persisted', epoch: 7, seq: 7 });
     await state.mark('persisted', { epoch: 7, seq: 7 });
     expect(await Promise.all(waiting)).toEqual([true, true, true]);
   });
@@ -164,6 +164,15 @@ describe('who brings entries further is told', () => {
     await expect.poll(() => heard).toContainEqual({ level: 'logged', epoch: 7, seq: 5 });
     await state.mark('logged', { epoch: 7, seq: 5 });
     await waiting;
+  });
+
+  it('on a channel of its own: what is demanded is not taken for what is reached', async () => {
+    const { marks, wait } = await subject();
+    await subscribers.at(-1)?.subscribe(laneKeys(0).demandChannel);
+    await redis.publish(laneKeys(0).demandChannel, 'logged 7 9');
+    await state.mark('persisted', { epoch: 7, seq: 1 });
+    await wait('persisted', 7, 1);
+    expect(marks.last('logged')).toEqual({ epoch: 7, seq: 1 });
   });
 
   it('nothing of who need not wait', async () => {

@@ -89,8 +89,7 @@ export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
     for (const [level, value] of Object.entries(stored)) {
       advance(readPlaceMessage(`${level} ${value}`));
     }
-    logged.settle();
-    persisted.settle();
+    for (const level of LOGGED_LEVELS) levels[level].look();
   };
   const timer = setInterval(() => void poll(), POLL_MS);
 
@@ -129,6 +128,8 @@ class LevelWaits {
   #mark: Mark = { epoch: 0, seq: 0 };
   #isClosed = false;
   readonly #waits: Wait[] = [];
+  /** The furthest that was demanded. */
+  #demanded: Mark = { epoch: 0, seq: 0 };
 
   constructor(
     waitMsMax: number,
@@ -158,36 +159,56 @@ class LevelWaits {
       return;
     }
     this.#waits.push({ stamp, until: performance.now() + this.#waitMsMax, done });
-    // Of who comes behind others is told when these are answered.
-    if (this.#waits.length === 1) this.#demand(stamp);
+    // Who comes behind others is told of when these are answered.
+    if (this.#waits.length === 1) this.#tellOf(stamp);
   }
 
   advance({ epoch, seq }: Mark): void {
-    const isOlder =
-      epoch < this.#mark.epoch || (epoch === this.#mark.epoch && seq <= this.#mark.seq);
-    if (isOlder) return;
+    if (!isBehind({ epoch, seq }, this.#mark)) return;
     this.#mark = { epoch, seq };
-    this.settle();
+    const furthest = this.#settle();
+    if (furthest !== undefined && isBehind(furthest, this.#demanded)) this.#tellOf(furthest);
   }
 
-  /** Ends what is reached, what can no more be, and what has waited too long. */
-  settle(): void {
+  /** Now and then: for who has waited too long, and because what was told may be lost. */
+  look(): void {
+    const furthest = this.#settle();
+    if (furthest !== undefined) this.#tellOf(furthest);
+  }
+
+  #tellOf(stamp: LaneStamp): void {
+    this.#demanded = stamp;
+    this.#demand(stamp);
+  }
+
+  /** Ends what is reached, what can no more be, and what is over; gives the furthest that is left. */
+  #settle(): LaneStamp | undefined {
     const waits = this.#waits;
     const time = performance.now();
     let keep = 0;
+    let furthest: LaneStamp | undefined;
     for (const wait of waits) {
-      if (this.covers(wait.stamp)) this.#tell(wait, true);
-      else if (wait.stamp.epoch < this.#mark.epoch || wait.until <= time) this.#tell(wait, false);
-      else waits[keep++] = wait;
+      const { stamp, until } = wait;
+      if (this.covers(stamp)) this.#tell(wait, true);
+      else if (stamp.epoch < this.#mark.epoch || until <= time) this.#tell(wait, false);
+      else {
+        waits[keep++] = wait;
+        if (furthest === undefined || isBehind(stamp, furthest)) furthest = stamp;
+      }
     }
     waits.length = keep;
-    if (waits[0] !== undefined) this.#demand(waits[0].stamp);
+    return furthest;
   }
 
   close(): void {
     this.#isClosed = true;
     for (const wait of this.#waits.splice(0)) wait.done(false);
   }
+}
+
+/** Whether `a` stands behind `b` in the log. */
+function isBehind(a: Mark, b: Mark): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.seq > b.seq);
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   TERM,
   type TestStack,
 } from '../../persister/testing/stack.ts';
+import { TAIL_BYTES } from '../domain/script-limits.ts';
 import { connectKafka, ensureTopic } from '../kafka/connect.ts';
 import { followDemand } from '../log/demand.ts';
 import { createKafkaFencedLog, createKafkaWriter } from '../log/kafka-log.ts';
@@ -280,8 +281,33 @@ it('goes on at once where more stands than it may read at a time', async () => {
   await stack.receive(stockOf(100));
   await sell(stack, 8);
   // Whoever pauses after a full read is not back within this test.
-  running(relay({ limits: { entriesMax: 3, gatherMs: 600_000 } }));
+  running(relay({ limits: { entriesMax: 3, gatherMs: 600_000, lookEveryMs: 600_000 } }));
   await expectAllArrived();
+});
+
+it('goes on at once behind a read that is full by its bytes', async () => {
+  const { epoch, seq } = await readPosition(stack.database.pool, 0);
+  const last = await stack.state.tail({ epoch, seq }, 1);
+  const great = (at: number) => ({ epoch: TERM, seq: at, bytes: Buffer.alloc(TAIL_BYTES) });
+  const appended: number[] = [];
+  const worker = relay({
+    state: {
+      mark: async () => undefined,
+      trim: async () => 0,
+      tail: async (after) => ({
+        ...last,
+        entries: after.seq < seq + 5 ? [great(after.seq + 1)] : [],
+      }),
+    },
+    writer: {
+      ...writer,
+      append: async (_lane, _term, values) => BigInt(appended.push(values.length) - 1),
+    },
+    // Whoever pauses behind the first is not back within this test.
+    limits: { gatherMs: 600_000, demandedMs: 600_000, lookEveryMs: 600_000 },
+  });
+  running(worker);
+  await expect.poll(() => appended, SOON).toEqual([1, 1, 1, 1, 1]);
 });
 
 describe('a watermark is published', () => {

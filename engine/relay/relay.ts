@@ -14,6 +14,7 @@
  * consumer, and it can prove nothing, because a fence stands before its anchor.
  */
 import type { BaseLogger } from 'pino';
+import { TAIL_BYTES } from '../domain/script-limits.ts';
 import { DecodeError } from '../events/bytes.ts';
 import { decodeEntry } from '../events/entry-codec.ts';
 import { Demand } from '../log/demand.ts';
@@ -94,7 +95,7 @@ const NO_METRICS: RelayMetrics = {
 };
 
 export type RelayDid =
-  | { readonly did: 'sent'; readonly entries: number }
+  | { readonly did: 'sent'; readonly entries: number; readonly isFull: boolean }
   | { readonly did: 'idle' }
   | { readonly did: 'silent'; readonly why: string };
 
@@ -188,19 +189,24 @@ class LaneRelay implements Relay {
 
   /** Until the next look is due, or sooner when somebody begins to wait for what it would bring. */
   async #restAfter(done: RelayDid, startedAt: number, signal: AbortSignal): Promise<void> {
-    const { demandedMs, entriesMax, gatherMs, lookEveryMs, silentMs } = this.#limits;
+    const { demandedMs, gatherMs, lookEveryMs, silentMs } = this.#limits;
     if (done.did === 'silent') return pause(silentMs, signal);
-    const entries = done.did === 'idle' ? 0 : done.entries;
     // More may stand behind a full read.
-    if (entries >= entriesMax) return;
-    const soonMs = entries <= ENTRIES_OF_ONE ? demandedMs : gatherMs;
+    if (done.did === 'sent' && done.isFull) return;
+    const isOfOne = done.did === 'idle' || done.entries <= ENTRIES_OF_ONE;
+    const soonMs = isOfOne ? demandedMs : gatherMs;
     while (!signal.aborted) {
-      const sent = this.#session?.cursor;
-      const isDemanded = sent !== undefined && this.#demand.isBeyond(sent);
-      const leftMs = startedAt + (isDemanded ? soonMs : lookEveryMs) - this.#now();
+      const leftMs = startedAt + (this.#isAwaited() ? soonMs : lookEveryMs) - this.#now();
       if (leftMs <= 0) return;
       await this.#demand.pause(leftMs, signal);
     }
+  }
+
+  /** For something to be sent, or for what was sent to be proven. */
+  #isAwaited(): boolean {
+    const session = this.#session;
+    if (session === undefined) return false;
+    return session.anchor !== undefined || this.#demand.isBeyond(session.cursor);
   }
 
   async runOnce(): Promise<RelayDid> {
@@ -255,7 +261,9 @@ class LaneRelay implements Relay {
       await this.#send(session, some);
     }
     const entries = tail.entries.length;
-    return entries === 0 ? { did: 'idle' } : { did: 'sent', entries };
+    if (entries === 0) return { did: 'idle' };
+    const isFull = entries >= this.#limits.entriesMax || sizeOf(tail.entries) >= TAIL_BYTES;
+    return { did: 'sent', entries, isFull };
   }
 
   async #send(session: Session, entries: readonly StreamEntry[]): Promise<void> {
@@ -277,7 +285,7 @@ class LaneRelay implements Relay {
       this.#metrics.unproven();
       this.#askForProof(session);
     }
-    const bytes = values.reduce((sum, value) => sum + value.length, 0);
+    const bytes = sizeOf(entries);
     const durationMs = this.#now() - startedAt;
     this.#metrics.sent({ entries: entries.length, bytes, durationMs });
     this.#mark(session);
@@ -317,6 +325,10 @@ class LaneRelay implements Relay {
     this.#session = undefined;
     return { did: 'silent', why };
   }
+}
+
+function sizeOf(entries: readonly StreamEntry[]): number {
+  return entries.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
 /** Why the lane may not be relayed as it is. */
