@@ -192,9 +192,9 @@ const WAITING: readonly Mutant[] = [
     file: 'engine/redis/watermarks.ts',
     edits: [
       {
-        find: '      if (epoch === mark.epoch && seq <= mark.seq) tell(wait, true);\n      else if (epoch < mark.epoch || wait.until <= time) tell(wait, false);\n',
+        find: '      if (this.covers(stamp)) this.#tell(wait, true);\n      else if (stamp.epoch < this.#mark.epoch || until <= time) this.#tell(wait, false);\n',
         replace:
-          '      if (epoch < mark.epoch || (epoch === mark.epoch && seq <= mark.seq)) tell(wait, true);\n      else if (wait.until <= time) tell(wait, false);\n',
+          '      if (!isBehind(stamp, this.#mark)) this.#tell(wait, true);\n      else if (until <= time) this.#tell(wait, false);\n',
       },
     ],
     tests: ['engine/redis/watermarks.int.test.ts'],
