@@ -8,7 +8,7 @@ export interface PersisterLimits {
   readonly bytesMax: number;
   /**
    * A batch is closed so long after the one before it, when PostgreSQL is free by then; at once when
-   * there was none for so long.
+   * there was none for so long. So nobody waits for it: who does says so.
    */
   readonly gatherMs: number;
   /** The same of a batch for which somebody waits. */

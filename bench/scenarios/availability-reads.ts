@@ -33,7 +33,7 @@ const UNITS_EACH = 10_000_000;
 const READS_WANTED = 20_000;
 const RESERVES_WANTED = 5_000;
 /** Of what each carries alone: together most of the machine. */
-const READS_LOAD = 0.65;
+const READS_LOAD = 0.6;
 const RESERVES_LOAD = 0.2;
 
 export const availabilityReads = defineScenario<AvailabilityReadsSize>({
