@@ -27,9 +27,9 @@ export class Demand {
 
   /** Resolves after `ms`; sooner when more is demanded than before, or the signal is aborted. */
   async pause(ms: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true) return;
     const sleeper = new AbortController();
     const wake = (): void => sleeper.abort();
-    if (signal?.aborted === true) return;
     signal?.addEventListener('abort', wake);
     this.#sleepers.add(sleeper);
     await pause(ms, sleeper.signal);

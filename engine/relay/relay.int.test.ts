@@ -132,6 +132,8 @@ describe('what is sold', () => {
       const { last } = await stack.state.tail({ epoch: 0, seq: 0 }, 1);
       createDemands(stack.redis, 0)(level, last);
       await expectAllArrived();
+      // Proven: else the relay would look for its proof, and find the next without being told.
+      await expectLogged();
     }
   });
 

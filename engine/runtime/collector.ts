@@ -6,7 +6,7 @@
  * among the old ones from then on, for as long as the process lives. A collection that falls into the
  * first burst after the start finds each request of it alive, and so decides: 7 engines of 33. In these
  * a third of all objects die old, each collection takes 5 to 10 ms and not 1 to 3, one of all the heap
- * follows every two seconds, and a reserve costs the engine a third more (README.md).
+ * follows every two seconds, and a reserve costs the engine a quarter to a third more (README.md).
  */
 import { setFlagsFromString } from 'node:v8';
 
