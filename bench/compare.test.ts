@@ -4,7 +4,7 @@ import { settingsIn } from './environment.ts';
 import { renderComparison, renderComparisonHtml } from './report/comparison.ts';
 import { parseReport, ReportError } from './report/read.ts';
 import { sampleLoad, samplePhase, sampleReport, sampleScenario } from './report/sample.ts';
-import type { BenchReport } from './run.ts';
+import type { BenchReport, ScenarioResult } from './run.ts';
 import type { Phase } from './scenario.ts';
 
 const TOLERANCE = 0.2;
@@ -44,6 +44,19 @@ describe('comparing two runs', () => {
   ] as const)('%s is better: %d, then %d is %s', (better, before, after, change) => {
     const found = compareReports(withFact(before, better), withFact(after, better), TOLERANCE);
     expect(changeOf(found, 'a fact')).toBe(change);
+  });
+
+  it('shows how fast a core was, and judges nothing by it', () => {
+    const onCore = (core: ScenarioResult['core'] & object) =>
+      sampleReport({ scenarios: [sampleScenario({ core })] });
+    const found = compareReports(
+      onCore({ multiply_ns: 1, load_8mb_ns: 45, load_64mb_ns: 172 }),
+      onCore({ multiply_ns: 9, load_8mb_ns: 900, load_64mb_ns: 1_000 }),
+      TOLERANCE,
+    );
+    expect(found.rows.find(({ what }) => what.includes('64 MB'))?.after).toBe(1_000);
+    expect(changeOf(found, 'a core: a multiplication')).toBe('shown');
+    expect(found.worse).toBe(0);
   });
 
   it('knows of a phase which way is progress', () => {

@@ -125,13 +125,24 @@ function measuredIn({ scenarios }: BenchReport): Map<string, Measured> {
   return new Map(all.map((each) => [`${each.scenario}: ${each.what}`, each]));
 }
 
-function measuredBy({ name, phases, facts }: ScenarioResult): Measured[] {
+function measuredBy({ name, core, phases, facts }: ScenarioResult): Measured[] {
   return [
+    ...measuredOfCore(core).map((each) => ({ scenario: name, ...each })),
     ...phases.flatMap(measuredInPhase).map((each) => ({ scenario: name, ...each })),
     ...facts.map(({ what, value, unit, better }) => ({
       ...{ scenario: name, what, unit, value },
       better,
     })),
+  ];
+}
+
+/** A condition, which is judged no more than the cores' number; but it differs from hour to hour. */
+function measuredOfCore(core: ScenarioResult['core']): Omit<Measured, 'scenario'>[] {
+  if (core === undefined) return [];
+  return [
+    { what: 'a core: a multiplication', value: core.multiply_ns, unit: 'ns' },
+    { what: 'a core: a load from 8 MB', value: core.load_8mb_ns, unit: 'ns' },
+    { what: 'a core: a load from 64 MB', value: core.load_64mb_ns, unit: 'ns' },
   ];
 }
 

@@ -1,6 +1,7 @@
 /** A run as text: conditions first, then scenario by scenario, then the budgets. */
 import type { BudgetRow } from './budgets.ts';
 import { renderEnvironment } from './environment.ts';
+import { renderCoreSpeed } from './measure/core-speed.ts';
 import type { Histogram } from './measure/engine-metrics.ts';
 import { cpuUsPerAnswer, perSecond, redisUsPerAnswer } from './phase.ts';
 import {
@@ -37,9 +38,9 @@ export function renderReport(report: BenchReport): string {
 }
 
 function renderScenario(result: ScenarioResult): string {
-  const { name, took_s, phases, facts, audit, tables = [] } = result;
+  const { name, took_s, core, phases, facts, audit, tables = [] } = result;
   return [
-    `${name} (${took_s.toFixed(1)} s)`,
+    `${name} (${took_s.toFixed(1)} s${core === undefined ? '' : `; ${renderCoreSpeed(core)}`})`,
     ...(phases.length === 0 ? [] : [renderPhases(phases), renderProcesses(phases)]),
     ...phases.flatMap(renderDetails),
     ...tables.flatMap(({ title, head, rows }) => [

@@ -99,6 +99,7 @@ describe('a run', () => {
     const text = renderReport(report);
     expect(text).toMatch(/^Conditions\n/);
     expect(text).toMatch(/seed seven; quick/);
+    expect(text).toMatch(/^tiny \(.* a load from 8 MB [\d.]+ ns/m);
     expect(text).toContain('Audit passed');
   });
 

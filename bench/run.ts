@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beginTestRun, clearTestRun, serverDirectory } from '../engine/testing/test-run.ts';
 import { createBench, type OpenBench } from './bench.ts';
 import { type Environment, readEnvironment } from './environment.ts';
+import { type CoreSpeed, readCoreSpeed } from './measure/core-speed.ts';
 import type { Scenario, ScenarioReport } from './scenario.ts';
 
 export interface RunOptions {
@@ -48,6 +49,8 @@ export interface BenchReport {
 export interface ScenarioResult extends ScenarioReport {
   /** All of it, servers that it was the first to need included. */
   readonly took_s: number;
+  /** When it began; missing in reports of before it was told. */
+  readonly core?: CoreSpeed;
 }
 
 /**
@@ -196,9 +199,11 @@ async function runOne(
 ): Promise<ScenarioResult> {
   const { name } = scenario;
   const tell = (what: string): void => onProgress({ kind: 'working', scenario: name, what });
+  const core = readCoreSpeed();
   const startMs = performance.now();
   const took = (report: ScenarioReport): ScenarioResult => ({
     ...report,
+    core,
     took_s: Math.round((performance.now() - startMs) / 100) / 10,
   });
   tell('starts');

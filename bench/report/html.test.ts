@@ -64,6 +64,13 @@ describe('the page of a run', () => {
     expect(renderHtml(sampleReport())).toContain('<td>13 %</td>');
   });
 
+  it('says how fast a core was, where that is known', () => {
+    const core = { multiply_ns: 1.13, load_8mb_ns: 45.33, load_64mb_ns: 172.07 };
+    const html = renderHtml(sampleReport({ scenarios: [sampleScenario({ core })] }));
+    expect(html).toContain('from 64 MB 172.07 ns');
+    expect(renderHtml(sampleReport())).not.toContain('from 64 MB');
+  });
+
   it('needs nothing from elsewhere', () => {
     const html = renderHtml(sampleReport());
     expect(html).not.toMatch(/https?:|\/\/[a-z]|url\(|@import|<script|<link|<img|src=/i);

@@ -1,6 +1,7 @@
 /** A run as one HTML page: the verdict, the conditions, the budgets, then scenario by scenario. */
 import type { BudgetRow } from '../budgets.ts';
 import { renderEnvironment } from '../environment.ts';
+import { renderCoreSpeed } from '../measure/core-speed.ts';
 import { cpuUsPerAnswer, perSecond, redisUsPerAnswer } from '../phase.ts';
 import type { BenchReport, ScenarioResult } from '../run.ts';
 import type { Fact, Phase } from '../scenario.ts';
@@ -64,9 +65,10 @@ function budgetTable(rows: readonly BudgetRow[]): string {
 }
 
 function section(result: ScenarioResult): string {
-  const { name, took_s, phases, facts, audit, tables = [] } = result;
+  const { name, took_s, core, phases, facts, audit, tables = [] } = result;
   return [
     `<h2 id="${inXml(name)}">${inXml(name)} <span class="faint">${took_s.toFixed(1)} s</span></h2>`,
+    ...(core === undefined ? [] : [paragraph(renderCoreSpeed(core), 'faint')]),
     ...audit.words.map((words) => paragraph(words, audit.ok ? 'ok' : 'bad')),
     `<div class="plots">${plotsOf(result).map(inlineSvg).join('\n')}</div>`,
     ...(phases.length === 0 ? [] : [phaseTable(phases), costTable(phases), commandTable(phases)]),

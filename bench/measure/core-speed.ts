@@ -1,0 +1,74 @@
+/**
+ * How fast a core of this machine is just now: it is shared, and the same code took half as long again
+ * an hour later. A run says with each scenario what it had to live on.
+ */
+import { randomFrom } from '../load/random.ts';
+
+/** Ns of one step of a chain in which each step needs the one before. */
+export interface CoreSpeed {
+  readonly multiply_ns: number;
+  /** A load whose address the one before has told, from memory that is used at random. */
+  readonly load_8mb_ns: number;
+  readonly load_64mb_ns: number;
+}
+
+const MULTIPLIES = 20_000_000;
+const LOADS = 400_000;
+const LINE_BYTES = 64;
+const MB = 2 ** 20;
+const SLOTS_PER_LINE = LINE_BYTES / Int32Array.BYTES_PER_ELEMENT;
+
+/** Half a second of one core. */
+export function readCoreSpeed(): CoreSpeed {
+  return {
+    multiply_ns: nsOfAStep(MULTIPLIES, multiply),
+    load_8mb_ns: measureLoads(8 * MB),
+    load_64mb_ns: measureLoads(64 * MB),
+  };
+}
+
+export function renderCoreSpeed({ multiply_ns, load_8mb_ns, load_64mb_ns }: CoreSpeed): string {
+  return `a core when it began: a multiplication ${multiply_ns} ns, a load from 8 MB ${load_8mb_ns} ns, from 64 MB ${load_64mb_ns} ns`;
+}
+
+function measureLoads(bytes: number): number {
+  const lines = ringOf(bytes / LINE_BYTES);
+  return nsOfAStep(LOADS, (steps) => follow(lines, steps));
+}
+
+/** Each line of the cache names the next; all of them are one ring, in no order (Sattolo's). */
+function ringOf(count: number): Int32Array {
+  const random = randomFrom('ring');
+  const lines = new Int32Array(count * SLOTS_PER_LINE);
+  for (let at = 0; at < count; at += 1) lines[at * SLOTS_PER_LINE] = at * SLOTS_PER_LINE;
+  for (let at = count - 1; at > 0; at -= 1) {
+    const [here, there] = [at * SLOTS_PER_LINE, Math.floor(random() * at) * SLOTS_PER_LINE];
+    const next = lines[here] ?? 0;
+    lines[here] = lines[there] ?? 0;
+    lines[there] = next;
+  }
+  return lines;
+}
+
+/** After a tenth of it, in which V8 compiles it. */
+function nsOfAStep(steps: number, walk: (steps: number) => number): number {
+  let result = walk(steps / 10);
+  const startNs = process.hrtime.bigint();
+  result += walk(steps);
+  const tookNs = Number(process.hrtime.bigint() - startNs);
+  // Nobody may find out that the result is not needed.
+  if (Number.isNaN(result)) throw new RangeError('a walk leads to numbers');
+  return Math.round((100 * tookNs) / steps) / 100;
+}
+
+function follow(lines: Int32Array, steps: number): number {
+  let at = 0;
+  for (let step = 0; step < steps; step += 1) at = lines[at] ?? 0;
+  return at;
+}
+
+function multiply(steps: number): number {
+  let product = 1;
+  for (let step = 0; step < steps; step += 1) product = Math.imul(product, 0x01000193) ^ step;
+  return product;
+}
