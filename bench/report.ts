@@ -12,6 +12,7 @@ import {
   histogramRanges,
   longestTurn,
   megabytes,
+  memorySpeed,
   onYardstick,
   phaseTitle,
   statuses,
@@ -77,6 +78,7 @@ function renderProcesses(phases: readonly Phase[]): string {
   const rows = phases.map((phase) => [
     phaseTitle(phase),
     stolenShare(phase),
+    memorySpeed(phase),
     longestTurn(phase),
     redisUsPerAnswer(phase).toFixed(2),
     ...names.map((name) => {
@@ -86,9 +88,10 @@ function renderProcesses(phases: readonly Phase[]): string {
       return `${us(cpuUsPerAnswer(phase, name))}${resident}`;
     }),
   ]);
-  return [COST_TITLE, table(['', 'stolen', 'longest turn', "Redis' thread", ...names], rows)].join(
-    '\n',
-  );
+  return [
+    COST_TITLE,
+    table(['', 'stolen', 'memory', 'longest turn', "Redis' thread", ...names], rows),
+  ].join('\n');
 }
 
 function renderDetails(phase: Phase): string[] {

@@ -5,6 +5,7 @@
 import type { Redis } from 'ioredis';
 import type { Pool } from '../engine/postgres/pool.ts';
 import type { BudgetRow } from './budgets.ts';
+import type { CoreSpeed } from './measure/core-speed.ts';
 import type { Histogram } from './measure/engine-metrics.ts';
 import type { LoadResult } from './measure/wire-load.ts';
 import type { Shop } from './scenarios/shop.ts';
@@ -97,6 +98,8 @@ export interface Phase {
   readonly processes: readonly ProcessCost[];
   /** Of the cores' time, 0 to 1, what the hypervisor gave to others; undefined where nobody tells. */
   readonly stolen?: number;
+  /** Just before; missing in reports of before it was told. */
+  readonly core?: CoreSpeed;
   /** CPU of the thread in which Redis runs commands, during the phase: what a budget of Redis means. */
   readonly redisThreadUs: number;
   /** Of Redis, the costliest first. */

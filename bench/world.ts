@@ -4,6 +4,7 @@ import {
   startRoleProcess,
   startServeProcess,
 } from '../engine/testing/serve-process.ts';
+import { readCoreSpeed } from './measure/core-speed.ts';
 import {
   type EngineReading,
   histogramBetween,
@@ -128,6 +129,7 @@ function createMeasure(
   groups: () => readonly ProcessGroup[],
 ): World['measure'] {
   return async (name, load, { rate } = {}): Promise<Phase> => {
+    const core = readCoreSpeed();
     const before: Reading = {
       engine: await readEngine(url),
       redis: await readRedis(redis),
@@ -138,12 +140,12 @@ function createMeasure(
     // The other way round: what the readings cost is not the load's.
     const own = { cores: readCoreTimes(), processes: readProcesses(groups()) };
     const after = { ...own, redis: await readRedis(redis), engine: await readEngine(url) };
-    return phaseOf({ name, ...(rate !== undefined && { rate }) }, result, before, after);
+    return phaseOf({ name, core, ...(rate !== undefined && { rate }) }, result, before, after);
   };
 }
 
 function phaseOf(
-  named: Pick<Phase, 'name' | 'rate'>,
+  named: Pick<Phase, 'name' | 'rate' | 'core'>,
   load: LoadResult,
   before: Reading,
   after: Reading,

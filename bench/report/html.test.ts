@@ -69,6 +69,7 @@ describe('the page of a run', () => {
     const html = renderHtml(sampleReport({ scenarios: [sampleScenario({ core })] }));
     expect(html).toContain('from 64 MB 172.07 ns');
     expect(renderHtml(sampleReport())).not.toContain('from 64 MB');
+    expect(renderHtml(sampleReport())).toContain('<td>45 ns</td>');
   });
 
   it('needs nothing from elsewhere', () => {

@@ -15,6 +15,7 @@ import {
   COST_TITLE,
   longestTurn,
   megabytes,
+  memorySpeed,
   onYardstick,
   phaseTitle,
   statuses,
@@ -97,10 +98,11 @@ function costTable(phases: readonly Phase[]): string {
   const names = [...new Set(phases.flatMap(({ processes }) => processes.map(({ name }) => name)))];
   return htmlTable(
     COST_TITLE,
-    ['', 'stolen', 'longest turn', "Redis' thread", ...names],
+    ['', 'stolen', 'memory', 'longest turn', "Redis' thread", ...names],
     phases.map((phase) => [
       phaseTitle(phase),
       stolenShare(phase),
+      memorySpeed(phase),
       longestTurn(phase),
       short(redisUsPerAnswer(phase)),
       ...names.map((name) => {

@@ -90,6 +90,7 @@ export function samplePhase(over: Partial<Phase> = {}): Phase {
       { name: 'load', cpuUs: 700_000, rssBytes: 90 * 2 ** 20 },
     ],
     stolen: 0.125,
+    core: { multiply_ns: 1.13, load_8mb_ns: 45.33, load_64mb_ns: 172.07 },
     redisThreadUs: 550_000,
     commands: [
       { name: 'evalsha', calls: 400, us: 300_000 },

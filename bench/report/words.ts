@@ -16,11 +16,16 @@ export function phaseTitle({ name, rate }: Pick<Phase, 'name' | 'rate'>): string
 }
 
 export const COST_TITLE =
-  "CPU in us an answer, and what is resident in the end (stolen: of the time of the cores, what their host gave to others; longest turn: of the engine's event loop, ms of CPU)";
+  "CPU in us an answer, and what is resident in the end (stolen: of the time of the cores, what their host gave to others; memory: ns of a load from 8 MB, just before; longest turn: of the engine's event loop, ms of CPU)";
 
 /** As `12 %`; nothing where nobody tells. */
 export function stolenShare({ stolen }: Pick<Phase, 'stolen'>): string {
   return stolen === undefined ? '' : `${(100 * stolen).toFixed(0)} %`;
+}
+
+/** As `45 ns`; nothing where nobody tells. */
+export function memorySpeed({ core }: Pick<Phase, 'core'>): string {
+  return core === undefined ? '' : `${core.load_8mb_ns.toFixed(0)} ns`;
 }
 
 /** The design's bound of a turn of the event loop, s. */
