@@ -14,7 +14,7 @@ import type { Pool, PoolClient } from '../engine/postgres/pool.ts';
 import { endingStalled } from '../engine/postgres/stalled.ts';
 import { type CrashPoint, noCrashPoint } from '../engine/runtime/crash-point.ts';
 import { BatchEncoder, type EncodedBatch } from './encode-batch.ts';
-import type { Batch } from './rows.ts';
+import type { Batch, BatchEnd, FinalRows } from './rows.ts';
 import { callPrepared, runScript, type ScriptResult, type Statement, spellOut } from './script.ts';
 import { SESSION } from './session.ts';
 import { readSql } from './sql-files.ts';
@@ -28,7 +28,7 @@ export interface Step {
   readonly timeMs: number | undefined;
   /** Why the lane stops here until a person looks. */
   readonly parked: string | undefined;
-  readonly batch: Batch;
+  readonly batch: Pick<BatchEnd, 'products' | 'days'>;
   readonly encoded: EncodedBatch;
 }
 
@@ -53,6 +53,7 @@ export interface ApplierOptions {
 /** Raised by sql/session.sql. */
 const OVERTAKEN_SQLSTATE = 'HF001';
 const PRODUCTS = readSql('products.sql');
+const DAY_MS = 86_400_000;
 
 /** Keeps one connection, with its temporary tables, until something fails on it. */
 export class Applier {
@@ -75,9 +76,14 @@ export class Applier {
     return this.#encoder.encode(batch);
   }
 
-  /** The same, served between other work; the next one begins when this one has ended. */
-  async encodeBreathing(batch: Batch): Promise<EncodedBatch> {
-    const steps = this.#encoder.encodeInSteps(batch);
+  /** For the rows of the next batch; what came of one that was given up is forgotten. */
+  begin(): FinalRows {
+    return this.#encoder.begin();
+  }
+
+  /** The batch that was begun, served between other work. */
+  async endBreathing(end: BatchEnd): Promise<EncodedBatch> {
+    const steps = this.#encoder.endInSteps(end);
     for (;;) {
       const step = steps.next();
       if (step.done === true) return step.value;
@@ -123,12 +129,12 @@ export class Applier {
     return client;
   }
 
-  async #ensurePartitions(client: PoolClient, batch: Batch): Promise<void> {
+  async #ensurePartitions(client: PoolClient, { days }: Step['batch']): Promise<void> {
     const months = new Set<string>();
-    for (const { timeMs } of batch.entries) {
-      months.add(firstDay(timeMs, 0));
+    for (const day of days) {
+      months.add(firstDay(day, 0));
       // Made ahead, so that the turn of a month costs no sale a wait.
-      months.add(firstDay(timeMs, 1));
+      months.add(firstDay(day, 1));
     }
     for (const month of months) {
       if (this.#months.has(month)) continue;
@@ -174,9 +180,9 @@ export class Applier {
   }
 }
 
-/** First day of the month, so many months after `timeMs`. */
-function firstDay(timeMs: number, months: number): string {
-  const date = new Date(timeMs);
+/** First day of the month, so many months after that of the day, which counts from 1970. */
+function firstDay(day: number, months: number): string {
+  const date = new Date(day * DAY_MS);
   const first = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + months, 1));
   return first.toISOString().slice(0, 'YYYY-MM-DD'.length);
 }

@@ -24,6 +24,8 @@ import {
 } from './fold-reservations.ts';
 import type {
   Batch,
+  BatchEnd,
+  FinalRows,
   MovementCause,
   MovementRow,
   MovementType,
@@ -31,13 +33,14 @@ import type {
   ProductRow,
 } from './rows.ts';
 
+const DAY_MS = 86_400_000;
+
 /** What a batch has come to so far. */
 interface Folding {
   readonly cells: CellFolds;
   readonly reservations: ReservationFolds;
-  readonly movements: MovementRow[];
-  readonly operations: OperationRow[];
   readonly products: ProductRow[];
+  readonly final: FinalRows;
 }
 
 /** One entry of a folding: its cells by index, and how many movements it has so far. */
@@ -49,15 +52,20 @@ interface EntryFolding extends Folding {
 
 /** The entries must follow one another and be free of faults (consume.ts sees to both). */
 export class BatchFold {
-  readonly #entries: Entry[] = [];
-  readonly #folding: Folding = {
-    cells: new CellFolds(),
-    reservations: new ReservationFolds(),
-    movements: [],
-    operations: [],
-    products: [],
-  };
+  readonly #folding: Folding;
+  readonly #days = new Set<number>();
+  #entryCount = 0;
   #events = 0;
+  #timeMs: number | undefined;
+
+  constructor(final: FinalRows) {
+    this.#folding = {
+      cells: new CellFolds(),
+      reservations: new ReservationFolds(),
+      products: [],
+      final,
+    };
+  }
 
   /** Changes so far. */
   get events(): number {
@@ -69,29 +77,38 @@ export class BatchFold {
     const now: EntryFolding = { ...this.#folding, entry, folds, index: 0 };
     for (const change of entry.changes) apply(now, change);
     this.#folding.cells.end(entry, folds);
-    this.#entries.push(entry);
+    this.#folding.final.entry(entry);
+    this.#entryCount += 1;
     this.#events += entry.changes.length;
+    this.#timeMs = entry.timeMs;
+    this.#days.add(Math.floor(entry.timeMs / DAY_MS));
   }
 
-  batch(): Batch {
-    const { cells, reservations, movements, operations, products } = this.#folding;
+  end(): BatchEnd {
+    const { cells, reservations, products } = this.#folding;
     return {
-      entries: this.#entries,
       created: reservations.created(),
       settled: reservations.settled(),
-      movements,
       cells: cells.rows(),
-      operations,
       products,
+      entryCount: this.#entryCount,
       events: this.#events,
+      days: this.#days,
+      timeMs: this.#timeMs,
     };
   }
 }
 
 export function foldBatch(entries: readonly Entry[]): Batch {
-  const fold = new BatchFold();
+  const movements: MovementRow[] = [];
+  const operations: OperationRow[] = [];
+  const fold = new BatchFold({
+    entry: () => undefined,
+    movement: (row) => void movements.push(row),
+    operation: (row) => void operations.push(row),
+  });
   for (const entry of entries) fold.add(entry);
-  return fold.batch();
+  return { ...fold.end(), entries, movements, operations };
 }
 
 function apply(now: EntryFolding, change: Change): void {
@@ -216,7 +233,7 @@ function moveStock(now: EntryFolding, change: StockMoved): void {
     const cause = delta < 0 ? went : came;
     move(now, cause, at, undefined, Math.abs(delta), attributes.lines[i]);
   });
-  now.operations.push({
+  now.final.operation({
     id: change.id,
     kind: change.kind,
     generation: change.generation,
@@ -237,7 +254,7 @@ function repair(now: EntryFolding, change: Repaired): void {
     fold.change.allocated += allocated;
   }
   for (const row of ledgerRowsOf(change, now.entry, now.folds)) {
-    now.movements.push({ ...row, index: now.index++ });
+    now.final.movement({ ...row, index: now.index++ });
   }
   if (change.reservation === undefined) return;
   const { version } = change.reservation;
@@ -282,7 +299,7 @@ function move(
   if (isInCell(source)) at.change[source] -= quantity;
   if (isInCell(dest)) at.change[dest] += quantity;
   if (line !== undefined) moveLine(line, source, dest, quantity);
-  now.movements.push({
+  now.final.movement({
     cause,
     index: now.index++,
     cell: at.name,

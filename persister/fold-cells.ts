@@ -5,7 +5,7 @@
  */
 import type { Cell } from '../engine/domain/cell.ts';
 import { splitCellField } from '../engine/domain/ids.ts';
-import type { CellResult, Entry, Location } from '../engine/events/entry.ts';
+import type { CellResult, Entry, EntryKey, Location } from '../engine/events/entry.ts';
 import { showPlace } from '../engine/log/place.ts';
 import type { CellName, CellRow } from './rows.ts';
 
@@ -15,7 +15,9 @@ export interface CellFold {
   readonly change: { available: number; reserved: number; allocated: number };
   before: Omit<Cell, 'version'> | undefined;
   result: CellResult;
-  entry: Entry;
+  /** The entry that changed it last, and when. */
+  key: EntryKey;
+  timeMs: number;
   suspect: string | undefined;
 }
 
@@ -56,7 +58,8 @@ function makeFold(result: CellResult, entry: Entry): CellFold {
     change: { available: 0, reserved: 0, allocated: 0 },
     before: undefined,
     result,
-    entry,
+    key: entry.key,
+    timeMs: entry.timeMs,
     suspect: undefined,
   };
 }
@@ -70,7 +73,8 @@ function close(fold: CellFold, entry: Entry, result: CellResult): void {
   fold.before ??= before;
   fold.suspect ??= disagreement(fold.before, before, entry);
   fold.result = result;
-  fold.entry = entry;
+  fold.key = entry.key;
+  fold.timeMs = entry.timeMs;
 }
 
 function disagreement(
@@ -86,7 +90,7 @@ function disagreement(
 }
 
 function toRow(fold: CellFold): CellRow {
-  const { result, entry, before } = fold;
+  const { result, key, timeMs, before } = fold;
   return {
     ...fold.name,
     available: result.available,
@@ -97,8 +101,8 @@ function toRow(fold: CellFold): CellRow {
     reservedBefore: before?.reserved ?? result.reserved,
     allocatedBefore: before?.allocated ?? result.allocated,
     suspect: fold.suspect,
-    epoch: entry.key.epoch,
-    seq: entry.key.seq,
-    timeMs: entry.timeMs,
+    epoch: key.epoch,
+    seq: key.seq,
+    timeMs,
   };
 }

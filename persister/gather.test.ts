@@ -4,12 +4,14 @@ import { asSku } from '../engine/domain/ids.ts';
 import { encodeEntry } from '../engine/events/entry-codec.ts';
 import { Demand } from '../engine/log/demand.ts';
 import type { ConsumerPosition, LogRecord, LogSource } from '../engine/log/event-log.ts';
+import { BatchEncoder } from './encode-batch.ts';
 import { type Gathered, gather } from './gather.ts';
 import { limitsFor, type PersisterLimits } from './limits.ts';
 import { SimulatedLane } from './testing/simulated-lane.ts';
 
 const START: ConsumerPosition = { ...new SimulatedLane().last, term: 1, offset: 0n };
 const FREE = AbortSignal.abort();
+const KEPT = new BatchEncoder(0);
 
 /** A log to which `write` appends; `onRead` runs before each look at it. */
 class GrowingLog {
@@ -50,7 +52,7 @@ function gathered(
 ): Promise<Gathered> {
   const all = limitsFor('kafka', { look: { firstMs: 0, maxMs: 0 }, ...limits });
   const closing = { lastAt: dueAt - all.gatherMs, freed };
-  return gather(START, closing, { source, form: 'kafka', limits: all, demand, now });
+  return gather(START, closing, { source, form: 'kafka', limits: all, demand, final: KEPT, now });
 }
 
 describe('a batch is closed', () => {

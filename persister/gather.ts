@@ -11,12 +11,12 @@ import { Backoff, breathe, pause } from '../engine/log/pause.ts';
 import { BatchFold } from './batch.ts';
 import { consume, type LogForm, type Stop } from './consume.ts';
 import type { PersisterLimits } from './limits.ts';
-import type { Batch } from './rows.ts';
+import type { BatchEnd, FinalRows } from './rows.ts';
 
 export interface Gathered {
   readonly from: ConsumerPosition;
   readonly to: ConsumerPosition;
-  readonly batch: Batch;
+  readonly batch: BatchEnd;
   readonly records: number;
   readonly voided: number;
   readonly repeated: number;
@@ -28,6 +28,8 @@ export interface GatherOptions {
   readonly form: LogForm;
   readonly limits: PersisterLimits;
   readonly demand: Demand;
+  /** Gets the rows that are final, while it gathers. */
+  readonly final: FinalRows;
   /** Monotonic, ms. */
   readonly now: () => number;
 }
@@ -46,9 +48,9 @@ const PIECE_BYTES = 32 * 1024;
 export async function gather(
   from: ConsumerPosition,
   { lastAt, freed }: Closing,
-  { source, form, limits, demand, now }: GatherOptions,
+  { source, form, limits, demand, final, now }: GatherOptions,
 ): Promise<Gathered> {
-  const fold = new BatchFold();
+  const fold = new BatchFold(final);
   const count = { records: 0, voided: 0, repeated: 0 };
   let to = from;
   let stop: Stop | undefined;
@@ -77,7 +79,7 @@ export async function gather(
     if (leftMs > 0) await demand.pause(Math.min(leftMs, looks.next()));
     else await pause(looks.next(), freed);
   }
-  return { from, to, batch: fold.batch(), ...count, stop };
+  return { from, to, batch: fold.end(), ...count, stop };
 }
 
 function sizeOf({ entry }: LogRecord): number {

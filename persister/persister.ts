@@ -210,20 +210,27 @@ class LanePersister implements Persister {
 
   async #gather(from: ConsumerPosition, freed: AbortSignal): Promise<Prepared> {
     const { source, form } = this.#options;
-    const deps = { source, form, limits: this.#limits, demand: this.#demand, now: this.#now };
+    const final = this.#applier.begin();
+    const deps = {
+      source,
+      form,
+      limits: this.#limits,
+      demand: this.#demand,
+      final,
+      now: this.#now,
+    };
     const gathered = await gather(from, { lastAt: this.#closedAt, freed }, deps);
     if (gathered.records > 0) this.#closedAt = this.#now();
-    return { ...gathered, encoded: await this.#applier.encodeBreathing(gathered.batch) };
+    return { ...gathered, encoded: await this.#applier.endBreathing(gathered.batch) };
   }
 
   async #apply(gathered: Prepared): Promise<Did> {
     const { from, to, batch, encoded, stop } = gathered;
     const startedAt = this.#now();
-    const timeMs = batch.entries.at(-1)?.timeMs;
     const parked = stop?.kind === 'undecodable' ? stop.reason : undefined;
     const freeing = new AbortController();
     const applying = this.#applier
-      .apply({ from, to, timeMs, parked, batch, encoded })
+      .apply({ from, to, timeMs: batch.timeMs, parked, batch, encoded })
       .finally(() => freeing.abort());
     if (stop === undefined) this.#gatherAhead(to, freeing.signal);
     const applied = await applying;
@@ -232,7 +239,7 @@ class LanePersister implements Persister {
     this.#losses = 0;
     this.#metrics.applied({
       events: batch.events,
-      entries: batch.entries.length,
+      entries: batch.entryCount,
       records: gathered.records,
       voided: gathered.voided,
       repeated: gathered.repeated,

@@ -144,14 +144,31 @@ export interface ProductRow {
   readonly seq: number;
 }
 
-export interface Batch {
-  readonly entries: readonly Entry[];
+/** Takes the rows that nothing later in the batch changes, as they come: nobody has to keep them. */
+export interface FinalRows {
+  entry(row: Entry): void;
+  movement(row: MovementRow): void;
+  operation(row: OperationRow): void;
+}
+
+/** The rows that are known when the last entry is folded, and what the batch came to. */
+export interface BatchEnd {
   readonly created: readonly CreatedRow[];
   readonly settled: readonly SettledRow[];
-  readonly movements: readonly MovementRow[];
   readonly cells: readonly CellRow[];
-  readonly operations: readonly OperationRow[];
   readonly products: readonly ProductRow[];
+  readonly entryCount: number;
   /** Changes in the entries. */
   readonly events: number;
+  /** On which its entries are, since 1970. */
+  readonly days: ReadonlySet<number>;
+  /** Lane time of the last entry; undefined without any. */
+  readonly timeMs: number | undefined;
+}
+
+/** All rows of a batch. */
+export interface Batch extends BatchEnd {
+  readonly entries: readonly Entry[];
+  readonly movements: readonly MovementRow[];
+  readonly operations: readonly OperationRow[];
 }
