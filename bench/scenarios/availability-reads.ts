@@ -40,7 +40,7 @@ export const availabilityReads = defineScenario<AvailabilityReadsSize>({
   name: 'availability-reads',
   about: '20,000 reads of availability a second beside a sale: what each costs the other',
   runs: 'unless quick',
-  fullSeconds: 75,
+  fullSeconds: 73,
   full: { callers: 128, skus: 1_000, warmUpSeconds: 20, closedSeconds: 3, seconds: 10 },
   quick: { warmUpSeconds: 0.5, closedSeconds: 0.5, seconds: 1.2 },
   run,

@@ -49,7 +49,7 @@ export const cartAbandon = defineScenario<CartAbandonSize>({
   name: 'cart-abandon',
   about: 'holds of a second that nobody pays: expiry gives back, and how late that is sold again',
   runs: 'always',
-  fullSeconds: 37,
+  fullSeconds: 34,
   full: { callers: 128, warmUpSeconds: 3, seconds: 20, probes: 32 },
   quick: { warmUpSeconds: 1, seconds: 3 },
   run,

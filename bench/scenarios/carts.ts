@@ -34,7 +34,7 @@ export const carts = defineScenario<CartsSize>({
   name: 'carts',
   about: 'carts in the shapes of the real invoices, reserved and committed: what lines cost',
   runs: 'always',
-  fullSeconds: 59,
+  fullSeconds: 39,
   full: { callers: 128, cartsMax: 423, warmUpSeconds: 3, seconds: 10 },
   quick: { warmUpSeconds: 0.5, seconds: 1.5 },
   run,

@@ -37,7 +37,7 @@ export const checkoutPairs = defineScenario<PairsSize>({
   name: 'checkout-pairs',
   about: 'reserve, then commit at `logged` or release; 64 and 1,024 callers, embedded and Kafka',
   runs: 'unless quick',
-  fullSeconds: 141,
+  fullSeconds: 143,
   full: { callers: CALLERS, seconds: 10, warmUpSeconds: 30, logs: LOGS },
   quick: { seconds: 1, warmUpSeconds: 1 },
   run,

@@ -48,7 +48,7 @@ export const commitLatency = defineScenario<CommitLatencyOptions>({
   name: 'commit-latency',
   about: "one caller's commit at each durability level, on a Redis group with Sentinels",
   runs: 'always',
-  fullSeconds: 71,
+  fullSeconds: 22,
   full: { commits: 200, rounds: 5 },
   quick: { commits: 30, rounds: 2 },
   run,

@@ -60,7 +60,7 @@ export const expiryStorm = defineScenario<StormSize>({
   name: 'expiry-storm',
   about: '200,000 holds end in a second: Redis blocked, time to resale, the sweeper',
   runs: 'always',
-  fullSeconds: 144,
+  fullSeconds: 82,
   full: {
     live: 1_200_000,
     expiring: 200_000,

@@ -52,7 +52,7 @@ export const flashDrop = defineScenario<FlashDropSize>({
   about:
     '1,000 units (quick: 200), a crowd of distinct shoppers: time to sell out, rejections, exactness',
   runs: 'always',
-  fullSeconds: 217,
+  fullSeconds: 109,
   full: {
     callers: 256,
     units: 1_000,

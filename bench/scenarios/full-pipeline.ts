@@ -64,7 +64,7 @@ export const fullPipeline = defineScenario<PipelineSize>({
   name: 'full-pipeline',
   about: 'the rate at which the backlog to PostgreSQL stays flat, log embedded and with Kafka',
   runs: 'unless quick',
-  fullSeconds: 293,
+  fullSeconds: 301,
   full: { connections: 256, seconds: 8, warmUpSeconds: 30, tries: 5, logs: LOGS },
   quick: { seconds: 1, warmUpSeconds: 3, tries: 2 },
   run,

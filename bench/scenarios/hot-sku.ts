@@ -47,7 +47,7 @@ export const hotSku = defineScenario<HotSkuSize>({
   name: 'hot-sku',
   about: 'one SKU over HTTP: throughput, latency at a fixed rate, CPU, rejections, the persister',
   runs: 'always',
-  fullSeconds: 201,
+  fullSeconds: 193,
   full: { connections: 256, seconds: 10, warmUpSeconds: 5, openWarmUpSeconds: 2, rate: 40_000 },
   quick: { seconds: 0.6, warmUpSeconds: 0.6, openWarmUpSeconds: 0.2 },
   prepare: ({ onProgress }) => installWrk(onProgress),

@@ -82,7 +82,7 @@ export const lane = defineScenario<LaneSize>({
   name: 'lane',
   about: 'reserves in batches of 128 and 512 without HTTP: CPU of Redis, beside bare scripts',
   runs: 'always',
-  fullSeconds: 89,
+  fullSeconds: 43,
   full: { reservations: 300_000, rounds: 5 },
   // Enough for batches of 512 to be full, and for a median to have neighbours.
   quick: { reservations: 20_000, rounds: 3 },

@@ -43,7 +43,7 @@ export const memory = defineScenario<MemorySize>({
   name: 'memory',
   about: 'bytes of a cell, a live reservation and a tombstone; a SKU in 2,000 warehouses',
   runs: 'always',
-  fullSeconds: 226,
+  fullSeconds: 79,
   full: {
     skus: 100_000,
     madeHolds: 1_200_000,

@@ -39,7 +39,7 @@ export const mixed = defineScenario<MixedSize>({
   name: 'mixed',
   about: 'reads, reserves, commits, releases and incoming stock at once, in a shop’s shares',
   runs: 'always',
-  fullSeconds: 37,
+  fullSeconds: 23,
   full: { callers: 240, skus: 1_000, warmUpSeconds: 3, seconds: 15 },
   quick: { warmUpSeconds: 1, seconds: 2 },
   run,

@@ -77,7 +77,7 @@ export const overload = defineScenario<OverloadSize>({
   about:
     '3 and 10 times what the lane can do: goodput, latency of what is accepted, memory, recovery',
   runs: 'unless quick',
-  fullSeconds: 521,
+  fullSeconds: 538,
   // The peak as long as an overload: PostgreSQL gets dearer as tables and its log grow.
   full: { warmUpS: 5, peakS: 60, overloadS: 60 },
   quick: { warmUpS: 0.5, peakS: 1.5, overloadS: 2 },

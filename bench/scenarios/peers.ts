@@ -67,7 +67,7 @@ export const peers: Scenario = {
   name: 'peers',
   about: 'what one would otherwise pick, behind the same server, under the same load and audit',
   runs: 'unless quick',
-  fullSeconds: 600,
+  fullSeconds: 334,
   async run({ quick, directory, onProgress }) {
     return toReport(await runPeers({ ...(quick ? QUICK : FULL), directory, onProgress }));
   },

@@ -56,7 +56,7 @@ export const persister = defineScenario<PersisterSize>({
   name: 'persister',
   about: 'the persister alone, from the log to PostgreSQL: events a second, CPU of an event, lag',
   runs: 'unless quick',
-  fullSeconds: 190,
+  fullSeconds: 198,
   full: { events: 1_600_000, skus: 200, rate: 10_000, seconds: 10 },
   quick: { events: 40_000, skus: 100, rate: 2_000, seconds: 1 },
   run,

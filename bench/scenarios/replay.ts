@@ -32,7 +32,7 @@ export const replay = defineScenario<ReplaySize>({
   name: 'replay',
   about: 'the real orders, days in seconds: carts, payments, cancellations, returns, corrections',
   runs: 'always',
-  fullSeconds: 52,
+  fullSeconds: 34,
   full: { callers: 64, seconds: 30 },
   quick: { seconds: 3 },
   run,

@@ -33,7 +33,7 @@ export const retryStorm = defineScenario<LoopsSize>({
   name: 'retry-storm',
   about: 'each reserve one to five times under one key, many at once: exactly one hold each',
   runs: 'always',
-  fullSeconds: 56,
+  fullSeconds: 50,
   full: { callers: 256, warmUpSeconds: 3, seconds: 10 },
   quick: { warmUpSeconds: 0.5, seconds: 1.5 },
   run,

@@ -40,7 +40,7 @@ export const workers = defineScenario<WorkersSize>({
   name: 'workers',
   about: '`serve --workers` 1, 2, 3 on one port: answers a second, CPU of each, how callers spread',
   runs: 'unless quick',
-  fullSeconds: 195,
+  fullSeconds: 196,
   full: { workers: [1, 2, 3], connections: 256, seconds: 8, warmUpSeconds: 4 },
   quick: { seconds: 0.8, warmUpSeconds: 0.5 },
   run,
