@@ -120,6 +120,14 @@ const PERSISTER: readonly Mutant[] = [
     ],
     tests: ['persister/batch.prop.test.ts', ...APPLY],
   },
+  {
+    name: 'rows-of-a-batch-that-was-given-up',
+    breaks:
+      'I4: the ledger of a batch that failed while it was gathered is written with the next one',
+    file: 'persister/encode-batch.ts',
+    edits: [{ find: '    this.#movements.clear();\n', replace: '' }],
+    tests: ['persister/encode-batch.prop.test.ts'],
+  },
 ];
 
 const LOG: readonly Mutant[] = [
