@@ -28,8 +28,8 @@ interface Reservation {
   readonly lines: Line[];
 }
 
-/** Columns of reservationsQuery that say the same in each row of one reservation. */
-const OWN_COLUMNS_BEHIND_ID = 11;
+/** Columns of reservationsQuery that say the same in each row of one reservation, behind id and generation. */
+const OWN_COLUMNS = 10;
 
 /** Puts the rows of reservationsQuery together again. */
 export class ReservationReader {
@@ -42,12 +42,14 @@ export class ReservationReader {
 
   read(row: CopyRow): void {
     const id = row.ascii();
+    const generation = row.number();
     let current = this.#current;
-    if (current?.id === id) {
-      row.skip(OWN_COLUMNS_BEHIND_ID);
+    // An id that was used again has a record in another generation.
+    if (current?.id === id && current.generation === generation) {
+      row.skip(OWN_COLUMNS);
     } else {
       this.end();
-      current = readReservation(id, row);
+      current = readReservation(id, generation, row);
       this.#current = current;
     }
     addPlacement(current.lines, row);
@@ -68,10 +70,10 @@ export class ReservationReader {
   }
 }
 
-function readReservation(id: string, row: CopyRow): Reservation {
+function readReservation(id: string, generation: number, row: CopyRow): Reservation {
   const reservation = {
     id,
-    generation: row.number(),
+    generation,
     status: row.ascii(),
     version: row.number(),
     fingerprint: row.bytes() ?? Buffer.alloc(0),

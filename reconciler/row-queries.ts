@@ -43,7 +43,14 @@ export function operationsQuery(lane: number, after: Place, oldestGeneration: nu
  * reservation together and in the order of its lines: the ORDER BY within is what says so, and costs
  * nothing, because the primary key has that order.
  */
-export function reservationsQuery(lane: number, after: Place, oldestGeneration: number): RowQuery {
+export function reservationsQuery(
+  lane: number,
+  after: Place,
+  oldestGeneration: number,
+  isOverOlder: boolean,
+): RowQuery {
+  // Records of two generations stand beside each other; the older one may be a hold in what is there.
+  const sameRecord = isOverOlder ? 'AND newer.generation = r.generation' : '';
   const from = `reservations r
     WHERE lane = ${number(lane)} AND ${changedAfter('epoch', 'seq', after)}
       AND (status = 'held' OR generation >= ${number(oldestGeneration)})`;
@@ -54,7 +61,7 @@ export function reservationsQuery(lane: number, after: Place, oldestGeneration: 
                commit_fingerprint, closed_by, operations, created_epoch, created_seq
         FROM ${from}
           AND NOT EXISTS (SELECT FROM reservations newer
-                          WHERE newer.reservation_id = r.reservation_id
+                          WHERE newer.reservation_id = r.reservation_id ${sameRecord}
                             AND (newer.created_epoch, newer.created_seq)
                               > (r.created_epoch, r.created_seq))) r
       LEFT JOIN LATERAL (

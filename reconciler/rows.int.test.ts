@@ -41,6 +41,64 @@ async function restore(chunks: readonly RestoreChunk[]): Promise<void> {
   }
 }
 
+describe('over a Redis that is days older', () => {
+  const DAYS = 3;
+
+  /** A hold that is there at the place, and has ended behind it; as if that were `DAYS` ago. */
+  async function endedLongAgo(id: string) {
+    const { database, lane } = stack;
+    expect(await submit(lane, reserve(packId(id), { 'A@north': 1 }))).toMatchObject({
+      outcome: 'created',
+    });
+    await persist(stack);
+    const than = await readPosition(database.pool, LANE);
+    expect(await submit(lane, settle('release', packId(id)))).toMatchObject({
+      outcome: 'released',
+    });
+    await persist(stack);
+    const move = async (days: number): Promise<void> => {
+      await database.pool.query(
+        'UPDATE reservations SET generation = generation + $2 WHERE reservation_id = $1',
+        [id, days],
+      );
+      await database.pool.query(
+        'UPDATE entries SET time_ms = time_ms + $1::bigint * 86400000 WHERE epoch = $2 AND seq = $3',
+        [days, than.epoch, than.seq],
+      );
+    };
+    await move(-DAYS);
+    const records = async () => {
+      const hex = packId(id).toString('hex');
+      return idsOf(await collect({ newerThan: than })).filter((each) => each === hex).length;
+    };
+    return { than, records, moveBack: () => move(DAYS) };
+  }
+
+  it('ends the hold of a generation that Redis looks at no more', async () => {
+    const { records, moveBack } = await endedLongAgo('held-long-ago');
+    expect(await records()).toBe(1);
+    await moveBack();
+  });
+
+  it('ends the hold of an id that was used again', async () => {
+    const { pool } = stack.database;
+    const { records, moveBack } = await endedLongAgo('used-again');
+    await pool.query(
+      `INSERT INTO reservations
+         (reservation_id, created_epoch, created_seq, lane, generation, status, version, fingerprint,
+          created_s, epoch, seq)
+       SELECT reservation_id, epoch, seq, lane, generation + $2, 'expired', 1, fingerprint, created_s, epoch, seq
+       FROM reservations WHERE reservation_id = $1`,
+      ['used-again', DAYS],
+    );
+    expect(await records()).toBe(2);
+    await pool.query(
+      `DELETE FROM reservations WHERE reservation_id = 'used-again' AND status = 'expired'`,
+    );
+    await moveBack();
+  });
+});
+
 describe('over an older Redis', () => {
   it('takes the cart away of a reservation that has become small', async () => {
     const { redis, database, lane } = stack;
