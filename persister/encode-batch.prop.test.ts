@@ -1,11 +1,14 @@
 /** Rows that are written as they come make the same COPYs as those of a batch that is there whole. */
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { asReservation, asSku } from '../engine/domain/ids.ts';
 import type { Entry } from '../engine/events/entry.ts';
 import { BatchFold, foldBatch } from './batch.ts';
 import { BatchEncoder, type EncodedBatch } from './encode-batch.ts';
 import { history, play } from './testing/random-history.ts';
-import { SimulatedLane } from './testing/simulated-lane.ts';
+import { at, SimulatedLane } from './testing/simulated-lane.ts';
+
+const SKU = asSku('HOT-1');
 
 function encodeAsTheyCome(encoder: BatchEncoder, entries: readonly Entry[]): EncodedBatch {
   const fold = new BatchFold(encoder.begin());
@@ -31,6 +34,24 @@ it('encodes any history as it comes, whatever a batch before it left behind', ()
       expect(encodeAsTheyCome(encoder, [])).toEqual(nothing);
     }),
   );
+});
+
+it('forgets what was half encoded when a batch was given up', () => {
+  const lane = new SimulatedLane();
+  const entries = [lane.open(1)];
+  lane.define(SKU);
+  lane.moveStock('opening', 'receive', [{ sku: SKU, field: at('W1'), quantity: 2_000 }]);
+  for (let i = 0; i < 1_100; i += 1) {
+    lane.reserve(asReservation(`r${i}`), [{ sku: SKU, field: at('W1'), quantity: 1 }]);
+  }
+  entries.push(lane.batch());
+  const encoder = new BatchEncoder(0);
+  const fold = new BatchFold(encoder.begin());
+  for (const entry of entries) fold.add(entry);
+  // So many rows are encoded in more than one step.
+  expect(encoder.endInSteps(fold.end()).next().done).toBe(false);
+  const whole = new BatchEncoder(0).encode(foldBatch(entries));
+  expect(encodeAsTheyCome(encoder, entries)).toEqual(whole);
 });
 
 it('tells the days of its entries, each once, and the time of the last', () => {

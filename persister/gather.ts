@@ -1,6 +1,6 @@
 /**
- * Reads the log until a batch is full, or due and wanted, and folds it. This goes on while the batch
- * before is being written, in pieces of a millisecond or two: PostgreSQL must not wait for our data
+ * Reads the log until a batch is full, or due and wanted, folds it, and hands out the rows that are
+ * final. This goes on while the batch before is being written, in pieces of some milliseconds: PostgreSQL must not wait for our data
  * meanwhile. A batch that is closed while PostgreSQL is busy only waits; open, it takes in what
  * comes, so there are fewer, and what is reserved and settled within one is written once.
  */

@@ -35,6 +35,14 @@ afterEach(async () => {
 
 /** Seconds on a busy machine; a wait ends as soon as it may. */
 const SOON = { timeout: 20_000, interval: 20 };
+const NO_METRICS = {
+  applied: () => undefined,
+  suspects: () => undefined,
+  overtaken: () => undefined,
+  gap: () => undefined,
+  parked: () => undefined,
+  failed: () => undefined,
+};
 const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 function persister(options: Partial<PersisterOptions> = {}): Persister {
@@ -100,6 +108,36 @@ describe('what is sold on the lane', () => {
       .toEqual({ persisted: mark, logged: mark });
     const counts = await countEntries(stack);
     expect(counts.postgres).toBe(counts.redis);
+  });
+
+  it('is written once when the log cannot be read in the middle of a batch', async () => {
+    await stack.receive(stockOf(100));
+    await sell(stack, 20);
+    const log = createRedisLogSource(stack.state);
+    let reads = 0;
+    const source: LogSource = {
+      ...log,
+      // One entry a look: the first is a batch, the second begins the next one.
+      read: async (position, limits) => {
+        reads += 1;
+        if (reads === 3) throw new Error('the log is gone');
+        return await log.read(position, { ...limits, recordsMax: 1 });
+      },
+    };
+    const failures: unknown[] = [];
+    const made = persister({
+      source,
+      metrics: { ...NO_METRICS, failed: (error) => void failures.push(error) },
+    });
+    expect(await made.runOnce()).toMatchObject({ did: 'applied' });
+    await expect(made.runOnce()).rejects.toThrow('the log is gone');
+    running(made);
+    await expectAllArrived();
+    await expectEqual();
+    const counts = await countEntries(stack);
+    expect(counts.postgres).toBe(counts.redis);
+    // What it had read of that batch did not stand in the way of the next one.
+    expect(failures.map(String)).toEqual(['Error: the log is gone']);
   });
 
   it('is read again after a stop, from where PostgreSQL stands', async () => {
