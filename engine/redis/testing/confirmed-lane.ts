@@ -43,12 +43,17 @@ export const buy = (id: string): Operation => reserve(packId(id), { 'X@A': 1 });
 
 /** Replicas that are online, have acknowledged something, and were not silent for long. */
 export async function countInSync(redis: Redis): Promise<number> {
+  return (await readInSync(redis)).length;
+}
+
+/** What each replica that is in sync has acknowledged. */
+export async function readInSync(redis: Redis): Promise<number[]> {
   const replicas = (await redis.info('replication')).matchAll(
     /state=online,offset=(\d+),lag=(\d+)/g,
   );
-  return [...replicas].filter(
-    ([, offset, lag]) => Number(offset) > 0 && Number(lag) <= SILENCE_S_MAX,
-  ).length;
+  return [...replicas]
+    .filter(([, offset, lag]) => Number(offset) > 0 && Number(lag) <= SILENCE_S_MAX)
+    .map(([, offset]) => Number(offset));
 }
 
 export async function untilInSync(redis: Redis, replicas: number): Promise<void> {
