@@ -4,9 +4,18 @@
  *
  * Everything is never copied over what is there: a hold that PostgreSQL does not know would stay,
  * and when it expires the sweeper would give back units that were never taken.
+ *
+ * Nor are newer rows copied over a Redis of another day. A hold that it has, ended since, may be one
+ * whose record does not go back, or goes elsewhere: because its generation is too old to be looked at,
+ * its id was used again, or it was settled in a later generation. It would end a second time. On the
+ * day of the head none of this can be: no hold lives longer than a day, and a record stays where it is
+ * for the day that it was made on and the next.
  */
+
+import { generationOf } from '../engine/domain/reservation-id.ts';
 import type { EntryKey } from '../engine/events/entry.ts';
 import { isSameEntry, showPlace } from '../engine/log/place.ts';
+import type { LanePosition } from '../engine/postgres/position.ts';
 import type { RecoveryReply, RestoreChunk } from '../engine/redis/lane-state.ts';
 import type { Claim, RecoveryDeps } from './claim.ts';
 import { isApplied } from './drain.ts';
@@ -30,7 +39,7 @@ export async function planCopy(
   deps: RecoveryDeps,
   lineage: Lineage['kind'],
   before: EntryKey,
-  head: EntryKey,
+  head: EntryKey & Pick<LanePosition, 'timeMs'>,
 ): Promise<CopyPlan> {
   if (lineage === 'fork') {
     return {
@@ -45,7 +54,19 @@ export async function planCopy(
   if (!(await isApplied(deps.pool, deps.lane, before))) {
     return { what: 'everything', because: `PostgreSQL never had ${showPlace(before)}` };
   }
+  if (generationOf(await laneTimeOf(deps, before)) !== generationOf(head.timeMs)) {
+    return { what: 'everything', because: `${showPlace(before)} is of another day` };
+  }
   return { what: 'newer', than: before };
+}
+
+/** Of an entry that PostgreSQL has applied, ms. */
+async function laneTimeOf({ pool, lane }: RecoveryDeps, key: EntryKey): Promise<number> {
+  const { rows } = await pool.query<{ time_ms: number }>(
+    'SELECT time_ms FROM entries WHERE lane = $1 AND epoch = $2 AND seq = $3 AND nonce = $4',
+    [lane, key.epoch, key.seq, key.nonce],
+  );
+  return rows[0]?.time_ms ?? Number.NaN;
 }
 
 /** Drops all of the lane but its meta; the first call forgets meta's position. */

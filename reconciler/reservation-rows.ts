@@ -28,8 +28,8 @@ interface Reservation {
   readonly lines: Line[];
 }
 
-/** Columns of reservationsQuery that say the same in each row of one reservation, behind id and generation. */
-const OWN_COLUMNS = 10;
+/** Columns of reservationsQuery that say the same in each row of one reservation. */
+const OWN_COLUMNS_BEHIND_ID = 11;
 
 /** Puts the rows of reservationsQuery together again. */
 export class ReservationReader {
@@ -42,14 +42,12 @@ export class ReservationReader {
 
   read(row: CopyRow): void {
     const id = row.ascii();
-    const generation = row.number();
     let current = this.#current;
-    // An id that was used again has a record in another generation.
-    if (current?.id === id && current.generation === generation) {
-      row.skip(OWN_COLUMNS);
+    if (current?.id === id) {
+      row.skip(OWN_COLUMNS_BEHIND_ID);
     } else {
       this.end();
-      current = readReservation(id, generation, row);
+      current = readReservation(id, row);
       this.#current = current;
     }
     addPlacement(current.lines, row);
@@ -70,10 +68,10 @@ export class ReservationReader {
   }
 }
 
-function readReservation(id: string, generation: number, row: CopyRow): Reservation {
+function readReservation(id: string, row: CopyRow): Reservation {
   const reservation = {
     id,
-    generation,
+    generation: row.number(),
     status: row.ascii(),
     version: row.number(),
     fingerprint: row.bytes() ?? Buffer.alloc(0),

@@ -43,14 +43,7 @@ export function operationsQuery(lane: number, after: Place, oldestGeneration: nu
  * reservation together and in the order of its lines: the ORDER BY within is what says so, and costs
  * nothing, because the primary key has that order.
  */
-export function reservationsQuery(
-  lane: number,
-  after: Place,
-  oldestGeneration: number,
-  isOverOlder: boolean,
-): RowQuery {
-  // Records of two generations stand beside each other; the older one may be a hold in what is there.
-  const sameRecord = isOverOlder ? 'AND newer.generation = r.generation' : '';
+export function reservationsQuery(lane: number, after: Place, oldestGeneration: number): RowQuery {
   const from = `reservations r
     WHERE lane = ${number(lane)} AND ${changedAfter('epoch', 'seq', after)}
       AND (status = 'held' OR generation >= ${number(oldestGeneration)})`;
@@ -61,7 +54,7 @@ export function reservationsQuery(
                commit_fingerprint, closed_by, operations, created_epoch, created_seq
         FROM ${from}
           AND NOT EXISTS (SELECT FROM reservations newer
-                          WHERE newer.reservation_id = r.reservation_id ${sameRecord}
+                          WHERE newer.reservation_id = r.reservation_id
                             AND (newer.created_epoch, newer.created_seq)
                               > (r.created_epoch, r.created_seq))) r
       LEFT JOIN LATERAL (

@@ -7,6 +7,8 @@ import { NEVER } from '../engine/events/entry.ts';
 import { readPosition } from '../engine/postgres/position.ts';
 import type { RestoreChunk } from '../engine/redis/lane-state.ts';
 import { open, reserve, settle } from '../engine/redis/testing/test-lane.ts';
+import type { RecoveryDeps } from './claim.ts';
+import { planCopy } from './copy-back.ts';
 import { CHUNK_LIMITS, type ChunkLimits, readRows } from './rows.ts';
 import { idsOf, readChunk } from './testing/chunks.ts';
 import { dueSeconds, dumpPostgres, dumpRedis } from './testing/dump.ts';
@@ -41,61 +43,28 @@ async function restore(chunks: readonly RestoreChunk[]): Promise<void> {
   }
 }
 
-describe('over a Redis that is days older', () => {
-  const DAYS = 3;
-
-  /** A hold that is there at the place, and has ended behind it; as if that were `DAYS` ago. */
-  async function endedLongAgo(id: string) {
-    const { database, lane } = stack;
-    expect(await submit(lane, reserve(packId(id), { 'A@north': 1 }))).toMatchObject({
-      outcome: 'created',
-    });
-    await persist(stack);
-    const than = await readPosition(database.pool, LANE);
-    expect(await submit(lane, settle('release', packId(id)))).toMatchObject({
-      outcome: 'released',
-    });
-    await persist(stack);
-    const move = async (days: number): Promise<void> => {
-      await database.pool.query(
-        'UPDATE reservations SET generation = generation + $2 WHERE reservation_id = $1',
-        [id, days],
-      );
-      await database.pool.query(
-        'UPDATE entries SET time_ms = time_ms + $1::bigint * 86400000 WHERE epoch = $2 AND seq = $3',
-        [days, than.epoch, than.seq],
-      );
-    };
-    await move(-DAYS);
-    const records = async () => {
-      const hex = packId(id).toString('hex');
-      return idsOf(await collect({ newerThan: than })).filter((each) => each === hex).length;
-    };
-    return { than, records, moveBack: () => move(DAYS) };
-  }
-
-  it('ends the hold of a generation that Redis looks at no more', async () => {
-    const { records, moveBack } = await endedLongAgo('held-long-ago');
-    expect(await records()).toBe(1);
-    await moveBack();
-  });
-
-  it('ends the hold of an id that was used again', async () => {
+describe('what goes back', () => {
+  it('is everything over a Redis of another day, whose holds may have ended in ways that no row tells', async () => {
     const { pool } = stack.database;
-    const { records, moveBack } = await endedLongAgo('used-again');
-    await pool.query(
-      `INSERT INTO reservations
-         (reservation_id, created_epoch, created_seq, lane, generation, status, version, fingerprint,
-          created_s, epoch, seq)
-       SELECT reservation_id, epoch, seq, lane, generation + $2, 'expired', 1, fingerprint, created_s, epoch, seq
-       FROM reservations WHERE reservation_id = $1`,
-      ['used-again', DAYS],
-    );
-    expect(await records()).toBe(2);
-    await pool.query(
-      `DELETE FROM reservations WHERE reservation_id = 'used-again' AND status = 'expired'`,
-    );
-    await moveBack();
+    const before = await readPosition(pool, LANE);
+    const { outcome } = await submit(stack.lane, reserve(packId('one-more'), { 'A@north': 1 }));
+    expect(outcome).toBe('created');
+    await persist(stack);
+    const head = await readPosition(pool, LANE);
+    const deps = { pool, lane: LANE } as unknown as RecoveryDeps;
+    const move = (days: number) =>
+      pool.query(
+        'UPDATE entries SET time_ms = $1::bigint + $2 * 86400000 WHERE epoch = $3 AND seq = $4',
+        [head.timeMs, days, before.epoch, before.seq],
+      );
+    await move(0);
+    expect(await planCopy(deps, 'tail', before, head)).toMatchObject({ what: 'newer' });
+    await move(-1);
+    expect(await planCopy(deps, 'tail', before, head)).toEqual({
+      what: 'everything',
+      because: expect.stringMatching(/ is of another day$/),
+    });
+    await move(0);
   });
 });
 

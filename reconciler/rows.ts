@@ -7,10 +7,6 @@
  * generation that Redis still looks at. Older ones are PostgreSQL's alone: Redis has dropped them
  * too, and a settlement of one brings its record along (`adopt`). Of an id that was used again only
  * the newest reservation goes back.
- *
- * Over an older Redis all goes back that may be a hold there, and has ended since: of generations that
- * Redis looked at then, and of each of them when its id was used again. Otherwise the hold would end
- * a second time, and give units back that are gone.
  */
 import { asSku, cellField } from '../engine/domain/ids.ts';
 import { GENERATIONS_BACK, generationOf, packId } from '../engine/domain/reservation-id.ts';
@@ -92,24 +88,16 @@ export async function* readRows(
 /** What a full copy comes to, for people who wait; the rows may change until it is done. */
 export async function countRows(pool: Pool, wanted: RowsWanted): Promise<number> {
   const { timeMs } = await readPosition(pool, wanted.lane);
-  const queries = rowQueries(wanted, await oldestGeneration(pool, wanted, timeMs)).map(
+  const queries = rowQueries(wanted, oldestGeneration(timeMs)).map(
     ({ count }) => `(SELECT count(*) FROM ${count})`,
   );
   const { rows } = await pool.query<{ total: number }>(`SELECT ${queries.join(' + ')} AS total`);
   return rows[0]?.total ?? 0;
 }
 
-/** Redis has dropped what is older, but for holds; an older Redis had dropped less. */
-async function oldestGeneration(
-  client: Pick<PoolClient, 'query'>,
-  { lane, newerThan }: Pick<RowsWanted, 'lane' | 'newerThan'>,
-  timeMs: number,
-): Promise<number> {
-  const { rows } = await client.query<{ time_ms: number }>(
-    'SELECT time_ms FROM entries WHERE lane = $1 AND epoch = $2 AND seq = $3',
-    [lane, newerThan?.epoch ?? -1, newerThan?.seq ?? -1],
-  );
-  return generationOf(Math.min(timeMs, rows[0]?.time_ms ?? timeMs)) - GENERATIONS_BACK;
+/** Redis has dropped what is older, but for holds. */
+function oldestGeneration(timeMs: number): number {
+  return generationOf(timeMs) - GENERATIONS_BACK;
 }
 
 function rowQueries({ lane, newerThan }: RowsWanted, oldest: number) {
@@ -119,7 +107,7 @@ function rowQueries({ lane, newerThan }: RowsWanted, oldest: number) {
     productsQuery(after),
     cellsQuery(lane, after),
     operationsQuery(lane, after, oldest),
-    reservationsQuery(lane, after, oldest, newerThan !== undefined),
+    reservationsQuery(lane, after, oldest),
   ] as const;
 }
 
@@ -137,7 +125,7 @@ async function* encodeRows(
     read: (row: CopyRow) => write(out, row),
     end: () => undefined,
   }));
-  const queries = rowQueries(wanted, await oldestGeneration(client, wanted, timeMs));
+  const queries = rowQueries(wanted, oldestGeneration(timeMs));
   for (const [i, reader] of [...readers, reservations].entries()) {
     const query = queries[i];
     if (query === undefined) throw new Error('there is a query for each reader');

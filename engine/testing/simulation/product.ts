@@ -65,7 +65,8 @@ export const PRODUCT: Product = {
     }
   },
   async planCopy(lineage, before, head, isApplied) {
-    return (await planCopy(depsAbout(isApplied), lineage, before, head)).what;
+    const plan = await planCopy(depsAbout(isApplied), lineage, before, { ...head, timeMs: 0 });
+    return plan.what;
   },
   isFinalNo,
   levelOf(verb, wanted, outcome, state) {
@@ -75,10 +76,11 @@ export const PRODUCT: Product = {
   },
 };
 
-/** All that planCopy asks of its stores is whether PostgreSQL has an entry: one query. */
+/** planCopy asks PostgreSQL whether it has an entry, and of which time: here it is always the first day. */
 function depsAbout(isApplied: (key: readonly [number, number, Buffer]) => boolean): RecoveryDeps {
   const query = async (_text: string, [, ...key]: [number, number, number, Buffer]) => ({
     rowCount: isApplied(key) ? 1 : 0,
+    rows: [{ time_ms: 0 }],
   });
   return { lane: 0, pool: { query } } as unknown as RecoveryDeps;
 }
