@@ -18,7 +18,8 @@ export const PROBLEM_GUIDE: Readonly<Record<OutcomeName | TransportProblemCode, 
     'reservation_id of this answer.',
   undecided:
     'The hold of this commit is gone, and its units could not be taken again in the time that a ' +
-    'commit has for that (2 s from when it was read). Nothing was changed. Send the same commit again.',
+    'commit has for that (2 s from when it was read); or no engine ran for a day or more, and what was held then is ' +
+    'about to expire. Nothing was changed. Send the same request again.',
   store_unavailable:
     'A store did not answer, or could not be seen to be the one in charge. The request may have ' +
     'been applied. Send the same request with the same id: it is applied once, however often it is sent.',

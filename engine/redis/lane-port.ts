@@ -94,16 +94,15 @@ export interface Lane {
 }
 
 /** What a lane forgets: records whose idempotency window is over. */
-export interface ForgetfulLane extends Pick<Lane, 'nowMs'> {
+export interface ForgetfulLane {
   /**
-   * Drops a piece of a generation's buckets. `idle`: nothing to do, it is too young or was dropped
-   * already.
+   * Drops a piece of a generation's buckets, if it is the one that is `due`; 0: none is.
    */
   drop(
     generation: number,
     firstBucket: number,
     buckets: number,
-  ): Promise<{ outcome: 'applied'; stamp: LaneStamp; idle: boolean } | LaneRefusal>;
+  ): Promise<{ outcome: 'applied'; stamp: LaneStamp; due: number } | LaneRefusal>;
 }
 
 export interface Watermarks {

@@ -259,7 +259,7 @@ export function createLane(options: LaneOptions): RunningLane {
       const payload = encodeDrop(generation, firstBucket, buckets);
       const reply = await call('drop', undefined, payload);
       if ('outcome' in reply) return reply;
-      return { outcome: 'applied', stamp: reply.stamp, idle: reply.reader.u8() === 1 };
+      return { outcome: 'applied', stamp: reply.stamp, due: reply.reader.u16() };
     },
 
     async expire(workMax) {
@@ -303,6 +303,8 @@ const mannersOf = (isConfirmed: boolean): Readonly<Record<Operation['kind'], Man
 const MANNERS = { plain: mannersOf(false), confirmed: mannersOf(true) };
 
 const LATE = 'Redis came to it too late twice; nothing was changed.';
+const BEHIND =
+  'Holds of days ago have not expired yet, and one of them may have this id; nothing was changed.';
 
 function levelsOf(items: readonly Waiting[]): ReadonlySet<RedisLevel> {
   const levels = new Set<RedisLevel>();
@@ -321,9 +323,11 @@ function give(
   { now, enqueue }: { now: () => number; enqueue: (again: Waiting) => void },
 ): void {
   const { operation, level, done, isAgain } = item;
-  const isFresh = operation.kind === 'reserve' && operation.fresh;
-  if (isFresh && answer.outcome === 'undecided') {
-    if (isAgain) done(refuse('undecided', LATE, LATE_RETRY_MS));
+  const isReserve = operation.kind === 'reserve';
+  const isFresh = isReserve && operation.fresh;
+  if (isReserve && answer.outcome === 'undecided') {
+    if (!isFresh) done(refuse('undecided', BEHIND, LATE_RETRY_MS));
+    else if (isAgain) done(refuse('undecided', LATE, LATE_RETRY_MS));
     else enqueue({ operation, level, done, isAgain: true });
   } else if (isFresh && isRefusal(answer) && answer.mayArrive) {
     const leftMs = sentMs + FRESH_MS_MAX - now();

@@ -3,7 +3,9 @@
  *
  * Path of one settlement: the lane decides on the record that it has. When it has none, the record
  * may have left Redis, so PostgreSQL is read at the position of that answer or later; what it has
- * goes back to the lane, which decides on it as if it had been there. Only when neither knows the
+ * goes back to the lane, which decides on it as if it had been there. But a hold never does: one that
+ * PostgreSQL has as live has its record in Redis, too, among those of a day that nobody asks for any more
+ * (no sweeper ran for so long), and would be settled here and expire there. Only when neither knows the
  * reservation is it `not_found`. A commit that names its lines and the hold's epoch may take the
  * units again; it does so only in its second attempt, behind the look into PostgreSQL, because a
  * reservation that was committed, shipped and forgotten must not be sold once more.
@@ -127,7 +129,8 @@ function consultArchive(settling: Settling, absent: OperationResult): void {
     (record) => {
       const mayRetake =
         retake !== undefined && isWithinWindow(operation.id, deps.policy, absent.stamp.timeMs);
-      if (record !== undefined || mayRetake) {
+      if (record?.state === 'held') done(undecided(id, NOT_SWEPT));
+      else if (record !== undefined || mayRetake) {
         attemptAgain(settling, record, RETAKES_MAX);
       } else assure(id, absent, wanted, deps, done);
     },
@@ -149,7 +152,7 @@ function attemptAgain(
 ): void {
   const { id, operation, retake, isAwaited, wanted, deps, done } = settling;
   if (retake !== undefined && (triesMax === 0 || leftMs(retake) === 0 || !isAwaited())) {
-    done(undecided(id));
+    done(undecided(id, NOT_RETAKEN));
     return;
   }
   const again: SettleOperation = {
@@ -172,14 +175,13 @@ function leftMs({ untilMs }: Retake): number {
   return Math.max(0, Math.ceil(untilMs - performance.now()));
 }
 
-function undecided(id: string): Undecided {
-  return {
-    kind: 'undecided',
-    id,
-    outcome: 'undecided',
-    detail: 'The units of the gone hold could not be taken again in time; nothing was changed.',
-    retryAfterMs: RETRY_AFTER_MS,
-  };
+const NOT_RETAKEN =
+  'The units of the gone hold could not be taken again in time; nothing was changed.';
+const NOT_SWEPT =
+  'This hold is of days ago, and is about to expire; or Redis lost it, and `holdfast reconcile` brings it back. Nothing was changed.';
+
+function undecided(id: string, detail: string): Undecided {
+  return { kind: 'undecided', id, outcome: 'undecided', detail, retryAfterMs: RETRY_AFTER_MS };
 }
 
 export interface ExtendRequest {
@@ -197,10 +199,12 @@ export function extend(request: ExtendRequest, deps: ReservationDeps, done: Done
     else {
       deps.archive.find(id, answer.stamp).then(
         (record) => {
-          const outcome = record === undefined ? 'not_found' : EXTEND_TOO_LATE[record.state];
-          if (record === undefined || outcome === undefined) {
-            assure(id, answer, wanted, deps, done);
-          } else assure(id, { ...answer, outcome, record }, wanted, deps, done);
+          if (record === undefined) assure(id, answer, wanted, deps, done);
+          else if (record.state === 'held') done(undecided(id, NOT_SWEPT));
+          else {
+            const outcome = EXTEND_TOO_LATE[record.state];
+            assure(id, { ...answer, outcome, record }, wanted, deps, done);
+          }
         },
         (error: unknown) => done(unavailable(id, archiveFault(error))),
       );
@@ -212,7 +216,6 @@ export function extend(request: ExtendRequest, deps: ReservationDeps, done: Done
 
 /** A hold never leaves Redis while it lives, so there is nothing to extend. */
 const EXTEND_TOO_LATE = {
-  held: undefined,
   committed: 'already_committed',
   released: 'already_released',
   expired: 'expired',

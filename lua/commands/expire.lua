@@ -82,7 +82,7 @@ end
 local function expire_ids(generation, bucket, ids, starts)
   if #ids > 1 then read_ahead(generation, bucket, ids) end
   for i = 1, #ids do
-    if not expire_hold(find_hold(generation, bucket, ids[i])) then return starts[i] end
+    if not expire_hold(find_at(generation, bucket, ids[i])) then return starts[i] end
     is_begun = true
   end
 end

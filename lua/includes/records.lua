@@ -3,7 +3,7 @@
 -- What stands where a record should and is none (somebody wrote over it) is found with its bytes, and
 -- read_hold() says false; an operation that would rest on it is refused.
 --
--- Gives: find_hold(generation, bucket, id), found_at(...), read_ahead(generation, bucket, ids),
+-- Gives: find_hold(generation, bucket, id), find_at(...), found_at(...), read_ahead(generation, bucket, ids),
 --        has_room_to_read(bytes), read_hold(bytes), hold_..., work_to_settle(named), find_cells(named),
 --        whole_moves(), encode_head(state, version, number), encode_body(operations, places),
 --        encode_tombstone(bytes, state)
@@ -36,13 +36,24 @@ local function found_at(generation, bucket, id, bytes, field)
   return at
 end
 
+-- Of this generation and no other, however old it is. An id that names no day may have a record in
+-- several, each with its own place among `found`: what is changed is written at the end.
+local function find_at(generation, bucket, id)
+  local newest = found[id]
+  local at = newest
+  while at and at.generation ~= generation do at = at.other end
+  if at then return at end
+  at = found_at(generation, bucket, id, false)
+  at.bytes, at.cart = read_record(generation, bucket, at.field)
+  at.other = newest
+  return at
+end
+
 local function find_hold(generation, bucket, id)
   local at = found[id]
   if at then return at end
   if generation > 0 and today - generation <= LIMIT.generations_back then
-    at = found_at(generation, bucket, id, false)
-    at.bytes, at.cart = read_record(generation, bucket, at.field)
-    return at
+    return find_at(generation, bucket, id)
   end
   -- An id that names neither day: whole in both.
   at = found_at(today, bucket, id, false)

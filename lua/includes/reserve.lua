@@ -228,6 +228,18 @@ local function hold_takes(at, fingerprint, ttl, attributes, takes)
   return bytes
 end
 
+-- Whether a hold may live of a day that nobody looks at any more, because no sweeper ran for so long: if
+-- it has this id, there would be two of it.
+local is_sweeper_behind
+local function may_live_unseen(generation)
+  if generation > 0 and today - generation <= LIMIT.generations_back then return false end
+  if is_sweeper_behind == nil then
+    local first = tonumber(redis_call('ZRANGE', prefix .. 'deadlines', 0, 0)[1])
+    is_sweeper_behind = first ~= nil and first <= (today - 1) * 86400 + hold_age_max
+  end
+  return is_sweeper_behind
+end
+
 local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
   local fingerprint, count, at
   fingerprint, count, pos = struct_unpack('>c8I2', operations, pos)
@@ -251,6 +263,10 @@ local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
       else
         answer_record(OUTCOME.exists, true, at.bytes)
       end
+      return skip_lines(pos, count)
+    end
+    if may_live_unseen(generation) then
+      answer(OUTCOME.undecided)
       return skip_lines(pos, count)
     end
   end

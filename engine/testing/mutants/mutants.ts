@@ -1,5 +1,6 @@
 /** The table of planted bugs; `mutants.test.ts` checks that each fits the sources as they are. */
 import { CONFIRMING_MUTANTS } from './confirming-mutants.ts';
+import { DAYS_AWAY_MUTANTS } from './days-away-mutants.ts';
 import { HOST_MUTANTS } from './host-mutants.ts';
 import { LATE_MUTANTS } from './late-mutants.ts';
 import type { Mutant } from './mutant.ts';
@@ -12,6 +13,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SETTLEMENT_MUTANTS,
   ...RUN_MUTANTS,
   ...LATE_MUTANTS,
+  ...DAYS_AWAY_MUTANTS,
   ...HOST_MUTANTS,
   ...CONFIRMING_MUTANTS,
 ];

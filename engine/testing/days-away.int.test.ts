@@ -1,0 +1,66 @@
+/** No engine ran for days, with holds alive: what clients are told until they have expired, and after. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runAudit } from '../../reconciler/audit/audit.ts';
+import { type Api, apiOf, expectProblem, expectReservation } from '../http/testing/api.ts';
+import { startTestEngine, type TestEngine } from './engine.ts';
+import { until } from './until.ts';
+
+const DAY_S = 86_400;
+
+let engine: TestEngine;
+let api: Api;
+beforeAll(async () => {
+  // Nothing expires unless the test says so.
+  engine = await startTestEngine({ settings: { HOLDFAST_SWEEP_MS: '60000' } });
+  api = apiOf(engine);
+});
+afterAll(() => engine?.close());
+
+it.each([
+  { days: 2, ids: 'of clients', key: { 'idempotency-key': 'two days' } },
+  { days: 3, ids: 'of clients', key: { 'idempotency-key': 'three days' } },
+  // Looked for a day longer, because it names its day.
+  { days: 3, ids: 'of the engine', key: undefined },
+])(
+  'a hold of $days days ago is neither settled nor replaced before it has expired: ids $ids',
+  async ({
+    days,
+
+    key,
+  }) => {
+    const { lane, pool, redis } = engine.serving.engine;
+    const sku = `X-${days}-${key === undefined ? 'made' : 'keyed'}`;
+    await engine.stock({ [`${sku}@A`]: 10 });
+    const body = { items: [{ sku_id: sku, quantity: 3 }], ttl_seconds: 60 };
+    const { reservation_id: id } = expectReservation(await api.reserve(body, key), 201);
+    await engine.passSeconds(days * DAY_S);
+
+    const commit = { reservation_id: id };
+    const retake = { ...commit, lines: [{ ...body.items[0], warehouse_id: 'A' }], hold_epoch: 1 };
+    expect(expectProblem(await api.commit(commit), 'undecided').detail).toContain('days ago');
+    expectProblem(await api.commit(retake), 'undecided');
+    expectProblem(await api.release({ reservation_id: id }), 'undecided');
+    expect(expectReservation(await api.look(id), 200).status).toBe('held');
+    if (key !== undefined) {
+      const again = await api.reserve(body, key);
+      expect(expectProblem(again, 'undecided').detail).toContain('have not expired yet');
+      expect(again.headers.get('retry-after')).toBe('1');
+    }
+    // Whose id no hold of before can have need not wait.
+    const other = expectReservation(await api.reserve(body), 201).reservation_id;
+    expectReservation(await api.release({ reservation_id: other }), 200);
+
+    expect(await lane.expire(1_000)).toMatchObject({ outcome: 'expired', expired: 1 });
+    expectProblem(await api.commit(commit), 'expired');
+    expectProblem(await api.release({ reservation_id: id }), 'expired');
+    const next = expectReservation(await api.reserve(body, key), 201).reservation_id;
+    expect(next === id).toBe(key !== undefined);
+    expectReservation(await api.commit({ reservation_id: next }), 200);
+    const { warehouses } = (await api.available(sku)).body;
+    expect(warehouses).toMatchObject([{ available_qty: 7, reserved_qty: 0, allocated_qty: 3 }]);
+    await until('PostgreSQL and Redis agree', async () => {
+      const { differences } = await runAudit({ redis, pool });
+      return differences.length === 0;
+    });
+  },
+);
