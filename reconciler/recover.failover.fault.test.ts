@@ -73,7 +73,7 @@ describe.runIf(hasGroups())('a Redis group', { timeout: TEST_MS_MAX }, () => {
   const failOver = async () => {
     const old = await group.primary();
     await old.kill();
-    await movedAway(stack, old);
+    await movedAway(group, stack, old);
   };
 
   it('is shown with its replicas and with what each Sentinel says', async () => {
@@ -151,7 +151,7 @@ describe.runIf(hasGroups())('a Redis group', { timeout: TEST_MS_MAX }, () => {
         const told = () =>
           reports.find((each) => each.kind === 'recovery' && each.report.outcome === 'opened');
         expect(await waitFor(told, PATIENCE_MS)).toBeDefined();
-        await movedAway(stack, old);
+        await movedAway(group, stack, old);
       } finally {
         stop.abort();
         await turn?.end();

@@ -53,6 +53,8 @@ export interface TestRedisGroup {
   primary(): Promise<TestRedisNode>;
   /** Waits until whatever runs agrees on the primary, every replica of it in sync. */
   settled(): Promise<void>;
+  /** What keeps it from being settled, for messages; undefined when nothing does. */
+  obstacle(): Promise<string | undefined>;
   /** Ends everything; the data is thrown away. */
   stop(): Promise<void>;
 }
@@ -74,6 +76,7 @@ export async function startRedisGroup(options: RedisGroupOptions = {}): Promise<
     ),
   );
   const sentinels = group.members.map((member) => member.sentinel);
+  const obstacle = () => whatIsUnsettled(group, nodes);
   const result: TestRedisGroup = {
     url: groupUrl(group),
     master: GROUP_NAME,
@@ -88,15 +91,16 @@ export async function startRedisGroup(options: RedisGroupOptions = {}): Promise<
       );
     },
     settled: async () => {
-      let obstacle: string | undefined;
+      let found: string | undefined;
       const isSettled = await waitFor(async () => {
-        obstacle = await whatIsUnsettled(group, nodes);
-        return obstacle === undefined ? true : undefined;
+        found = await obstacle();
+        return found === undefined ? true : undefined;
       }, SETTLE_TIMEOUT_MS);
       if (isSettled === undefined) {
-        throw new Error(`the group did not settle in ${SETTLE_TIMEOUT_MS / 1000} s: ${obstacle}`);
+        throw new Error(`the group did not settle in ${SETTLE_TIMEOUT_MS / 1000} s: ${found}`);
       }
     },
+    obstacle,
     stop: async () => {
       await Promise.all(nodes.map((node) => node.kill('SIGKILL', 'both')));
     },

@@ -45,10 +45,11 @@ async function viewOf(
   runs: Running,
 ): Promise<{ readonly primary: string; readonly unrest: string | undefined }> {
   const ask = (what: string) => askRedis(sentinel, 'SENTINEL', what, GROUP_NAME);
-  const [master, replicas, others] = await Promise.all([
+  const [master, replicas, others, info] = await Promise.all([
     ask('master'),
     ask('replicas'),
     ask('sentinels'),
+    askRedis(sentinel, 'INFO', 'sentinel'),
   ]);
   const view = readFields(master);
   const primary = instanceAddress(view);
@@ -60,6 +61,8 @@ async function viewOf(
       .map((address) => `${address} as ${seen.get(address)?.get('flags') ?? 'unknown'}`);
   };
   const problems = [
+    // Its own clock or its disk stood still for two seconds, so for 30 it does nothing.
+    ...(String(info).includes('sentinel_tilt:1') ? ['its own clock jump (tilt)'] : []),
     ...(view.get('flags') === 'master' ? [] : [`its primary ${primary} as ${view.get('flags')}`]),
     ...unwell('slave', replicas, runs.data),
     ...unwell('sentinel', others, runs.sentinels),

@@ -7,8 +7,8 @@ import { migratedDatabase } from '../../persister/testing/database.ts';
 import { connectLane, LANE, type LaneStack } from './stack.ts';
 
 const READY_TIMEOUT_MS = 30_000;
-/** Sentinels that share two cores with others need several tries. */
-const FAILOVER_TIMEOUT_MS = 90_000;
+/** Sentinels that share two cores and a disk with others need several tries, and may stand still for 30 s in between. */
+const FAILOVER_TIMEOUT_MS = 120_000;
 
 /** Connected to the primary, wherever it goes; on a database of its own. */
 export async function startGroupStack(group: TestRedisGroup): Promise<LaneStack> {
@@ -44,7 +44,11 @@ export async function replicasOf(group: TestRedisGroup): Promise<TestRedisNode[]
 }
 
 /** Until the stack's own connection leads to another node than `old`, which takes writes. */
-export async function movedAway(stack: LaneStack, old: TestRedisNode): Promise<void> {
+export async function movedAway(
+  group: TestRedisGroup,
+  stack: LaneStack,
+  old: TestRedisNode,
+): Promise<void> {
   const moved = await waitFor(async () => {
     if (stack.state.address() === `${old.host}:${old.port}`) return undefined;
     const isDone = await stack.redis.publish('test', '').then(
@@ -53,7 +57,11 @@ export async function movedAway(stack: LaneStack, old: TestRedisNode): Promise<v
     );
     return isDone;
   }, FAILOVER_TIMEOUT_MS);
-  if (moved === undefined) throw new Error(`no primary was there after ${old.host} had gone`);
+  if (moved !== undefined) return;
+  throw new Error(
+    `no primary was there after ${old.host} had gone, the connection is to ` +
+      `${stack.state.address()}; of the group: ${await group.obstacle()}`,
+  );
 }
 
 /** Runs `act` on the primary, and kills it before any replica has heard of it. */
@@ -72,5 +80,5 @@ export async function promoteStale(
   await act();
   await primary.kill();
   for (const replica of replicas) replica.resume('data');
-  await movedAway(stack, primary);
+  await movedAway(group, stack, primary);
 }
