@@ -8,15 +8,16 @@
  * Nor are newer rows copied over a Redis of another day. A hold that it has, ended since, may be one
  * whose record does not go back, or goes elsewhere: because its generation is too old to be looked at,
  * its id was used again, or it was settled in a later generation. It would end a second time. On the
- * day of the head none of this can be: no hold lives longer than a day, and a record stays where it is
- * for the day that it was made on and the next.
+ * day of the head none of this can be, unless Redis has such holds already, since nothing swept it for
+ * days (lua/includes/unseen.lua): no hold lives longer than a day, and a record stays where it is for
+ * the day that it was made on and the next.
  */
 
 import { generationOf } from '../engine/domain/reservation-id.ts';
 import type { EntryKey } from '../engine/events/entry.ts';
 import { isSameEntry, showPlace } from '../engine/log/place.ts';
 import type { LanePosition } from '../engine/postgres/position.ts';
-import type { RecoveryReply, RestoreChunk } from '../engine/redis/lane-state.ts';
+import type { ClaimReply, RecoveryReply, RestoreChunk } from '../engine/redis/lane-state.ts';
 import type { Claim, RecoveryDeps } from './claim.ts';
 import { isApplied } from './drain.ts';
 import type { Lineage } from './lineage.ts';
@@ -34,11 +35,13 @@ export interface Copied {
   readonly records: number;
 }
 
-/** `before` is the position that meta had when the lane was claimed. */
+/** The position that meta had when the lane was claimed, and what lived in Redis then. */
+export type BeforeCopy = EntryKey & Pick<Extract<ClaimReply, { claimed: true }>, 'hasUnseenHolds'>;
+
 export async function planCopy(
   deps: RecoveryDeps,
   lineage: Lineage['kind'],
-  before: EntryKey,
+  before: BeforeCopy,
   head: EntryKey & Pick<LanePosition, 'timeMs'>,
 ): Promise<CopyPlan> {
   if (lineage === 'fork') {
@@ -56,6 +59,12 @@ export async function planCopy(
   }
   if (generationOf(await laneTimeOf(deps, before)) !== generationOf(head.timeMs)) {
     return { what: 'everything', because: `${showPlace(before)} is of another day` };
+  }
+  if (before.hasUnseenHolds) {
+    return {
+      what: 'everything',
+      because: 'Redis has holds of days ago, which may have ended since',
+    };
   }
   return { what: 'newer', than: before };
 }

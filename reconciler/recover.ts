@@ -25,7 +25,7 @@ import { isSameEntry, showPlace } from '../engine/log/place.ts';
 import type { LanePosition } from '../engine/postgres/position.ts';
 import type { ClaimReply } from '../engine/redis/lane-state.ts';
 import { Claim, type RecoveryDeps, RecoveryEnded, type Running, requireNewest } from './claim.ts';
-import { type CopyPlan, copyRows, planCopy, wipe } from './copy-back.ts';
+import { type BeforeCopy, type CopyPlan, copyRows, planCopy, wipe } from './copy-back.ts';
 import { type CopyProgress, ProgressMeter } from './copy-progress.ts';
 import type { RecoveryCause } from './detect.ts';
 import { findLineage, relayTail } from './drain.ts';
@@ -133,7 +133,10 @@ async function takeClaim(deps: RecoveryDeps, term: number, journal: Journal, run
     ({ replid, last, timeMs }) => ({ replid, last: showPlace(last), lane_time_ms: timeMs }),
   );
   deps.crashPoint('recovery.after_claim');
-  return { claim: new Claim(deps, term, reply.replid, running), before: reply.last };
+  return {
+    claim: new Claim(deps, term, reply.replid, running),
+    before: { ...reply.last, hasUnseenHolds: reply.hasUnseenHolds },
+  };
 }
 
 /**
@@ -235,7 +238,7 @@ async function copyBack(
   deps: RecoveryDeps,
   claim: Claim,
   journal: Journal,
-  known: { lineage: 'tail' | 'nothing' | 'fork'; before: EntryKey; head: LanePosition },
+  known: { lineage: 'tail' | 'nothing' | 'fork'; before: BeforeCopy; head: LanePosition },
 ): Promise<void> {
   const plan = await planCopy(deps, known.lineage, known.before, known.head);
   if (plan.what === 'everything') {

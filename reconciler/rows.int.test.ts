@@ -46,7 +46,7 @@ async function restore(chunks: readonly RestoreChunk[]): Promise<void> {
 describe('what goes back', () => {
   it('is everything over a Redis of another day, whose holds may have ended in ways that no row tells', async () => {
     const { pool } = stack.database;
-    const before = await readPosition(pool, LANE);
+    const before = { ...(await readPosition(pool, LANE)), hasUnseenHolds: false };
     const { outcome } = await submit(stack.lane, reserve(packId('one-more'), { 'A@north': 1 }));
     expect(outcome).toBe('created');
     await persist(stack);
@@ -65,6 +65,14 @@ describe('what goes back', () => {
       because: expect.stringMatching(/ is of another day$/),
     });
     await move(0);
+    const unswept = { ...before, hasUnseenHolds: true };
+    expect(await planCopy(deps, 'tail', unswept, head)).toEqual({
+      what: 'everything',
+      because: expect.stringMatching(/holds of days ago/),
+    });
+    expect(await planCopy(deps, 'tail', { ...head, hasUnseenHolds: true }, head)).toEqual({
+      what: 'nothing',
+    });
   });
 });
 

@@ -8,8 +8,12 @@ import type { Fact, Phase, Series, World } from '../scenario.ts';
 export const OPEN_LOAD = 0.6;
 
 /** Requests a second for an open loop, at most `rateMax`. */
-export function openRate(closed: Phase, rateMax = Number.POSITIVE_INFINITY): number {
-  return roundRate(Math.min(rateMax, servedPerSecond(closed) * OPEN_LOAD));
+export function openRate(
+  closed: Phase,
+  rateMax = Number.POSITIVE_INFINITY,
+  load = OPEN_LOAD,
+): number {
+  return roundRate(Math.min(rateMax, servedPerSecond(closed) * load));
 }
 
 /** To two digits, so that runs of like machines have the same one; at least 1. */

@@ -116,13 +116,14 @@ function readTail(reply: unknown): LaneTail {
 }
 
 function readClaim(reply: unknown): ClaimReply {
-  const [claimed, first, epoch, seq, nonce, time] = asList(reply);
+  const [claimed, first, epoch, seq, nonce, time, unseen] = asList(reply);
   if (claimed !== 1) return { claimed: false, term: Number(String(first)) };
   return {
     claimed: true,
     replid: String(first),
     last: readKey(epoch, seq, nonce),
     timeMs: Number(String(time)),
+    hasUnseenHolds: unseen === 1,
   };
 }
 

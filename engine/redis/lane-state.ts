@@ -31,6 +31,8 @@ export type ClaimReply =
       readonly replid: string;
       readonly last: EntryKey;
       readonly timeMs: number;
+      /** Holds may live in it of days that scripts look at no more. */
+      readonly hasUnseenHolds: boolean;
     }
   | { readonly claimed: false; readonly term: number };
 

@@ -71,14 +71,12 @@ interface Waiting {
   /** What its answer will probably wait for. */
   readonly level: DurabilityLevel;
   readonly done: (answer: OperationAnswer) => void;
-  /** The lane found it late, and did nothing. */
-  readonly isAgain?: boolean;
   /** A script had no room for it: it counts twice the next time, until it is a batch of its own. */
   readonly weightMin?: number;
 }
 
 const OVERLOADED_RETRY_MS = 1_000;
-const LATE_RETRY_MS = 1_000;
+const BEHIND_RETRY_MS = 1_000;
 
 /** Operations of `submit`, as they are now: it is read again and again. */
 interface LaneTraffic {
@@ -302,7 +300,6 @@ const mannersOf = (isConfirmed: boolean): Readonly<Record<Operation['kind'], Man
 };
 const MANNERS = { plain: mannersOf(false), confirmed: mannersOf(true) };
 
-const LATE = 'Redis came to it too late twice; nothing was changed.';
 const BEHIND =
   'Holds of days ago have not expired yet, and one of them may have this id; nothing was changed.';
 
@@ -314,7 +311,8 @@ function levelsOf(items: readonly Waiting[]): ReadonlySet<RedisLevel> {
 
 /**
  * A reserve under a fresh id is late only while nobody was told of it: then the lane did nothing, and
- * it is sent again; or its reply was lost, and it is told only when it can do nothing any more.
+ * it is sent again, to be looked up like any other (an engine that was suspended may have made its id
+ * days ago); or its reply was lost, and it is told only when it can do nothing any more.
  */
 function give(
   item: Waiting,
@@ -322,13 +320,12 @@ function give(
   sentMs: number,
   { now, enqueue }: { now: () => number; enqueue: (again: Waiting) => void },
 ): void {
-  const { operation, level, done, isAgain } = item;
+  const { operation, level, done } = item;
   const isReserve = operation.kind === 'reserve';
   const isFresh = isReserve && operation.fresh;
   if (isReserve && answer.outcome === 'undecided') {
-    if (!isFresh) done(refuse('undecided', BEHIND, LATE_RETRY_MS));
-    else if (isAgain) done(refuse('undecided', LATE, LATE_RETRY_MS));
-    else enqueue({ operation, level, done, isAgain: true });
+    if (isFresh) enqueue({ operation: { ...operation, fresh: false }, level, done });
+    else done(refuse('undecided', BEHIND, BEHIND_RETRY_MS));
   } else if (isFresh && isRefusal(answer) && answer.mayArrive) {
     const leftMs = sentMs + FRESH_MS_MAX - now();
     setTimeout(done, Math.max(0, Math.ceil(leftMs)), answer);

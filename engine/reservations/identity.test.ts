@@ -81,6 +81,8 @@ describe('identify', () => {
     };
     expect(outcome(madeAt(NOW_MS - idAgeMaxMs))).toBe('identified');
     expect(outcome(madeAt(NOW_MS - idAgeMaxMs - 1))).toBe('id_expired');
+    // Named by a refusal while the lane was closed, and its time stood still.
+    expect(outcome(madeAt(NOW_MS + 12 * 3_600_000))).toBe('identified');
     expect(outcome(madeAt(NOW_MS + idAheadMaxMs))).toBe('identified');
     expect(outcome(madeAt(NOW_MS + idAheadMaxMs + 1))).toBe('id_expired');
     expect(outcome(madeAt(NOW_MS, 7))).toBe('id_expired');

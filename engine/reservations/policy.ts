@@ -14,7 +14,10 @@ export interface ReservationPolicy extends LevelPolicy {
   readonly ttlMaxS: number;
   /** How long an id is remembered: an `hf_` id that is older is refused. */
   readonly idAgeMaxMs: number;
-  /** Clocks of engines may differ a little; an id from further ahead was not made by us. */
+  /**
+   * While a lane is closed its time stands still, and ids that its refusals name run ahead of it. One from
+   * further ahead than an outage lasts was not made by us.
+   */
   readonly idAheadMaxMs: number;
   /** For PostgreSQL to reach the position at which Redis no longer had a record. */
   readonly archiveWaitMs: number;
@@ -32,7 +35,7 @@ export const DEFAULT_RESERVATION_POLICY: ReservationPolicy = Object.freeze({
   ttlMinS: 1,
   ttlMaxS: 3_600,
   idAgeMaxMs: 86_400_000,
-  idAheadMaxMs: 60_000,
+  idAheadMaxMs: 86_400_000,
   archiveWaitMs: 2_000,
   retakeMsMax: 2_000,
   // A hold is a promise of minutes and may be taken again; a commit is money.

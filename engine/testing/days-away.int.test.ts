@@ -1,6 +1,8 @@
 /** No engine ran for days, with holds alive: what clients are told until they have expired, and after. */
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runAudit } from '../../reconciler/audit/audit.ts';
+import { IdMaker } from '../domain/reservation-id.ts';
 import { type Api, apiOf, expectProblem, expectReservation } from '../http/testing/api.ts';
 import { startTestEngine, type TestEngine } from './engine.ts';
 import { until } from './until.ts';
@@ -64,3 +66,21 @@ it.each([
     });
   },
 );
+
+it('an id that a refusal named while lane time stood still is one of tomorrow, and as good as any', async () => {
+  const { lane, pool, redis } = engine.serving.engine;
+  await engine.stock({ 'X-ahead@A': 10 });
+  const { text } = new IdMaker(randomBytes).makeNamed(lane.nowMs() + 20 * 3_600_000, 0);
+  const body = { items: [{ sku_id: 'X-ahead', quantity: 3 }], reservation_id: text };
+  expect(expectReservation(await api.reserve(body), 201).reservation_id).toBe(text);
+  const again = await api.reserve(body);
+  expectReservation(again, 200);
+  expect(again.headers.get('idempotent-replayed')).toBe('true');
+  expectReservation(await api.commit({ reservation_id: text }), 200);
+  await engine.passSeconds(DAY_S);
+  expectReservation(await api.commit({ reservation_id: text }), 200);
+  await until('PostgreSQL and Redis agree', async () => {
+    const { differences } = await runAudit({ redis, pool });
+    return differences.length === 0;
+  });
+});

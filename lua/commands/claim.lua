@@ -4,9 +4,12 @@ Closes the lane under recovery's term and freezes lane time. An empty Redis is c
 KEYS[1]  meta
 ARGV[1]  term
 ARGV[2]  schema version
-Returns  {1, replid, epoch, seq, nonce, lane time ms} of the claimed node, or {0, term} of a newer claim
+Returns  {1, replid, epoch, seq, nonce, lane time ms, 1 if holds may live of days that scripts look at no more}
+         of the claimed node, or {0, term} of a newer claim
 Variants claim: flags=allow-oom
 ]]
+-- @include unseen
+
 local term = tonumber(ARGV[1])
 local meta = redis.call('HMGET', KEYS[1], 'term', 'state', 'replid', 'epoch', 'seq', 'nonce', 'time', 'offset')
 if meta[1] and tonumber(meta[1]) >= term then return { 0, meta[1] } end
@@ -26,4 +29,4 @@ local frozen = string.format('%.0f', time)
 -- The cursor of an earlier recovery's wipe means nothing after a restart: the hash seed is another.
 redis.call('HDEL', KEYS[1], 'wipe')
 redis.call('HSET', KEYS[1], 'time', frozen, 'replid', replid, 'state', 'closed', 'term', ARGV[1])
-return { 1, replid, meta[4], meta[5], meta[6], frozen }
+return { 1, replid, meta[4], meta[5], meta[6], frozen, unseen_since(math.floor(time / 86400000)) and 1 or 0 }

@@ -14,15 +14,14 @@ Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, 
 Variants drop: flags=allow-oom
 ]]
 -- @include fence
+-- @include unseen
 
 local NAMES_MAX = 4000
 local generation, first, count, all = struct.unpack('>I2I4I4I4', ARGV[2])
 local dropped = redis.call('HGET', KEYS[1], 'dropped')
 local due = dropped and dropped + 1 or today - LIMIT.generations_back - 1
-local first_deadline = tonumber(redis.call('ZRANGE', prefix .. 'deadlines', 0, 0)[1])
--- A hold lives for a day at the most, so the last of a generation end with the day behind it.
-local may_live = first_deadline and first_deadline <= (due + 2) * 86400
-if today - due <= LIMIT.generations_back or may_live then due = 0 end
+local oldest = unseen_since(today)
+if today - due <= LIMIT.generations_back or (oldest and oldest <= due) then due = 0 end
 if generation == due and due > 0 then
   local holds, carts = prefix .. 'hold:' .. generation .. ':', prefix .. 'cart:' .. generation .. ':'
   local names, n = {}, 0

@@ -19,6 +19,7 @@ Variants expire: flags=allow-oom
 -- @include holds
 -- @include records
 -- @include entry
+-- @include unseen
 
 local TICK_MS = 1000
 work_max = struct.unpack('>I4', ARGV[1], context_at)
@@ -33,10 +34,12 @@ local NAMES_MAX = 16
 local IS_STATE = { [STATE.held] = true, [STATE.committed] = true, [STATE.released] = true,
   [STATE.expired] = true, [STATE.closed] = true }
 local put_off, names, names_count, is_named = 0, {}, 0, {}
+local put_off_to, oldest_put_off = math.floor(now / 1000) + PUT_OFF_S, today
 
 local function put_hold_off(at, sku, name)
-  add_due(math.floor(now / 1000) + PUT_OFF_S, at)
+  add_due(put_off_to, at)
   put_off = put_off + 1
+  oldest_put_off = math.min(oldest_put_off, at.generation)
   local packed = struct.pack('>Bc0Bc0', #sku, sku, #name, name)
   if is_named[packed] or names_count == NAMES_MAX then return end
   is_named[packed] = true
@@ -134,6 +137,11 @@ if change_count > 0 or ticking then
 end
 -- Before the references go from where they stood; like these, it changes nothing that the log tells.
 write_due()
+-- Their deadlines no longer tell how old they are.
+if put_off > 0 then
+  redis.call('HSET', KEYS[1], 'put_off',
+    string.format('%d %d', math.min(oldest_put_off, put_off_since() or today), put_off_to))
+end
 for second, n in pairs(elements_read) do
   if rests[second] then redis.call('LSET', prefix .. 'due:' .. second, n, rests[second]) end
   if n > 0 then redis.call('LTRIM', prefix .. 'due:' .. second, n, -1) end

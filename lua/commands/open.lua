@@ -19,6 +19,9 @@ local time = math.max(tonumber(redis.call('HGET', KEYS[1], 'time')), known)
 if time == 0 then time = wall end
 redis.call('XADD', prefix .. 'log', ARGV[1] .. '-1', 'e', struct.pack('>BBI8I8c8I8I8c8I8I2I2', 1, 2,
   tonumber(ARGV[1]), 1, nonce, head_epoch, head_seq, head_nonce, time, 0, 0))
+-- Lane time may be that of days ago; those that were forgotten since fill once more.
+local dropped, last = tonumber(redis.call('HGET', KEYS[1], 'dropped')), math.floor(time / 86400000) - 3
+if dropped and dropped > last then redis.call('HSET', KEYS[1], 'dropped', last) end
 redis.call('HSET', KEYS[1], 'offset', string.format('%.0f', time - wall),
   'time', string.format('%.0f', time), 'nonce', nonce, 'epoch', ARGV[1], 'seq', '1', 'state', 'open')
 return 'done'

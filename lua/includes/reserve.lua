@@ -228,16 +228,29 @@ local function hold_takes(at, fingerprint, ttl, attributes, takes)
   return bytes
 end
 
--- Whether a hold may live of a day that nobody looks at any more, because no sweeper ran for so long: if
--- it has this id, there would be two of it.
-local is_sweeper_behind
-local function may_live_unseen(generation)
+local function make_unseen()
+-- @include unseen
+  return unseen_since(today)
+end
+
+local HAS_ENDED = { [STATE.committed] = true, [STATE.released] = true, [STATE.expired] = true,
+  [STATE.closed] = true, [STATE.operation] = true }
+-- A year of looking, for an id that no hold has.
+local UNSEEN_DAYS_MAX = 400
+local oldest_unseen
+
+-- Whether a hold of this id lives of a day that nobody looks at any more: there would be two of it.
+local function lives_unseen(generation, bucket, id)
   if generation > 0 and today - generation <= LIMIT.generations_back then return false end
-  if is_sweeper_behind == nil then
-    local first = tonumber(redis_call('ZRANGE', prefix .. 'deadlines', 0, 0)[1])
-    is_sweeper_behind = first ~= nil and first <= (today - 1) * 86400 + hold_age_max
+  if oldest_unseen == nil then oldest_unseen = make_unseen() or false end
+  if not oldest_unseen then return false end
+  if today - oldest_unseen > UNSEEN_DAYS_MAX then return true end
+  for day = oldest_unseen, today - 2 do
+    work = work + 1
+    local bytes = read_record(day, bucket, field_of(day, bucket, id))
+    if bytes and not HAS_ENDED[string_byte(bytes) or 0] then return true end
   end
-  return is_sweeper_behind
+  return false
 end
 
 local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
@@ -265,7 +278,7 @@ local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
       end
       return skip_lines(pos, count)
     end
-    if may_live_unseen(generation) then
+    if lives_unseen(generation, bucket, id) then
       answer(OUTCOME.undecided)
       return skip_lines(pos, count)
     end

@@ -334,10 +334,11 @@ async function findLost(view: LaneView, places: readonly RecordPlace[]): Promise
     const expected = expectedAfter(reservations.get(id) ?? [], tail, id, generation);
     if (!isLookedAt(at, today) && expected?.state !== 'held') continue;
     const operation = operations.get(id);
-    // Of an id that was used again only the newest must be there.
+    // Of an id that was used again only the newest must be there, and what lives.
     const [newest] = reservations.get(id) ?? [];
+    const isWanted = newest?.generation === generation || expected?.state === 'held';
     const found =
-      newest?.generation === generation && expected?.generation === generation
+      isWanted && expected?.generation === generation
         ? compareReservation(id, undefined, expected)
         : operation?.generation === generation
           ? compareOperation(id, undefined, operation)

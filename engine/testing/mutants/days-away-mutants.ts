@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const LANE = 'engine/redis/days-away.int.test.ts';
+const RECOVERY = 'reconciler/recover.days-away.int.test.ts';
 const HTTP = 'engine/testing/days-away.int.test.ts';
 
 export const DAYS_AWAY_MUTANTS: readonly Mutant[] = [
@@ -29,14 +30,19 @@ export const DAYS_AWAY_MUTANTS: readonly Mutant[] = [
     name: 'reserve-beside-a-hold-of-days-ago',
     breaks: 'I3: an id is given a second hold while its first one lives',
     file: 'lua/includes/reserve.lua',
-    edits: [{ find: '    if may_live_unseen(generation) then\n', replace: '    if false then\n' }],
+    edits: [
+      {
+        find: '    if lives_unseen(generation, bucket, id) then\n',
+        replace: '    if false then\n',
+      },
+    ],
     tests: [LANE],
   },
   {
     name: 'forget-a-live-hold',
     breaks: 'I4, I6: records go whose units are still reserved',
     file: 'lua/commands/drop.lua',
-    edits: [{ find: ' or may_live then due = 0 end', replace: ' then due = 0 end' }],
+    edits: [{ find: ' or (oldest and oldest <= due) then', replace: ' then' }],
     tests: [LANE],
   },
   {
@@ -57,5 +63,28 @@ export const DAYS_AWAY_MUTANTS: readonly Mutant[] = [
       },
     ],
     tests: [HTTP],
+  },
+  {
+    name: 'forget-who-was-put-off',
+    breaks: 'I3: a hold that is put off seems as young as its deadline, and its key is given again',
+    file: 'lua/commands/expire.lua',
+    edits: [{ find: 'if put_off > 0 then\n', replace: 'if false then\n' }],
+    tests: [LANE],
+  },
+  {
+    name: 'copy-newer-rows-over-holds-of-days-ago',
+    breaks: 'I1: a hold that ended in the lost tail stays in Redis, and ends again',
+    file: 'reconciler/copy-back.ts',
+    edits: [{ find: 'if (before.hasUnseenHolds)', replace: 'if (before.seq < 0)' }],
+    tests: [RECOVERY],
+  },
+  {
+    name: 'a-fresh-id-of-days-ago',
+    breaks: 'I2: a hold is made where nobody looks, by an engine that was suspended',
+    file: 'engine/redis/lane.ts',
+    edits: [
+      { find: 'operation: { ...operation, fresh: false }, level', replace: 'operation, level' },
+    ],
+    tests: [LANE],
   },
 ];

@@ -65,7 +65,9 @@ export const PRODUCT: Product = {
     }
   },
   async planCopy(lineage, before, head, isApplied) {
-    const plan = await planCopy(depsAbout(isApplied), lineage, before, { ...head, timeMs: 0 });
+    // Of one day, and swept.
+    const known = { ...before, hasUnseenHolds: false };
+    const plan = await planCopy(depsAbout(isApplied), lineage, known, { ...head, timeMs: 0 });
     return plan.what;
   },
   isFinalNo,
