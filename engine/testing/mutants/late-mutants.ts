@@ -59,7 +59,7 @@ export const LATE_MUTANTS: readonly Mutant[] = [
     file: 'lua/commands/expire.lua',
     edits: [
       {
-        find: '  add_due(math.floor(now / 1000) + PUT_OFF_S, at)\n',
+        find: '  add_due(put_off_to, at)\n',
         replace: '',
       },
     ],
