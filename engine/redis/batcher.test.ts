@@ -95,6 +95,32 @@ describe('a batch', () => {
   });
 });
 
+it('goes on beside confirmed batches whose connections hang', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const { sent, push, land } = subject();
+    for (const item of ['A', 'B']) {
+      push(item, true);
+      await turn();
+    }
+    push('c');
+    await turn();
+    expect(sent.map(({ items }) => items.join(''))).toEqual(['A', 'B']);
+    vi.advanceTimersByTime(LIMITS.waitMs);
+    expect(sent.map(({ items }) => items.join(''))).toEqual(['A', 'B', 'c']);
+    // Their places were given up once: what lands later gives none back.
+    await land();
+    await land();
+    for (const item of ['d', 'e', 'f']) {
+      push(item);
+      await turn();
+    }
+    expect(sent.map(({ items }) => items.join(''))).toEqual(['A', 'B', 'c', 'd']);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 describe('a crowd', () => {
   beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
   afterEach(() => vi.useRealTimers());

@@ -9,7 +9,7 @@
  *
  * States: idle (nothing queued, nothing in flight); gathering (queued, a flush stands at the end of
  * this turn of the event loop, or GATHER_MS after the batch before in a crowd); flying (1 to
- * IN_FLIGHT_MAX batches sent). Invariants: an item is in one queue or in one batch, never in two
+ * IN_FLIGHT_MAX batches sent, without confirmed ones that have been away for `waitMs`). Invariants: an item is in one queue or in one batch, never in two
  * places; the batches of a queue are sent in the order of their items; a flush starts by itself when a
  * batch lands or a connection is free, so nothing on an idle lane waits for a timer; no item is sent
  * that has waited longer than its bound.
@@ -77,9 +77,20 @@ export function createBatcher<T>(
   let isScheduled = false;
   const { expire, watch } = createExpiry([plain, confirmed], waitMsMax, sender.expired, now);
 
+  // The connection of a confirmed batch may hang alone: then its place is soon another's.
   const launch = (items: readonly T[], isConfirmed: boolean): void => {
+    let hasPlace = true;
     inFlight++;
-    void sender.send(items, isConfirmed).then(landed);
+    const leave = (): void => {
+      if (hasPlace) inFlight--;
+      hasPlace = false;
+      flush();
+    };
+    const hung = isConfirmed ? setTimeout(leave, limits.waitMs) : undefined;
+    void sender.send(items, isConfirmed).then(() => {
+      clearTimeout(hung);
+      leave();
+    });
   };
 
   const flush = (): void => {
@@ -104,11 +115,6 @@ export function createBatcher<T>(
   };
 
   const crowd = createCrowd(flush, later);
-
-  const landed = (): void => {
-    inFlight--;
-    flush();
-  };
 
   return {
     push(item, weight, { isConfirmed, isPatient, isBack = false }) {

@@ -103,16 +103,20 @@ export function createLane(options: LaneOptions): RunningLane {
   const keys = laneKeys(options.number);
   const encoder = new BatchEncoder(options.number);
   const weights = new OperationWeights();
+  // In turns: whoever is always asked first takes every connection that is free, if enough comes.
+  let rooms = 0;
+  const onRoom = (): void => {
+    const inTurn = rooms++ % 2 === 0 ? [settlements, reserves] : [reserves, settlements];
+    for (const batcher of inTurn) batcher.onRoom();
+  };
+
   const confirmed =
     options.confirming &&
     createConfirmedScripts({
       ...options.confirming,
       lane: options.number,
       context: () => calls.context(),
-      onRoom: () => {
-        reserves.onRoom();
-        settlements.onRoom();
-      },
+      onRoom,
       onError: hooks.onStoreError,
     });
 

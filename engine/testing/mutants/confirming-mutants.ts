@@ -90,4 +90,20 @@ export const CONFIRMING_MUTANTS: readonly Mutant[] = [
     ],
     tests: CONFIRMED,
   },
+  {
+    name: 'one-crowd-takes-every-connection',
+    breaks: 'reserves are never replicated while enough settlements wait for that, too',
+    file: 'engine/redis/lane.ts',
+    edits: [{ find: 'rooms++ % 2 === 0 ?', replace: 'rooms++ >= 0 ?' }],
+    tests: ['engine/redis/taking-turns.int.test.ts'],
+  },
+  {
+    name: 'hung-confirmations-hold-every-place',
+    breaks: 'nothing is sent beside confirmed batches whose connections hang',
+    file: 'engine/redis/batcher.ts',
+    edits: [
+      { find: 'isConfirmed ? setTimeout(leave, limits.waitMs) : undefined', replace: 'undefined' },
+    ],
+    tests: ['engine/redis/batcher.test.ts'],
+  },
 ];
