@@ -73,31 +73,14 @@ export function createBatcher<T>(
   const waitMsMax = limits.waitMs * PATIENCE;
   const plain = new WaitingQueue<T>();
   const confirmed = new WaitingQueue<T>();
-  let inFlight = 0;
   let isScheduled = false;
   const { expire, watch } = createExpiry([plain, confirmed], waitMsMax, sender.expired, now);
-
-  // The connection of a confirmed batch may hang alone: then its place is soon another's.
-  const launch = (items: readonly T[], isConfirmed: boolean): void => {
-    let hasPlace = true;
-    inFlight++;
-    const leave = (): void => {
-      if (hasPlace) inFlight--;
-      hasPlace = false;
-      flush();
-    };
-    const hung = isConfirmed ? setTimeout(leave, limits.waitMs) : undefined;
-    void sender.send(items, isConfirmed).then(() => {
-      clearTimeout(hung);
-      leave();
-    });
-  };
 
   const flush = (): void => {
     isScheduled = false;
     const at = now();
     expire(at);
-    while (inFlight < IN_FLIGHT_MAX) {
+    while (flights.hasPlace()) {
       const hasRoom = sender.hasRoom();
       plain.couldGo();
       if (hasRoom) confirmed.couldGo();
@@ -110,10 +93,11 @@ export function createBatcher<T>(
       if (fromConfirmed > 0) items.push(...confirmed.take(fromConfirmed, at));
       // Who is left behind has waited enough, and tells how fast the lane is.
       crowd.sent(ready.every(isEmpty) ? items.length : 0, at);
-      launch(items, fromConfirmed > 0);
+      flights.launch(items, fromConfirmed > 0);
     }
   };
 
+  const flights = createFlights(sender, limits.waitMs, flush);
   const crowd = createCrowd(flush, later);
 
   return {
@@ -126,7 +110,7 @@ export function createBatcher<T>(
       }
       queue.push(item, weight, at);
       watch();
-      if (inFlight < IN_FLIGHT_MAX && !isScheduled) {
+      if (flights.hasPlace() && !isScheduled) {
         isScheduled = true;
         setImmediate(flush);
       }
@@ -141,6 +125,36 @@ export function createBatcher<T>(
 
 function isEmpty({ length }: { readonly length: number }): boolean {
   return length === 0;
+}
+
+/** The batches that are on their way; `left` is called when one ends, or gives its place up. */
+function createFlights<T>(
+  { send }: Pick<BatchSender<T>, 'send'>,
+  waitMs: number,
+  left: () => void,
+): {
+  readonly hasPlace: () => boolean;
+  readonly launch: (items: readonly T[], isConfirmed: boolean) => void;
+} {
+  let inFlight = 0;
+  return {
+    hasPlace: () => inFlight < IN_FLIGHT_MAX,
+    launch(items, isConfirmed) {
+      let hasPlace = true;
+      inFlight++;
+      const leave = (): void => {
+        if (hasPlace) inFlight--;
+        hasPlace = false;
+        left();
+      };
+      // The connection of a confirmed batch may hang alone: then its place is soon another's.
+      const hung = isConfirmed ? setTimeout(leave, waitMs) : undefined;
+      void send(items, isConfirmed).then(() => {
+        clearTimeout(hung);
+        leave();
+      });
+    },
+  };
 }
 
 /** Whether these have enough for a batch. */

@@ -101,9 +101,7 @@ export const CONFIRMING_MUTANTS: readonly Mutant[] = [
     name: 'hung-confirmations-hold-every-place',
     breaks: 'nothing is sent beside confirmed batches whose connections hang',
     file: 'engine/redis/batcher.ts',
-    edits: [
-      { find: 'isConfirmed ? setTimeout(leave, limits.waitMs) : undefined', replace: 'undefined' },
-    ],
+    edits: [{ find: 'isConfirmed ? setTimeout(leave, waitMs) : undefined', replace: 'undefined' }],
     tests: ['engine/redis/batcher.test.ts'],
   },
 ];
