@@ -235,18 +235,18 @@ end
 
 local HAS_ENDED = { [STATE.committed] = true, [STATE.released] = true, [STATE.expired] = true,
   [STATE.closed] = true, [STATE.operation] = true }
--- A year of looking, for an id that no hold has.
-local UNSEEN_DAYS_MAX = 400
 local oldest_unseen
 
--- Whether a hold of this id lives of a day that nobody looks at any more: there would be two of it.
-local function lives_unseen(generation, bucket, id)
-  if generation > 0 and today - generation <= LIMIT.generations_back then return false end
+-- How many days a hold of this id may stand in that nobody looks at any more.
+local function days_unseen(generation)
+  if generation > 0 and today - generation <= LIMIT.generations_back then return 0 end
   if oldest_unseen == nil then oldest_unseen = make_unseen() or false end
-  if not oldest_unseen then return false end
-  if today - oldest_unseen > UNSEEN_DAYS_MAX then return true end
-  for day = oldest_unseen, today - 2 do
-    work = work + 1
+  return oldest_unseen and today - 1 - oldest_unseen or 0
+end
+
+-- Whether one does: there would be two of it.
+local function lives_unseen(days, bucket, id)
+  for day = today - 1 - days, today - 2 do
     local bytes = read_record(day, bucket, field_of(day, bucket, id))
     if bytes and not HAS_ENDED[string_byte(bytes) or 0] then return true end
   end
@@ -278,7 +278,13 @@ local function reserve(flags, ttl, attributes, generation, bucket, id, pos)
       end
       return skip_lines(pos, count)
     end
-    if lives_unseen(generation, bucket, id) then
+    local days = days_unseen(generation)
+    if not has_room(days) then
+      answer_not_yet()
+      return skip_lines(pos, count)
+    end
+    work = work + days
+    if lives_unseen(days, bucket, id) then
       answer(OUTCOME.undecided)
       return skip_lines(pos, count)
     end

@@ -32,7 +32,7 @@ export const DAYS_AWAY_MUTANTS: readonly Mutant[] = [
     file: 'lua/includes/reserve.lua',
     edits: [
       {
-        find: '    if lives_unseen(generation, bucket, id) then\n',
+        find: '    if lives_unseen(days, bucket, id) then\n',
         replace: '    if false then\n',
       },
     ],
