@@ -14,6 +14,7 @@ import { registerBacklog, reportBacklog } from './log/backlog-report.ts';
 import { type BacklogWatch, createBacklogWatch } from './log/backlog-watch.ts';
 import { boundLane } from './log/bounded-lane.ts';
 import { createPool, type Pool } from './postgres/pool.ts';
+import { readerUntil } from './postgres/reader.ts';
 import { readRegistryRow } from './postgres/registry-row.ts';
 import { connectRedis, whenReady } from './redis/connect.ts';
 import { createDemands } from './redis/demands.ts';
@@ -163,7 +164,7 @@ async function assemble(options: EngineOptions, stores: Stores): Promise<Engine>
     waitMsMax: config.durabilityWaitMs,
     line,
     confirmed: lane.confirmed,
-    readRegistry: () => readRegistryRow(pool, LANE),
+    readRegistry: (deadline) => readRegistryRow(readerUntil(pool, deadline), LANE),
   });
   metrics.gauge('holdfast_lane_queued', 'Operations that wait for the lane.', [], lane.queued);
   metrics.gauge('holdfast_durability_waits', 'Answers that wait for their level.', [], () =>

@@ -1,5 +1,6 @@
 /** Asks one host of PostgreSQL what it is, over a connection of its own that stays open between. */
 import pg from 'pg';
+import { within } from '../runtime/within.ts';
 import type { HostState } from './primary.ts';
 import { findTimelineSource, type TimelineSource } from './timeline.ts';
 
@@ -33,17 +34,11 @@ export class HostProbe {
   /** Never throws, and never takes longer than `timeoutMs`. One call at a time. */
   async ask(): Promise<HostState> {
     const { timeoutMs } = this.#options;
-    let timer: NodeJS.Timeout | undefined;
-    const silence = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`silent for ${timeoutMs} ms`)), timeoutMs);
-    });
     try {
-      return await Promise.race([this.#answer(), silence]);
+      return await within(this.#answer(), timeoutMs, `silent for ${timeoutMs} ms`);
     } catch (error) {
       this.close();
       return { kind: 'unreachable', reason: reasonOf(error) };
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -1,6 +1,6 @@
 /** How far PostgreSQL has applied a lane's log: the row that every consumer starts from. */
 import type { ConsumerPosition } from '../log/event-log.ts';
-import type { Pool, PoolClient } from './pool.ts';
+import type { Reader } from './reader.ts';
 
 export interface LanePosition extends ConsumerPosition {
   /** Lane time of the last entry, ms. */
@@ -23,7 +23,7 @@ const SELECT_POSITION = `
   SELECT term, epoch, seq, nonce, log_offset, time_ms, parked FROM positions WHERE lane = $1`;
 
 /** Throws when the lane has no row: the migrations make it. */
-export async function readPosition(db: Pool | PoolClient, lane: number): Promise<LanePosition> {
+export async function readPosition(db: Reader, lane: number): Promise<LanePosition> {
   const { rows } = await db.query<PositionRow>(SELECT_POSITION, [lane]);
   const row = rows[0];
   if (row === undefined) {

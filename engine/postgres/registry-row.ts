@@ -1,5 +1,5 @@
 /** The registry's row of a lane, as everyone but recovery reads it. */
-import type { Pool } from './pool.ts';
+import type { Reader } from './reader.ts';
 
 export interface RegistryRow {
   readonly term: number;
@@ -7,8 +7,8 @@ export interface RegistryRow {
 }
 
 /** Throws when the lane has no row: the migrations make it. */
-export async function readRegistryRow(pool: Pool, lane: number): Promise<RegistryRow> {
-  const { rows } = await pool.query<RegistryRow>('SELECT term, state FROM lanes WHERE lane = $1', [
+export async function readRegistryRow(db: Reader, lane: number): Promise<RegistryRow> {
+  const { rows } = await db.query<RegistryRow>('SELECT term, state FROM lanes WHERE lane = $1', [
     lane,
   ]);
   const row = rows[0];

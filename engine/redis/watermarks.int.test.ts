@@ -1,6 +1,6 @@
 /** Who may be told that something is logged or persisted, with a real Redis between. */
 import type { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DurabilityLevel } from '../domain/durability.ts';
 import { Line } from '../runtime/line.ts';
 import { startRedis, type TestRedis } from '../testing/servers.ts';
@@ -14,6 +14,7 @@ import { createWatermarks, type RunningWatermarks } from './watermarks.ts';
 
 const WAIT_MS_MAX = 300;
 const UNREACHABLE_MS = 60_000;
+const SOON_MS = 10_000;
 
 interface Subject {
   readonly marks: RunningWatermarks;
@@ -27,7 +28,7 @@ let redis: Redis;
 let state: LaneState;
 let subscribers: Redis[];
 let running: RunningWatermarks[];
-let registry: () => Promise<{ term: number; state: string }>;
+let registry: (deadline: number) => Promise<{ term: number; state: string }>;
 
 beforeEach(async () => {
   server = await startRedis();
@@ -38,8 +39,10 @@ beforeEach(async () => {
   registry = async () => ({ term: 7, state: 'open' });
 });
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const each of running) each.close();
   for (const each of [redis, ...subscribers]) each.disconnect();
+  server.resume();
   await server.stop();
 });
 
@@ -57,7 +60,7 @@ async function subject(waitMsMax = UNREACHABLE_MS): Promise<Subject> {
     lane: 0,
     waitMsMax,
     line: new Line(),
-    readRegistry: () => registry(),
+    readRegistry: (deadline) => registry(deadline),
   });
   subscribers.push(subscriber);
   running.push(marks);
@@ -106,6 +109,17 @@ describe('a wait for a level', () => {
     expect(await before).toBe(false);
     expect(await wait('logged', 7, 6)).toBe(false);
     expect(marks.waiting()).toBe(0);
+  });
+
+  it('is over in its own time while Redis hangs, which is asked once meanwhile', async () => {
+    const { wait } = await subject(WAIT_MS_MAX);
+    const reads = vi.spyOn(redis, 'hgetall');
+    server.pause();
+    expect(await wait('logged', 7, 5)).toBe(false);
+    expect(reads).toHaveBeenCalledTimes(1);
+    // The client gives the question up after seconds.
+    const isAnswered = reads.mock.settledResults.some(({ type }) => type !== 'incomplete');
+    expect(isAnswered, 'nobody waits for what Redis says').toBe(false);
   });
 
   it('of logged is reached by persisted, and not the other way round', async () => {
@@ -177,8 +191,9 @@ describe('who brings entries further is told', () => {
 
   it('nothing of who need not wait', async () => {
     const heard = await hearDemands();
-    const { wait } = await subject();
+    const { marks, wait } = await subject();
     await state.mark('logged', { epoch: 7, seq: 5 });
+    await expect.poll(() => marks.last('logged').seq).toBe(5);
     await wait('logged', 7, 5);
     await wait('memory', 7, 9);
     const last = wait('persisted', 7, 1);
@@ -226,6 +241,24 @@ describe('a sign of life', () => {
     await state.mark('logged', { epoch: 7, seq: 2 });
     expect(await alive).toBe(true);
     expect(await confirm(6)).toBe(false);
+  });
+
+  it('is looked for no longer than a wait takes, the look at the registry included', async () => {
+    const { marks, wait, confirm } = await subject();
+    let failLook = (_error: Error): void => undefined;
+    registry = () =>
+      new Promise((_resolve, reject) => {
+        failLook = reject;
+      });
+    let alive: boolean | undefined;
+    void confirm(7).then((said) => {
+      alive = said;
+    });
+    vi.spyOn(performance, 'now').mockReturnValue(performance.now() + UNREACHABLE_MS);
+    void wait('logged', 7, 9);
+    failLook(new Error('PostgreSQL hangs'));
+    await expect.poll(() => alive, { timeout: SOON_MS }).toBe(false);
+    expect(marks.waiting(), 'who came when the look was over').toBe(1);
   });
 
   it('is not waited for any more when PostgreSQL fails after the marks were closed', async () => {

@@ -3,11 +3,11 @@
  *
  * A watermark (epoch, seq) of a level covers the waits of its own epoch up to seq; it comes over a
  * channel, and every POLL_MS from a small key while anybody waits. A wait ends as not reached when
- * its epoch has ended (a watermark of a later epoch came) or its time is up: the outcome is then
- * unknown, and the id resolves it. Waits come in any order, because a lane's replies do. Those who
- * move the watermarks are told that somebody waits (demands.ts). What Redis itself confirms
- * (`replicated`, `fsync`) is waited for elsewhere (replica-waits.ts), and has no bound here: each
- * confirmation has its own.
+ * its epoch has ended (a watermark of a later epoch came) or its time is up, also while Redis hangs:
+ * the outcome is then unknown, and the id resolves it. Waits come in any order, because a lane's
+ * replies do. Those who move the watermarks are told that somebody waits (demands.ts). What Redis
+ * itself confirms (`replicated`, `fsync`) is waited for elsewhere (replica-waits.ts), and has no bound
+ * here: each confirmation has its own.
  */
 import type { Redis } from 'ioredis';
 import type { DurabilityLevel, RedisLevel } from '../domain/durability.ts';
@@ -30,8 +30,11 @@ export interface WatermarkOptions {
   readonly line: Line;
   /** For the levels that Redis confirms; undefined: they are never reached. */
   readonly confirmed?: ConfirmedWaits | undefined;
-  /** The registry's row; asked for signs of life. */
-  readonly readRegistry: () => Promise<{ term: number; state: string }>;
+  /**
+   * The registry's row; asked for signs of life. Rejects by the deadline (`performance.now`), also
+   * when PostgreSQL hangs.
+   */
+  readonly readRegistry: (deadline: number) => Promise<{ term: number; state: string }>;
 }
 
 interface Mark {
@@ -48,6 +51,11 @@ interface Wait {
 type LoggedLevel = Exclude<DurabilityLevel, 'memory' | RedisLevel>;
 const LOGGED_LEVELS = ['logged', 'persisted'] as const satisfies readonly LoggedLevel[];
 const POLL_MS = 50;
+/**
+ * A look at the registry takes a millisecond. Who asks waits for two at most: one that is under way,
+ * and its own.
+ */
+const LOOK_MS_MAX = 2_000;
 
 export interface RunningWatermarks extends Watermarks {
   readonly waiting: () => number;
@@ -64,15 +72,12 @@ export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
     else line.wait(() => done(isReached));
   };
   const waitsOf = (level: LoggedLevel): LevelWaits =>
-    new LevelWaits(waitMsMax, tell, (stamp) => demand(level, stamp));
+    new LevelWaits(tell, (stamp) => demand(level, stamp));
   const levels: Readonly<Record<LoggedLevel, LevelWaits>> = {
     logged: waitsOf('logged'),
     persisted: waitsOf('persisted'),
   };
   const { logged, persisted } = levels;
-  const signs = createSignsOfLife(options, (stamp, done) =>
-    logged.push({ ...stamp, seq: stamp.seq + 1 }, done),
-  );
 
   const advance = ({ level, epoch, seq }: PlaceMessage): void => {
     const isOurs = LOGGED_LEVELS.some((each) => each === level);
@@ -83,15 +88,22 @@ export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
   };
   const endListening = listen(options.subscriber, keys.marksChannel, advance);
 
-  const poll = async (): Promise<void> => {
-    if (logged.length + persisted.length === 0) return;
+  let isReading = false;
+  const read = async (): Promise<void> => {
+    isReading = true;
     const stored = await redis.hgetall(keys.marks).catch(() => ({}));
+    isReading = false;
     for (const [level, value] of Object.entries(stored)) {
       advance(readPlaceMessage(`${level} ${value}`));
     }
-    for (const level of LOGGED_LEVELS) levels[level].look();
+    for (const level of LOGGED_LEVELS) levels[level].tellAgain();
   };
-  const timer = setInterval(() => void poll(), POLL_MS);
+  /** Looks at the time first, and asks once at a time: a Redis that hangs answers after seconds. */
+  const poll = (): void => {
+    for (const level of LOGGED_LEVELS) levels[level].endLate();
+    if (!isReading && logged.length + persisted.length > 0) void read();
+  };
+  const timer = setInterval(poll, POLL_MS);
 
   return {
     wait(level, stamp, done) {
@@ -103,13 +115,15 @@ export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
         if (options.confirmed === undefined) done(false);
         else options.confirmed.wait(level, stamp, done);
       } else if (levels[level].covers(stamp)) done(true);
-      else levels[level].push(stamp, done);
+      else levels[level].push(stamp, performance.now() + waitMsMax, done);
     },
     known(stamp, level) {
       if (persisted.covers(stamp)) return 'persisted';
       return logged.covers(stamp) ? stronger(level, 'logged') : level;
     },
-    confirmOpen: signs,
+    confirmOpen: createSignsOfLife(options, (stamp, until, done) =>
+      logged.push({ ...stamp, seq: stamp.seq + 1 }, until, done),
+    ),
     waiting: () => logged.length + persisted.length + (options.confirmed?.waiting() ?? 0),
     last: (level) => levels[level].mark,
     close() {
@@ -122,7 +136,6 @@ export function createWatermarks(options: WatermarkOptions): RunningWatermarks {
 
 /** Who waits for one level, and how far it has come. */
 class LevelWaits {
-  readonly #waitMsMax: number;
   readonly #tell: (wait: Wait, isReached: boolean) => void;
   readonly #demand: (stamp: LaneStamp) => void;
   #mark: Mark = { epoch: 0, seq: 0 };
@@ -131,12 +144,7 @@ class LevelWaits {
   /** The furthest that was demanded. */
   #demanded: Mark = { epoch: 0, seq: 0 };
 
-  constructor(
-    waitMsMax: number,
-    tell: (wait: Wait, isReached: boolean) => void,
-    demand: (stamp: LaneStamp) => void,
-  ) {
-    this.#waitMsMax = waitMsMax;
+  constructor(tell: (wait: Wait, isReached: boolean) => void, demand: (stamp: LaneStamp) => void) {
     this.#tell = tell;
     this.#demand = demand;
   }
@@ -153,12 +161,12 @@ class LevelWaits {
     return epoch === this.#mark.epoch && seq <= this.#mark.seq;
   }
 
-  push(stamp: LaneStamp, done: Wait['done']): void {
+  push(stamp: LaneStamp, until: number, done: Wait['done']): void {
     if (this.#isClosed) {
       done(false);
       return;
     }
-    this.#waits.push({ stamp, until: performance.now() + this.#waitMsMax, done });
+    this.#waits.push({ stamp, until, done });
     // Who comes behind others is told of when these are answered.
     if (this.#waits.length === 1) this.#tellOf(stamp);
   }
@@ -170,8 +178,13 @@ class LevelWaits {
     if (furthest !== undefined && isBehind(furthest, this.#demanded)) this.#tellOf(furthest);
   }
 
-  /** Now and then: for who has waited too long, and because what was told may be lost. */
-  look(): void {
+  /** Now and then: who has waited too long. */
+  endLate(): void {
+    this.#settle();
+  }
+
+  /** Now and then, because what was told may be lost. */
+  tellAgain(): void {
     const furthest = this.#settle();
     if (furthest !== undefined) this.#tellOf(furthest);
   }
@@ -211,31 +224,39 @@ function isBehind(a: Mark, b: Mark): boolean {
   return a.epoch > b.epoch || (a.epoch === b.epoch && a.seq > b.seq);
 }
 
+/** Who asked for a sign of life, and until when an entry is waited for. */
+interface Asker {
+  readonly stamp: LaneStamp;
+  readonly until: number;
+  readonly done: (alive: boolean) => void;
+}
+
 /**
  * One look at the registry serves all who asked before it began. When PostgreSQL cannot be asked,
- * a valid entry behind the reply's position is the other sign.
+ * a valid entry behind the reply's position is the other sign, in what is left of the time of a wait.
  */
 function createSignsOfLife(
   options: WatermarkOptions,
-  waitForEntry: (stamp: LaneStamp, done: (alive: boolean) => void) => void,
+  waitForEntry: (stamp: LaneStamp, until: number, done: Asker['done']) => void,
 ): Watermarks['confirmOpen'] {
-  let asking: { stamp: LaneStamp; done: (alive: boolean) => void }[] = [];
+  let asking: Asker[] = [];
   let busy = false;
   const ask = async (): Promise<void> => {
     busy = true;
     while (asking.length > 0) {
       const askers = asking;
       asking = [];
-      const row = await options.readRegistry().catch(() => undefined);
-      for (const { stamp, done } of askers) {
-        if (row === undefined) waitForEntry(stamp, done);
+      const deadline = performance.now() + LOOK_MS_MAX;
+      const row = await options.readRegistry(deadline).catch(() => undefined);
+      for (const { stamp, until, done } of askers) {
+        if (row === undefined) waitForEntry(stamp, until, done);
         else done(row.state === 'open' && row.term === stamp.epoch);
       }
     }
     busy = false;
   };
   return (stamp, done) => {
-    asking.push({ stamp, done });
+    asking.push({ stamp, until: performance.now() + options.waitMsMax, done });
     if (!busy) void ask();
   };
 }

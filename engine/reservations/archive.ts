@@ -10,6 +10,7 @@ import type {
 } from '../domain/reservation.ts';
 import type { Pool } from '../postgres/pool.ts';
 import { readPosition } from '../postgres/position.ts';
+import { type Reader, readerUntil } from '../postgres/reader.ts';
 import type { TellDemand } from '../redis/demands.ts';
 import type { LaneStamp } from '../redis/operation.ts';
 
@@ -17,7 +18,7 @@ export interface Archive {
   /**
    * The newest reservation under the id, read when PostgreSQL had applied the log up to the stamp;
    * undefined when there is none. Rejects when PostgreSQL does not answer, or does not get there
-   * in time.
+   * in time; also when it hangs.
    */
   find(id: string, stamp: LaneStamp): Promise<ReservationRecord | undefined>;
 }
@@ -27,7 +28,7 @@ export interface ArchiveOptions {
   readonly lane: number;
   /** Told where PostgreSQL is waited for. */
   readonly demand: TellDemand;
-  /** How long PostgreSQL may take to get to the stamp. */
+  /** How long PostgreSQL may take to get to the stamp and to answer, in all. */
   readonly waitMs: number;
 }
 
@@ -37,20 +38,27 @@ const POLL_MS = 25;
 export function createArchive(options: ArchiveOptions): Archive {
   return {
     async find(id, stamp) {
-      await waitForPosition(options, stamp);
-      const { rows } = await options.pool.query<ArchivedRow>(SELECT_NEWEST, [id]);
+      const deadline = performance.now() + options.waitMs;
+      const reader = readerUntil(options.pool, deadline);
+      await waitForPosition(options, reader, stamp, deadline);
+      const { rows } = await reader.query<ArchivedRow>(SELECT_NEWEST, [id]);
       return toRecord(rows);
     },
   };
 }
 
-async function waitForPosition(options: ArchiveOptions, stamp: LaneStamp): Promise<void> {
-  const deadline = performance.now() + options.waitMs;
+async function waitForPosition(
+  options: ArchiveOptions,
+  reader: Reader,
+  stamp: LaneStamp,
+  deadline: number,
+): Promise<void> {
   for (;;) {
-    const at = await readPosition(options.pool, options.lane);
+    const at = await readPosition(reader, options.lane);
     if (at.epoch > stamp.epoch || (at.epoch === stamp.epoch && at.seq >= stamp.seq)) return;
     options.demand('persisted', stamp);
-    if (performance.now() >= deadline) {
+    // No time is left for another look.
+    if (performance.now() + POLL_MS >= deadline) {
       throw new Error(
         `it is at ${at.epoch}-${at.seq} of lane ${options.lane} and did not get to ` +
           `${stamp.epoch}-${stamp.seq} within ${options.waitMs} ms`,

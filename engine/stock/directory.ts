@@ -7,6 +7,7 @@
  * made-up ids costs PostgreSQL one look-up at a time.
  */
 import type { Pool } from '../postgres/pool.ts';
+import { readerUntil } from '../postgres/reader.ts';
 import type { Warehouse } from './warehouse.ts';
 import { readWarehouses } from './warehouse-store.ts';
 
@@ -23,6 +24,8 @@ export interface WarehouseDirectory {
 
 /** Another engine may change a cut-off; nobody waits for that on the spot. */
 const REFRESH_MS = 30_000;
+/** A look takes a millisecond. Who asks waits for two at most: one that is under way, and its own. */
+const LOOK_MS_MAX = 2_000;
 
 export function createDirectory(
   pool: Pool,
@@ -37,7 +40,10 @@ export function createDirectory(
     refreshedAtMs = nowMs();
     store(await readWarehouses(pool, undefined));
   };
-  const lookUp = coalesce(async (ids: readonly string[]) => store(await readWarehouses(pool, ids)));
+  const lookUp = coalesce(async (ids: readonly string[]) => {
+    const reader = readerUntil(pool, performance.now() + LOOK_MS_MAX);
+    store(await readWarehouses(reader, ids));
+  });
 
   return {
     load,

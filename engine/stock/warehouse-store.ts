@@ -1,5 +1,6 @@
 /** Warehouses in PostgreSQL. */
 import type { Pool } from '../postgres/pool.ts';
+import type { Reader } from '../postgres/reader.ts';
 import type { Warehouse } from './warehouse.ts';
 
 const COLUMNS = `warehouse_id, name, location, latitude, longitude, time_zone,
@@ -7,14 +8,14 @@ const COLUMNS = `warehouse_id, name, location, latitude, longitude, time_zone,
 
 /** Those of the ids that exist; undefined: all. */
 export async function readWarehouses(
-  pool: Pool,
+  db: Reader,
   ids: readonly string[] | undefined,
 ): Promise<Warehouse[]> {
   const all = `SELECT ${COLUMNS} FROM warehouses`;
   const { rows } =
     ids === undefined
-      ? await pool.query<Warehouse>(all)
-      : await pool.query<Warehouse>(`${all} WHERE warehouse_id = ANY($1)`, [ids]);
+      ? await db.query<Warehouse>(all)
+      : await db.query<Warehouse>(`${all} WHERE warehouse_id = ANY($1)`, [ids]);
   return rows;
 }
 

@@ -5,9 +5,11 @@
  * instead of a 503 with Retry-After, and no stock. The body and `holdfast_ready` say what is wrong.
  */
 import type { Pool } from '../../postgres/pool.ts';
+import { readerUntil } from '../../postgres/reader.ts';
 import type { Lane } from '../../redis/lane-port.ts';
 import { isRefusal } from '../../redis/lane-port.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
+import { within } from '../../runtime/within.ts';
 import type { Handler } from '../exchange.ts';
 
 export function healthHandler(): Handler {
@@ -84,7 +86,7 @@ function probesOf({ lane, pool, probes }: ReadinessDeps): Readonly<Record<string
       return isRefusal(answer) ? `${answer.outcome}: ${answer.detail}` : undefined;
     },
     postgres: async () => {
-      await pool.query('SELECT 1');
+      await readerUntil(pool, performance.now() + PROBE_TIMEOUT_MS).query('SELECT 1');
       return undefined;
     },
     ...probes,
@@ -92,16 +94,9 @@ function probesOf({ lane, pool, probes }: ReadinessDeps): Readonly<Record<string
 }
 
 async function run(probe: Probe): Promise<string | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<string>((resolve) => {
-    const late = `no answer within ${PROBE_TIMEOUT_MS} ms`;
-    timer = setTimeout(() => resolve(late), PROBE_TIMEOUT_MS);
-  });
   try {
-    return await Promise.race([probe(), tooLate]);
+    return await within(probe(), PROBE_TIMEOUT_MS);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
-  } finally {
-    clearTimeout(timer);
   }
 }

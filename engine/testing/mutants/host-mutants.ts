@@ -249,9 +249,9 @@ const WAITING: readonly Mutant[] = [
     file: 'engine/redis/watermarks.ts',
     edits: [
       {
-        find: '      for (const { stamp, done } of askers) {\n        if (row === undefined) waitForEntry(stamp, done);\n',
+        find: '      for (const { stamp, until, done } of askers) {\n        if (row === undefined) waitForEntry(stamp, until, done);\n',
         replace:
-          '      for (const { stamp, done } of [...askers, ...asking.splice(0)]) {\n        if (row === undefined) waitForEntry(stamp, done);\n',
+          '      for (const { stamp, until, done } of [...askers, ...asking.splice(0)]) {\n        if (row === undefined) waitForEntry(stamp, until, done);\n',
       },
     ],
     tests: ['engine/redis/watermarks.int.test.ts'],

@@ -1,6 +1,7 @@
 /** The table of planted bugs; `mutants.test.ts` checks that each fits the sources as they are. */
 import { CONFIRMING_MUTANTS } from './confirming-mutants.ts';
 import { DAYS_AWAY_MUTANTS } from './days-away-mutants.ts';
+import { HANG_MUTANTS } from './hang-mutants.ts';
 import { HOST_MUTANTS } from './host-mutants.ts';
 import { LATE_MUTANTS } from './late-mutants.ts';
 import type { Mutant } from './mutant.ts';
@@ -16,4 +17,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DAYS_AWAY_MUTANTS,
   ...HOST_MUTANTS,
   ...CONFIRMING_MUTANTS,
+  ...HANG_MUTANTS,
 ];
