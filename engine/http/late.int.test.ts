@@ -32,7 +32,7 @@ class Waves {
   readonly wires: Wire[] = [];
   readonly handle: Handler = (exchange) => {
     busy();
-    exchange.respond(200);
+    exchange.respond(200, {}, 'done');
     this.#handled += 1;
     if (this.#handled === this.sent * CROWD && this.sent < WAVES_MAX) this.send();
   };

@@ -12,6 +12,16 @@ export interface UwsResponse {
   writeHeader(name: string, value: string): UwsResponse;
   end(body?: Recognized, closeConnection?: boolean): UwsResponse;
   endWithoutBody(): UwsResponse;
+  /**
+   * Sends what the connection takes at once, of a body or of the rest of one; 0 says that this is the
+   * whole body. The first of the two: whether it took all; if not, the response stays open. Of an empty
+   * body it cannot tell.
+   */
+  tryEnd(body: Recognized, totalBytes: number): readonly [boolean, boolean];
+  /** `offset`: how much of the body was taken. Called until the response is ended. */
+  onWritable(callback: (offset: number) => boolean): UwsResponse;
+  /** Closes the connection; calls `onAborted`. */
+  close(): UwsResponse;
   cork(callback: () => void): UwsResponse;
   onAborted(callback: () => void): UwsResponse;
   /** The chunk is valid only during the callback. */

@@ -3,7 +3,8 @@
 // What its API demands, and where it is met: request data is gone when the route callback returns, so
 // it is copied before; body chunks are gone when their callback returns, so they are copied; a
 // response must not be touched after an abort, which the exchange's states see to; an answer outside
-// the callbacks is corked, so that it leaves in one packet.
+// the callbacks is corked, so that it leaves in one packet. An answer that its client does not take
+// keeps the response open, and its exchange in flight (unread.ts).
 
 import { listenError, whyNotListening } from '../runtime/listen-error.ts';
 import { Admission } from './admission.ts';
@@ -25,6 +26,7 @@ import type { Listening, TransportOptions } from './port.ts';
 import type { CompiledRoute, RouteMatch } from './router.ts';
 import type { StampedBody } from './stamped.ts';
 import { TextMemory } from './text-memory.ts';
+import { Probes, sendRest, tryToEnd, writeWhole } from './unread.ts';
 import { decodeUtf8, unitAt } from './utf8.ts';
 import type { Uws, UwsApp, UwsListenSocket, UwsRequest, UwsResponse } from './uws-load.ts';
 
@@ -47,9 +49,18 @@ const SHARED_PORT = 0;
 /** In which uWS sees no parameter and no wildcard, as it does in `:` and `*`. */
 const PLAIN_PATTERN = /^[\w/.-]+$/;
 
+/** What a connection leaves unread, on average, until it is found out: less than the kernel holds. */
+const UNREAD_BYTES = 65_536;
+/** The same, of answers that cost the connection when they are looked after: HEAD, 204, refusals. */
+const UNREAD_BARE_BYTES = 262_144;
+
 interface ServerState {
   closing: boolean;
   readonly texts: TextMemory;
+  readonly probes: Probes;
+  readonly bareProbes: Probes;
+  /** To be called once for each exchange, when the socket has taken its answer or is gone. */
+  readonly leave: () => void;
 }
 
 class UwsExchange extends Exchange {
@@ -60,6 +71,8 @@ class UwsExchange extends Exchange {
   readonly #server: ServerState;
   #chunks: Buffer[] | undefined;
   #bodyBytes = 0;
+  /** Answered, and not taken as a whole: the response is open. */
+  #isUnread = false;
 
   constructor(context: ExchangeContext, head: RequestHead, res: UwsResponse, server: ServerState) {
     super(context, head);
@@ -90,13 +103,23 @@ class UwsExchange extends Exchange {
     return true;
   }
 
+  /** Whether uWS still waits for the end of the answer, and has to be told what to do at an abort. */
+  get isOpen(): boolean {
+    return this.#isUnread || !this.answered;
+  }
+
   clientGone(): void {
-    this.abort();
+    if (this.#isUnread) this.#leaveRead();
+    else this.abort();
   }
 
   protected override write(head: AnswerHead, body: AnswerBody): void {
-    if (this.inCallback) this.#send(head, body);
-    else this.#res.cork(() => this.#send(head, body));
+    try {
+      if (this.inCallback) this.#send(head, body);
+      else this.#res.cork(() => this.#send(head, body));
+    } finally {
+      if (!this.#isUnread) this.#server.leave();
+    }
   }
 
   protected override writeStamped(head: AnswerHead, body: StampedBody, id: string): void {
@@ -106,17 +129,47 @@ class UwsExchange extends Exchange {
   #send(head: AnswerHead, body: AnswerBody): void {
     const res = this.#res;
     const { status } = head;
+    const isHead = this.method === 'HEAD';
+    const isBare = isHead || status === 204 || status === 304 || body.length === 0;
+    if (isBare || this.closeAfter) {
+      if (this.#server.bareProbes.isDue(isBare ? 0 : body.length)) {
+        this.#sendAndClose(head, body, isBare);
+        return;
+      }
+    }
     // All header lines in one call, because uWS writes what it is given between two line ends.
     res.writeStatus(head.stamped(this.requestId));
     if (status === 204 || status === 304) {
       res.endWithoutBody();
-    } else if (this.method === 'HEAD') {
+    } else if (isHead) {
       // The length goes in by hand, because builds leave the response open when they are told it.
       res.writeHeader('content-length', String(Buffer.byteLength(body)));
       res.endWithoutBody();
+    } else if (this.closeAfter) {
+      res.end(body, true);
+    } else if (this.#server.probes.isDue(body.length)) {
+      if (tryToEnd(res, body)) return;
+      this.#isUnread = true;
+      sendRest(res, body, () => this.#leaveRead());
     } else {
-      res.end(body, this.closeAfter || this.#server.closing);
+      res.end(body, this.#server.closing);
     }
+  }
+
+  /** The same, of an answer that does not tell whether it was taken. */
+  #sendAndClose(head: AnswerHead, body: AnswerBody, isBare: boolean): void {
+    const { status } = head;
+    const length = status === 204 || status === 304 ? undefined : Buffer.byteLength(body);
+    writeWhole(this.#res, head, this.requestId, isBare ? undefined : body, length);
+    this.#isUnread = true;
+    setImmediate(() => {
+      if (this.#isUnread) this.#res.close();
+    });
+  }
+
+  #leaveRead(): void {
+    this.#isUnread = false;
+    this.#server.leave();
   }
 }
 
@@ -133,7 +186,13 @@ class UwsServer implements Listening {
   port = 0;
   #sweep: NodeJS.Timeout | undefined;
   #inFlight = 0;
-  readonly #state: ServerState = { closing: false, texts: new TextMemory() };
+  readonly #state: ServerState = {
+    closing: false,
+    texts: new TextMemory(),
+    probes: new Probes(UNREAD_BYTES),
+    bareProbes: new Probes(UNREAD_BARE_BYTES),
+    leave: () => this.#leave(),
+  };
   #closed: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
 
@@ -144,10 +203,6 @@ class UwsServer implements Listening {
     const { context } = options;
     this.#context = {
       ...context,
-      onAnswered: (exchange, status) => {
-        this.#leave();
-        context.onAnswered(exchange, status);
-      },
       onAborted: (exchange) => {
         this.#leave();
         context.onAborted(exchange);
@@ -227,7 +282,7 @@ class UwsServer implements Listening {
       else this.#admission.take(match.route, exchange);
     }
     exchange.inCallback = false;
-    if (!exchange.answered) res.onAborted(() => this.#gone(exchange));
+    if (exchange.isOpen) res.onAborted(() => this.#gone(exchange));
   }
 
   #enter(res: UwsResponse, req: UwsRequest, facts: IntakeFacts, match: RouteMatch): UwsExchange {

@@ -3,6 +3,7 @@ import { CONFIRMING_MUTANTS } from './confirming-mutants.ts';
 import { DAYS_AWAY_MUTANTS } from './days-away-mutants.ts';
 import { HANG_MUTANTS } from './hang-mutants.ts';
 import { HOST_MUTANTS } from './host-mutants.ts';
+import { HTTP_MUTANTS } from './http-mutants.ts';
 import { LATE_MUTANTS } from './late-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { RUN_MUTANTS } from './run-mutants.ts';
@@ -18,4 +19,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...HOST_MUTANTS,
   ...CONFIRMING_MUTANTS,
   ...HANG_MUTANTS,
+  ...HTTP_MUTANTS,
 ];
