@@ -26,6 +26,7 @@ import { KEYS } from './testing/test-lane.ts';
 const SHORT_MS = 200;
 const SOME_MS = 5_000;
 const LONG_MS = 60_000;
+const TRIES = 5;
 
 let t: ConfirmedLane;
 let network: Network;
@@ -61,11 +62,9 @@ async function attachFar(): Promise<void> {
 
 const cutFar = (): void => network.cutOneWay(['primary'], ['far']);
 
-/** A connection to the primary waits for replicas. */
-async function untilSomebodyWaits(): Promise<void> {
-  await expect
-    .poll(async () => String(await t.redis.client('LIST')), SOON)
-    .toMatch(/ flags=b .* cmd=wait /);
+/** Whether a connection to the primary waits for replicas. */
+async function doesSomebodyWait(): Promise<boolean> {
+  return / flags=b .* cmd=wait /.test(String(await t.redis.client('LIST')));
 }
 
 describe('an acknowledgement', () => {
@@ -137,19 +136,30 @@ describe('a replica', () => {
     const alone = await t.ask(buy('buy-1'), 'replicated');
     expect(await t.reached('replicated', alone.stamp), 'one of one').toBe(true);
     await attachFar();
+    let id = '';
+    let isReached: boolean | undefined;
+    for (let i = 2; isReached === undefined && i < 2 + TRIES; i++) {
+      id = `buy-${i}`;
+      isReached = await reachedInTheEnd(id);
+    }
+    expect(isReached).toBe(true);
+    expect(await boughtOn(far)).toContain(id);
+  });
+
+  /** Undefined: it was told at once, as when a busy machine kept the far one silent for too long. */
+  async function reachedInTheEnd(id: string): Promise<boolean | undefined> {
     await untilInSync(t.redis, 2);
     cutFar();
-    const { stamp } = await t.ask(buy('buy-2'), 'replicated');
+    const { stamp } = await t.ask(buy(id), 'replicated');
     let isTold = false;
     const waiting = t.reached('replicated', stamp).finally(() => {
       isTold = true;
     });
-    await untilSomebodyWaits();
-    expect(isTold).toBe(false);
+    await expect.poll(async () => isTold || (await doesSomebodyWait()), SOON).toBe(true);
+    const wasTold = isTold;
     network.heal();
-    expect(await waiting).toBe(true);
-    expect(await boughtOn(far)).toContain('buy-2');
-  });
+    return wasTold ? undefined : await waiting;
+  }
 
   it('that loads its copy is shown online, and not waited for: nobody can promote it', async () => {
     await start(SOME_MS);
