@@ -4,6 +4,7 @@ Closes the lane under recovery's term and freezes lane time. An empty Redis is c
 KEYS[1]  meta
 ARGV[1]  term
 ARGV[2]  schema version
+Touches  deadlines
 Returns  {1, replid, epoch, seq, nonce, lane time ms, 1 if holds may live of days that scripts look at no more}
          of the claimed node, or {0, term} of a newer claim
 Variants claim: flags=allow-oom

@@ -1,14 +1,14 @@
 --[[
 Forgets the records of a generation whose idempotency window is over, a bounded piece a call. No other
-script looks at a generation of that age any more, but for `expire`: so one in which holds may live, because
-no sweeper ran for days, waits for it. PostgreSQL has its reservations for good. The last piece notes the
+script looks at a generation of that age any more, unless holds may live in it, because no sweeper ran for
+days (includes/unseen.lua): such a one waits until they have expired. PostgreSQL has its reservations for good. The last piece notes the
 generation in meta, so that other engines need not do it again; the next is the one behind it, so that
 none is left out, however long no engine ran.
 
 KEYS[1]  meta
 ARGV[1]  context: I8 epoch, I8 seq seen, c8 unused
 ARGV[2]  I2 generation, I4 first bucket, I4 buckets, I4 buckets that there are
-Touches  hold:*, cart:*
+Touches  deadlines, hold:*, cart:*
 Returns  >B 1, B reason when fenced; else >B 0, I8 epoch, I8 seq, I8 lane time, i8 offset,
          I2 generation that is due, 0 when there is none; another one than that is not touched
 Variants drop: flags=allow-oom
