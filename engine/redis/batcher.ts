@@ -9,10 +9,10 @@
  *
  * States: idle (nothing queued, nothing in flight); gathering (queued, a flush stands at the end of
  * this turn of the event loop, or GATHER_MS after the batch before in a crowd); flying (1 to
- * IN_FLIGHT_MAX batches sent, without confirmed ones that have been away for `waitMs`). Invariants: an item is in one queue or in one batch, never in two
- * places; the batches of a queue are sent in the order of their items; a flush starts by itself when a
- * batch lands or a connection is free, so nothing on an idle lane waits for a timer; no item is sent
- * that has waited longer than its bound.
+ * IN_FLIGHT_MAX batches sent, without confirmed ones that have been away for `waitMs`). Invariants: an
+ * item is in one queue or in one batch, never in two places; the batches of a queue are sent in the order
+ * of their items; a flush starts by itself when a batch lands or a connection is free, so nothing on an
+ * idle lane waits for a timer; no item is sent that has waited longer than its bound.
  *
  * Admission (README.md, "Overload"): what would wait longer than `waitMs`, as fast as its queue
  * moves, is refused when it comes; a patient item only beyond PATIENCE times that. The same longer

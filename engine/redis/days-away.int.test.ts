@@ -89,9 +89,9 @@ it('a key that a hold of days ago may have is not given to another before that h
   expect(await t.cells('X')).toEqual({ A: [7, 3, 0] });
 });
 
-it('one that is late, but by less than a day, holds nobody up', async () => {
+it.each([0.5, 2, 3])('one of %s days ago holds no other key up', async (days) => {
   await hold(packId('a key of the client'), 3);
-  await t.passSeconds(DAY_S / 2);
+  await t.passSeconds(days * DAY_S);
   expect(await hold(packId('another key'), 1)).toBe('created');
 });
 

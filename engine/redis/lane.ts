@@ -304,8 +304,7 @@ const mannersOf = (isConfirmed: boolean): Readonly<Record<Operation['kind'], Man
 };
 const MANNERS = { plain: mannersOf(false), confirmed: mannersOf(true) };
 
-const BEHIND =
-  'Holds of days ago have not expired yet, and one of them may have this id; nothing was changed.';
+const BEHIND = 'A hold of days ago has this id, and has not expired yet; nothing was changed.';
 
 function levelsOf(items: readonly Waiting[]): ReadonlySet<RedisLevel> {
   const levels = new Set<RedisLevel>();

@@ -214,7 +214,7 @@ export function extend(request: ExtendRequest, deps: ReservationDeps, done: Done
   deps.lane.submit({ kind: 'extend', id: packId(id), ttlS }, decide, likely);
 }
 
-/** A hold never leaves Redis while it lives, so there is nothing to extend. */
+/** What is no hold any more cannot be extended. */
 const EXTEND_TOO_LATE = {
   committed: 'already_committed',
   released: 'already_released',

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runAudit } from '../../reconciler/audit/audit.ts';
-import { IdMaker } from '../domain/reservation-id.ts';
+import { addressOf, IdMaker, packId } from '../domain/reservation-id.ts';
 import { type Api, apiOf, expectProblem, expectReservation } from '../http/testing/api.ts';
 import { startTestEngine, type TestEngine } from './engine.ts';
 import { until } from './until.ts';
@@ -45,7 +45,7 @@ it.each([
     expect(expectReservation(await api.look(id), 200).status).toBe('held');
     if (key !== undefined) {
       const again = await api.reserve(body, key);
-      expect(expectProblem(again, 'undecided').detail).toContain('have not expired yet');
+      expect(expectProblem(again, 'undecided').detail).toContain('has not expired yet');
       expect(again.headers.get('retry-after')).toBe('1');
     }
     // Whose id no hold of before can have need not wait.
@@ -82,5 +82,24 @@ it('an id that a refusal named while lane time stood still is one of tomorrow, a
   await until('PostgreSQL and Redis agree', async () => {
     const { differences } = await runAudit({ redis, pool });
     return differences.length === 0;
+  });
+});
+
+it('the audit misses a live hold of which the record is gone, also when its key is in use again', async () => {
+  const { lane, pool, redis } = engine.serving.engine;
+  await engine.stock({ 'X-lost@A': 10 });
+  const body = { items: [{ sku_id: 'X-lost', quantity: 3 }], ttl_seconds: 60 };
+  const key = { 'idempotency-key': 'lost' };
+  const { reservation_id: id } = expectReservation(await api.reserve(body, key), 201);
+  const place = addressOf(packId(id));
+  const buckets = await redis.keys(`*hold:*:${place.bucket}`);
+  const deleted = await Promise.all(buckets.map((bucket) => redis.hdel(bucket, packId(id))));
+  expect(deleted).toContain(1);
+  await engine.passSeconds(3 * DAY_S);
+  expect(await lane.expire(1_000)).toMatchObject({ expired: 0 });
+  expectReservation(await api.reserve(body, key), 201);
+  await until('the audit says which', async () => {
+    const { differences } = await runAudit({ redis, pool });
+    return JSON.stringify(differences).includes(id);
   });
 });

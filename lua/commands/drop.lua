@@ -1,9 +1,9 @@
 --[[
 Forgets the records of a generation whose idempotency window is over, a bounded piece a call. No other
 script looks at a generation of that age any more, unless holds may live in it, because no sweeper ran for
-days (includes/unseen.lua): such a one waits until they have expired. PostgreSQL has its reservations for good. The last piece notes the
-generation in meta, so that other engines need not do it again; the next is the one behind it, so that
-none is left out, however long no engine ran.
+days (includes/unseen.lua): such a one waits until they have expired. PostgreSQL has its reservations for
+good. The last piece notes the generation in meta, so that other engines need not do it again; the next is
+the one behind it, so that none is left out, however long no engine ran.
 
 KEYS[1]  meta
 ARGV[1]  context: I8 epoch, I8 seq seen, c8 unused
