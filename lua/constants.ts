@@ -2,6 +2,7 @@
 import { OUTCOMES } from '../engine/domain/outcome.ts';
 import {
   BLOCK_BUCKETS,
+  BUCKET_DIGITS,
   CART_BYTES,
   CART_HEAD_BYTES,
   CART_HEAD_FLAG,
@@ -38,6 +39,7 @@ export const LUA_CONSTANTS: Readonly<Record<string, Readonly<Record<string, numb
   KIND: Object.fromEntries(OPERATION_KINDS.map((name, i) => [name, i + 1])),
   LIMIT: {
     block_buckets: BLOCK_BUCKETS,
+    bucket_digits: BUCKET_DIGITS,
     cart_bytes: CART_BYTES,
     cart_cells: CART_CELLS_MAX,
     cart_head_bytes: CART_HEAD_BYTES,

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { packId } from '../engine/domain/reservation-id.ts';
+import { isMadeId, packId } from '../engine/domain/reservation-id.ts';
 import type { Change, Entry } from '../engine/events/entry.ts';
 import { NEVER } from '../engine/events/entry.ts';
 import { decodeEntry } from '../engine/events/entry-codec.ts';
@@ -103,8 +103,7 @@ async function run(name: 'submit' | 'expire' | 'stock', ...args: Buffer[]): Prom
   expect(reply[0], 'fenced').toBe(0);
 }
 
-/** Reserves stand in a run when nobody can know their ids. */
-async function batch(entry: Entry, isFresh: boolean): Promise<void> {
+async function batch(entry: Entry, isRun: boolean): Promise<void> {
   await t.redis.hset(KEYS.meta, 'time', entry.timeMs);
   const [first] = entry.changes;
   if (first?.type === 'product_defined') {
@@ -117,7 +116,7 @@ async function batch(entry: Entry, isFresh: boolean): Promise<void> {
     return run('stock', context(entry), encodeStock(operation));
   }
   if (first?.type === 'expired') return run('expire', context(entry, 100));
-  const operations = entry.changes.map((change) => operationOf(entry, change, isFresh));
+  const operations = entry.changes.map((change) => operationOf(entry, change, isRun));
   return run(
     'submit',
     context(entry, HOLD_AGE_MAX_S),
@@ -133,7 +132,7 @@ function cellOf(entry: Entry, index: number) {
 }
 
 /** The operation whose result the change is. */
-function operationOf(entry: Entry, change: Change, fresh: boolean): Operation {
+function operationOf(entry: Entry, change: Change, isRun: boolean): Operation {
   if (!('id' in change)) throw new Error(`no operation makes ${change.type}`);
   const id = packId(change.id);
   const moved = (moves: readonly { cell: number; quantity: number }[]) =>
@@ -143,7 +142,9 @@ function operationOf(entry: Entry, change: Change, fresh: boolean): Operation {
       return {
         kind: 'reserve',
         id,
-        fresh,
+        // Who stands in a run has an id that nobody can know, or one of a key.
+        fresh: isRun && isMadeId(id),
+        ...(!isRun && { apart: true }),
         fingerprint: change.fingerprint,
         ttlS: change.deadlineS - Math.ceil(entry.timeMs / 1_000),
         partial: false,

@@ -1,16 +1,12 @@
 /** Live reservations in Redis, then their tombstones: how many bytes each takes. */
 import type { Redis } from 'ioredis';
 import type { Sku } from '../../engine/domain/ids.ts';
-import { digestId, packId } from '../../engine/domain/reservation-id.ts';
 import { laneKeys } from '../../engine/redis/keys.ts';
 import type { ReserveOperation } from '../../engine/redis/operation.ts';
 import { type Anatomy, anatomyOf, dropDeadlines, footprintBytes, trimLog } from './footprint.ts';
 import { openEmptyLane } from './lane-driver.ts';
-import { type LaneSession, reserveOperation } from './lane-session.ts';
+import { type IdKind, nextId, reserveOperation } from './lane-session.ts';
 import { skuNames, warehouseName } from './names.ts';
-
-/** `made`: by the engine, 64 of them stand together; `keyed`: of an Idempotency-Key, spread by hash. */
-export type IdKind = 'made' | 'keyed';
 
 export interface HoldMemory {
   readonly kind: IdKind;
@@ -47,7 +43,7 @@ export async function measureHolds(
   const skus = skuNames(kind === 'made' ? 'HELD' : 'KEYED', SKUS);
   await session.define(skus);
   await session.receive(skus.map((sku) => ({ sku, field: warehouseName(0), units: live })));
-  const ids = Array.from({ length: live }, (_, i) => makeId(session, kind, i));
+  const ids = Array.from({ length: live }, (_, i) => nextId(session, kind, i));
   const empty = await footprintBytes(redis);
   const bytesEach = async (): Promise<number> => ((await footprintBytes(redis)) - empty) / live;
   say(`${live.toLocaleString('en')} live reservations, ids ${kind}`);
@@ -55,7 +51,7 @@ export async function measureHolds(
     session.submit({
       count: some.length,
       wanted: 'created',
-      operation: (i) => reserve(kind, idAt(some, i), from + i, skus),
+      operation: (i) => reserve(idAt(some, i), from + i, skus),
     }),
   );
   const bytesLive = await bytesEach();
@@ -76,14 +72,10 @@ export async function measureHolds(
   return { kind, live, bytesLive, bytesSettled, bytesTombstone, anatomy, reserved, reservedAfter };
 }
 
-function makeId(session: LaneSession, kind: IdKind, index: number): Buffer {
-  return kind === 'made' ? session.makeId() : packId(digestId('ik_', 'bench', String(index)));
-}
-
-function reserve(kind: IdKind, id: Buffer, index: number, skus: readonly Sku[]): ReserveOperation {
+function reserve(id: Buffer, index: number, skus: readonly Sku[]): ReserveOperation {
   const sku = skus[index % skus.length] ?? ('' as Sku);
   const ttlS = TTL_S + (Math.floor(index / OF_ONE_SECOND) % TTL_S);
-  return { ...reserveOperation(id, sku, [warehouseName(0)], ttlS), fresh: kind === 'made' };
+  return reserveOperation(id, sku, [warehouseName(0)], ttlS);
 }
 
 async function inSlices(

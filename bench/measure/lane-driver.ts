@@ -5,8 +5,10 @@ import type { CellField, Sku } from '../../engine/domain/ids.ts';
 import { NEVER } from '../../engine/events/entry.ts';
 import { laneScripts } from '../../engine/redis/lane-scripts.ts';
 import {
+  type IdKind,
   joinLane,
   type LaneSession,
+  nextId,
   reserveOperation,
   type SessionLimits,
 } from './lane-session.ts';
@@ -31,9 +33,10 @@ const UNITS = 1_000_000_000;
 /** The Redis is emptied: it must be the bench's own. */
 export async function driveLane(
   redis: Redis,
-  options: { readonly batch: number; readonly skus: number },
+  options: { readonly batch: number; readonly skus: number; readonly ids?: IdKind },
 ): Promise<DrivenLane> {
   const session = await openEmptyLane(redis, options);
+  const kind = options.ids ?? 'made';
   const skus = Array.from({ length: options.skus }, (_, i) => `SKU-${i}` as Sku);
   await session.define(skus);
   await session.receive(skus.map((sku) => ({ sku, field: FIELD, units: UNITS })));
@@ -46,8 +49,8 @@ export async function driveLane(
         count,
         wanted: 'created',
         operation: () => {
-          const sku = skus[next++ % skus.length] ?? ('' as Sku);
-          const id = session.makeId();
+          const sku = skus[next % skus.length] ?? ('' as Sku);
+          const id = nextId(session, kind, next++);
           held.push(id);
           return reserveOperation(id, sku, [FIELD], TTL_S);
         },

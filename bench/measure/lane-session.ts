@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { CellField, Sku } from '../../engine/domain/ids.ts';
 import type { OutcomeName } from '../../engine/domain/outcome.ts';
-import { IdMaker } from '../../engine/domain/reservation-id.ts';
+import { digestId, IdMaker, isMadeId, packId } from '../../engine/domain/reservation-id.ts';
 import { SCRIPT_WORK_MAX } from '../../engine/domain/script-limits.ts';
 import { createLane } from '../../engine/redis/lane.ts';
 import type { Lane, OperationAnswer } from '../../engine/redis/lane-port.ts';
@@ -120,7 +120,15 @@ export async function joinLane(redis: Redis, { batch }: SessionLimits): Promise<
   };
 }
 
-/** A reserve of one line, as checkout asks for it under an id that was made for it. */
+/** `made`: by the engine, 64 of them stand together; `keyed`: of an Idempotency-Key, spread by hash. */
+export type IdKind = 'made' | 'keyed';
+
+/** An id that was not used yet, where each index comes once. */
+export function nextId(session: LaneSession, kind: IdKind, index: number): Buffer {
+  return kind === 'made' ? session.makeId() : packId(digestId('ik_', 'bench', String(index)));
+}
+
+/** A reserve of one line, as checkout asks for it. */
 export function reserveOperation(
   id: Buffer,
   sku: Sku,
@@ -130,7 +138,7 @@ export function reserveOperation(
   return {
     kind: 'reserve',
     id,
-    fresh: true,
+    fresh: isMadeId(id),
     fingerprint: FINGERPRINT,
     ttlS,
     partial: false,

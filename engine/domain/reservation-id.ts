@@ -37,6 +37,8 @@ export const GENERATION_UNKNOWN = 0;
 export const BLOCK_BUCKETS = 1 << 20;
 export const HASHED_BUCKETS = 1 << 17;
 export const BUCKETS = BLOCK_BUCKETS + HASHED_BUCKETS;
+/** Of the number of a bucket of hashed ids, which are all as long. */
+export const BUCKET_DIGITS = 7;
 export const IDS_PER_BLOCK = 64;
 
 export const PACKED_ID_BYTES = 17;
@@ -45,6 +47,7 @@ export const PLACE_BYTES = 8;
 const PREFIXES: readonly string[] = ['hf_', 'ik_', 'op_'];
 const OUR_FORM = /^[a-z]{2}_[0-9a-f]{32}$/;
 const MADE = 1;
+const KEYED = 2;
 /** Where each byte behind the tag stands in the text. */
 const AS_WRITTEN: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 const MS_FORWARD: readonly number[] = [0, 1, 6, 7, 8, 9, 10, 2, 3, 4, 5, 11, 12, 13, 14, 15];
@@ -119,6 +122,16 @@ export function readMadeId(packed: Buffer): MadeId | undefined {
   if (packed[0] !== MADE) return undefined;
   const timeMs = packed.readUInt16BE(1) * GENERATION_MS + packed.readUInt32BE(8);
   return { timeMs, lane: packed.readUInt16BE(3) };
+}
+
+/** An `hf_` id. */
+export function isMadeId(packed: Buffer): boolean {
+  return packed[0] === MADE && packed.length === PACKED_ID_BYTES;
+}
+
+/** An `ik_` id. */
+export function isKeyedId(packed: Buffer): boolean {
+  return packed[0] === KEYED && packed.length === PACKED_ID_BYTES;
 }
 
 export function addressOf(packed: Buffer): IdAddress {

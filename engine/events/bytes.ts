@@ -61,9 +61,14 @@ export class ByteWriter {
 
   /** Length in one byte, then the text, which must be ASCII. */
   ascii8(text: string): void {
-    const at = this.#reserve(1 + text.length);
-    this.#buffer[at] = text.length;
-    this.#buffer.write(text, at + 1, 'latin1');
+    this.u8(text.length);
+    this.ascii(text);
+  }
+
+  /** A text that must be ASCII, and whose length the reader knows. */
+  ascii(text: string): void {
+    const at = this.#reserve(text.length);
+    this.#buffer.write(text, at, 'latin1');
   }
 
   bytes8(bytes: Uint8Array): void {

@@ -71,7 +71,7 @@ interface Waiting {
   /** What its answer will probably wait for. */
   readonly level: DurabilityLevel;
   readonly done: (answer: OperationAnswer) => void;
-  /** A script had no room for it: it counts twice the next time, until it is a batch of its own. */
+  /** A script did not decide it: it counts twice the next time, until it is a batch of its own. */
   readonly weightMin?: number;
 }
 
@@ -154,7 +154,7 @@ export function createLane(options: LaneOptions): RunningLane {
         else line.wait(() => giveSafely(item, answer, at.atMs));
       } else {
         leave(1);
-        enqueue(withMoreRoom(item));
+        enqueue(apart(withMoreRoom(item)));
       }
     });
   };
@@ -310,6 +310,14 @@ function levelsOf(items: readonly Waiting[]): ReadonlySet<RedisLevel> {
   const levels = new Set<RedisLevel>();
   for (const { level } of items) if (isRedisLevel(level)) levels.add(level);
   return levels;
+}
+
+/** What was not decided in a run is decided by itself. */
+function apart(item: Waiting): Waiting {
+  const { operation } = item;
+  return operation.kind === 'reserve'
+    ? { ...item, operation: { ...operation, apart: true } }
+    : item;
 }
 
 /**

@@ -23,7 +23,8 @@ import type {
   Unreadable,
 } from './operation.ts';
 import { FRESH_MS_MAX } from './operation.ts';
-import { type Run, Runs, RunWriter, readRuns } from './run-codec.ts';
+import { readRuns } from './run-answers.ts';
+import { Runs, RunWriter, type SentRuns } from './run-codec.ts';
 import { readableCell, readUnreadable } from './unreadable.ts';
 
 const FRESH = 1;
@@ -60,7 +61,7 @@ export function encodeContext(context: ScriptContext): Buffer {
 export interface EncodedBatch {
   /** The arguments of the script behind the context. */
   readonly payload: readonly Buffer[];
-  readonly runs: readonly Run[];
+  readonly runs: SentRuns;
   /** Indexes of the operations that stand in no run, in the order of their answers. */
   readonly others: readonly number[];
 }
@@ -101,13 +102,13 @@ export class BatchEncoder {
     head.i64(sending.timeMs);
     head.u32(FRESH_MS_MAX);
     head.u16(operations.length - runs.members.length);
-    const written = this.#runs.write(head, runs);
+    const written = this.#runs.write(head, runs, sending.timeMs);
     for (const group of groups.all) this.#group(group, sending);
     this.#writeNames(this.#skus);
     this.#writeNames(this.#fields);
     head.append(this.#body);
     const others = groups.all.flatMap(({ members }) => members.map(({ index }) => index));
-    return { payload: [head.take(), ...written.columns], runs: written.runs, others };
+    return { payload: [head.take(), ...written.columns], runs: written, others };
   }
 
   /** Also what a batch left that could not be encoded. */
@@ -249,7 +250,7 @@ export function isFenced(stamp: LaneStamp | Fenced): stamp is Fenced {
 }
 
 export interface BatchAnswers {
-  /** In the order of the operations; undefined: there was no room for this one, nothing was changed. */
+  /** In the order of the operations; undefined: this one was not decided, nothing was changed. */
   readonly results: readonly (OperationResult | undefined)[];
   /** That the script did (lua/includes/cells.lua). */
   readonly work: number;

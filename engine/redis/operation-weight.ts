@@ -9,8 +9,9 @@ import type { Operation, ReserveLine, ReserveOperation } from './operation.ts';
 import type { BatchAnswers } from './operation-codec.ts';
 import { standsInRun } from './run-codec.ts';
 
-/** Half a reserve in a run, and half a cell. */
+/** Half a reserve in a run, and half a cell; and half for the look whether its id is known. */
 const IN_A_RUN = 1;
+const KEYED_IN_A_RUN = 1.5;
 /** A reserve by itself; with the look whether its id is known. */
 const FRESH = 2;
 const KNOWN_MAYBE = 3;
@@ -33,7 +34,7 @@ export class OperationWeights {
 
   of(operation: Operation): number {
     if (operation.kind === 'reserve') {
-      if (standsInRun(operation)) return IN_A_RUN;
+      if (standsInRun(operation)) return operation.fresh ? IN_A_RUN : KEYED_IN_A_RUN;
       return knownOf(operation) + openLinesOf(operation.lines) * this.#openLine;
     }
     const named = 'lines' in operation ? (operation.lines?.length ?? 0) : 0;
@@ -51,7 +52,7 @@ export class OperationWeights {
   ): void {
     let settled = 0;
     let openLines = 0;
-    let known = (operations.length - others.length) * IN_A_RUN;
+    let known = 0;
     let wasFull = false;
     for (const index of others) {
       const operation = operations[index];
@@ -69,8 +70,15 @@ export class OperationWeights {
     if (openLines === 0) return;
     // A SKU is read once a script, however many lines want it: that they were too many for one script
     // says what each of them costs; that they were few, as when nobody else comes, does not.
-    const seen = wasFull ? (work - known) / openLines : OPEN_LINE_AT_FIRST;
+    const seen = wasFull
+      ? (work - known - this.#inRuns(operations)) / openLines
+      : OPEN_LINE_AT_FIRST;
     this.#openLine = towards(this.#openLine, seen, LINES_SHARE);
+  }
+
+  #inRuns(operations: readonly Operation[]): number {
+    const inRuns = operations.filter((each) => each.kind === 'reserve' && standsInRun(each));
+    return inRuns.reduce((sum, each) => sum + this.of(each), 0);
   }
 }
 

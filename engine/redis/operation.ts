@@ -26,6 +26,8 @@ export interface ReserveOperation {
   readonly id: Buffer;
   /** The id was made for this very request, so nobody can have used it before. */
   readonly fresh: boolean;
+  /** Stands in no run: it came back from one undecided. */
+  readonly apart?: true;
   readonly fingerprint: Buffer;
   readonly ttlS: number;
   /** Take what there is of each line; at least one unit in all. */

@@ -1,26 +1,32 @@
 /**
  * Runs of reserves that want the same: so many units of one cell, for as long, each under a fresh
- * id. Nearly every request of a sale has this form, so what they have in common is sent, decided and
- * answered once, and the rest stands in columns that Lua takes as they are (lua/includes/runs.lua).
+ * id, or under one that was made of the client's key and must be looked for. Nearly every request of a sale
+ * has this form, so what they have in common is sent, decided and answered once (`run-answers.ts`), and the
+ * rest stands in columns that Lua takes as they are (lua/includes/runs.lua).
  */
 
 import type { CellField, Sku } from '../domain/ids.ts';
-import { outcomeByCode } from '../domain/outcome.ts';
-import type { HeldRecord } from '../domain/reservation.ts';
-import { addressOf, DUE_REFS, PACKED_ID_BYTES } from '../domain/reservation-id.ts';
-import type { ByteReader } from '../events/bytes.ts';
-import { ByteWriter, DecodeError } from '../events/bytes.ts';
+import {
+  addressOf,
+  BLOCK_BUCKETS,
+  DUE_REFS,
+  GENERATION_UNKNOWN,
+  generationOf,
+  type IdAddress,
+  isKeyedId,
+  isMadeId,
+  PACKED_ID_BYTES,
+} from '../domain/reservation-id.ts';
+import { ByteWriter } from '../events/bytes.ts';
 import { type LaneKeys, laneKeys } from './keys.ts';
-import type { LaneStamp, Operation, OperationResult, ReserveOperation } from './operation.ts';
+import type { Operation, ReserveOperation } from './operation.ts';
 
-const MADE_ID = 1;
-/** In place of how many of a run hold: a batch has fewer operations. */
-const ALL_HOLD = 0xffff;
-
-interface Member {
+/** A reserve in a run. */
+export interface Member {
   /** Index of the operation in its batch. */
   readonly index: number;
   readonly operation: ReserveOperation;
+  readonly run: Run;
 }
 
 export interface Run {
@@ -39,18 +45,18 @@ export interface RunCell {
   readonly runs: Run[];
 }
 
-/** One line from one named cell, all or nothing, under an id that was made for it. */
-export function standsInRun({ id, fresh, partial, lines }: ReserveOperation): boolean {
-  if (!fresh || partial || lines.length !== 1 || lines[0]?.fields.length !== 1) return false;
-  return id.length === PACKED_ID_BYTES && id[0] === MADE_ID;
+/** One line from one named cell, all or nothing, under an id that was made for it, or of the client's key. */
+export function standsInRun(operation: ReserveOperation): boolean {
+  const { id, fresh, partial, apart, lines } = operation;
+  if (partial || lines.length !== 1 || lines[0]?.fields.length !== 1) return false;
+  return fresh ? isMadeId(id) : isKeyedId(id) && apart !== true;
 }
 
 /** Puts the operations of one batch into runs; everything is in the order in which they came. */
 export class Runs {
   readonly cells: RunCell[] = [];
-  /** The reserves of all runs, and beside each its run. */
-  readonly members: ReserveOperation[] = [];
-  readonly runOf: Run[] = [];
+  /** The reserves of all runs. */
+  readonly members: Member[] = [];
   readonly #byName = new Map<string, RunCell>();
   #last: Run | undefined;
 
@@ -62,9 +68,9 @@ export class Runs {
     const field = line?.fields[0];
     if (line === undefined || field === undefined) return false;
     const run = this.#runOf(line.sku, field, line.quantity, ttlS);
-    run.members.push({ index, operation });
-    this.members.push(operation);
-    this.runOf.push(run);
+    const member = { index, operation, run };
+    run.members.push(member);
+    this.members.push(member);
     return true;
   }
 
@@ -95,9 +101,18 @@ export class Runs {
   }
 }
 
-/** The runs in the order of their answers, and ARGV[3] and those behind it, none when there is no run. */
-export interface WrittenRuns {
+/** What the answers of runs belong to. */
+export interface SentRuns {
+  /** In the order of their answers. */
   readonly runs: readonly Run[];
+  /** In the order of the columns. */
+  readonly members: readonly Member[];
+  /** Whether ids are looked for. */
+  readonly isKeyed: boolean;
+}
+
+/** `columns`: ARGV[3] and those behind it, none when there is no run. */
+export interface WrittenRuns extends SentRuns {
   readonly columns: readonly Buffer[];
 }
 
@@ -118,27 +133,29 @@ export class RunWriter {
     this.#heads.clear();
   }
 
-  /** The cells and their runs go to `out`; numbers the runs. */
-  write(out: ByteWriter, { cells, members, runOf }: Runs): WrittenRuns {
+  /** The cells and their runs go to `out`; numbers the runs. `timeMs`: lane time, as far as it is known. */
+  write(out: ByteWriter, { cells, members }: Runs, timeMs: number): WrittenRuns {
     out.u16(cells.length);
-    if (cells.length === 0) return { runs: [], columns: [] };
+    if (cells.length === 0) return { runs: [], members, isKeyed: false, columns: [] };
     const runs = cells.flatMap((cell) => cell.runs);
     runs.forEach((run, number) => {
       run.number = number;
     });
+    const today = generationOf(timeMs);
+    const isKeyed = writeKeyed(out, members, today);
     cells.forEach((cell, number) => {
       this.#writeCell(out, cell, number);
     });
     out.bytes16(this.#heads.take());
-    const references = this.#writeReferences(out, members);
+    const references = this.#writeReferences(out, members, today);
     const columns = this.#columns;
-    for (const { fingerprint } of members) columns.raw(fingerprint);
-    if (runs.length > 1) for (const { number } of runOf) columns.u16(number);
-    for (const { attributes } of members) {
-      if (attributes === '') columns.u16(0);
-      else columns.bytes16(Buffer.from(attributes));
+    for (const { operation } of members) columns.raw(operation.fingerprint);
+    if (runs.length > 1) for (const { run } of members) columns.u16(run.number);
+    for (const { operation } of members) {
+      if (operation.attributes === '') columns.u16(0);
+      else columns.bytes16(Buffer.from(operation.attributes));
     }
-    return { runs, columns: [columns.take(), ...references] };
+    return { runs, members, isKeyed, columns: [columns.take(), ...references] };
   }
 
   #writeCell(out: ByteWriter, { sku, field, runs }: RunCell, number: number): void {
@@ -159,7 +176,7 @@ export class RunWriter {
   }
 
   /** The references, so many in an argument, and to `out` how many follow one another in a bucket. */
-  #writeReferences(out: ByteWriter, members: readonly ReserveOperation[]): Buffer[] {
+  #writeReferences(out: ByteWriter, members: readonly Member[], today: number): Buffer[] {
     const references = this.#references;
     const pieces: Buffer[] = [];
     out.u16(members.length);
@@ -169,17 +186,18 @@ export class RunWriter {
     let last = { generation: -1, bucket: -1 };
     let countAt = 0;
     let count = 0;
-    members.forEach(({ id }, i) => {
-      const address = addressOf(id);
-      const { generation, bucket } = address;
+    members.forEach(({ operation: { id } }, i) => {
+      const { generation, bucket } = placeOf(id, today);
+      // Those that are looked for have a bucket each, so all of them in a row are one.
+      const span = { generation, bucket: Math.min(bucket, BLOCK_BUCKETS) };
       const isFull = i > 0 && i % DUE_REFS === 0;
       if (isFull) pieces.push(references.take());
-      if (isFull || bucket !== last.bucket || generation !== last.generation) {
+      if (isFull || span.bucket !== last.bucket || generation !== last.generation) {
         out.u16(generation);
-        out.u24(bucket);
+        out.u24(span.bucket);
         countAt = out.length;
         out.u16(0);
-        last = address;
+        last = span;
         count = 0;
         spans++;
       }
@@ -205,68 +223,25 @@ function writeLine(out: ByteWriter, sku: Sku, field: CellField, units: number): 
   out.u32(units);
 }
 
-/** Answers the members of all runs, each at its operation's index. */
-export function readRuns(
-  reader: ByteReader,
-  stamp: LaneStamp,
-  runs: readonly Run[],
-  results: (OperationResult | undefined)[],
-): void {
-  if (runs.length === 0) return;
-  const isWhole = reader.u8() === 1;
-  for (const run of runs) {
-    const held = isWhole ? ALL_HOLD : reader.u16();
-    readRun(reader, stamp, run, held === ALL_HOLD ? run.members.length : held, results);
-  }
+/** Where a reserve in a run will stand: an id that names no day is new today, or there is no place for it. */
+function placeOf(id: Buffer, today: number): IdAddress {
+  const { generation, bucket } = addressOf(id);
+  return { generation: generation === GENERATION_UNKNOWN ? today : generation, bucket };
 }
 
-function readRun(
-  reader: ByteReader,
-  stamp: LaneStamp,
-  run: Run,
-  held: number,
-  results: (OperationResult | undefined)[],
-): void {
-  const lines = held === 0 ? [] : linesOf(run);
-  const refusal = held === run.members.length ? undefined : readRefusal(reader, stamp, run);
-  run.members.forEach(({ index, operation }, i) => {
-    const result = i < held ? created(operation, lines, stamp) : refusal;
-    if (result === undefined) throw new DecodeError(`${held} of ${run.members.length} hold`);
-    results[index] = result;
+/** The ids that are to be looked for; whether there are any. */
+function writeKeyed(out: ByteWriter, members: readonly Member[], today: number): boolean {
+  const countAt = out.length;
+  out.u16(0);
+  let count = 0;
+  members.forEach(({ operation: { id, fresh }, run }, place) => {
+    if (fresh) return;
+    if (count === 0) out.u16(today);
+    count++;
+    out.u16(place);
+    out.u16(run.number);
+    out.ascii(String(addressOf(id).bucket));
   });
-}
-
-function linesOf({ cell: { sku, field }, units }: Run): HeldRecord['lines'] {
-  return [{ line: 0, sku, requested: units, placements: [{ field, quantity: units }] }];
-}
-
-const NO_OPERATIONS: HeldRecord['operations'] = [];
-
-/** The record that the script wrote: its times follow from the stamp. */
-function created(
-  { fingerprint, ttlS }: ReserveOperation,
-  lines: HeldRecord['lines'],
-  stamp: LaneStamp,
-): OperationResult {
-  const record: HeldRecord = {
-    state: 'held',
-    fingerprint,
-    createdS: Math.floor(stamp.timeMs / 1_000),
-    version: 1,
-    deadlineS: Math.ceil((stamp.timeMs + ttlS * 1_000) / 1_000),
-    lines,
-    operations: NO_OPERATIONS,
-  };
-  return { outcome: 'created', replayed: false, stamp, record };
-}
-
-function readRefusal(reader: ByteReader, stamp: LaneStamp, { cell }: Run): OperationResult {
-  const { sku, field } = cell;
-  const code = reader.u8();
-  const outcome = outcomeByCode(code);
-  if (outcome === undefined) throw new DecodeError(`a lane gave outcome ${code}, which is unknown`);
-  const available = reader.i64();
-  return outcome === 'unreadable'
-    ? { outcome, replayed: false, stamp, unreadable: { kind: 'cell', sku, field } }
-    : { outcome, replayed: false, stamp, shortages: [{ line: 0, available }] };
+  out.patchU16(countAt, count);
+  return count > 0;
 }

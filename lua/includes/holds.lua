@@ -5,7 +5,8 @@
 --
 -- Gives: save_hold(at, bytes), write_holds(), add_due(second, at), write_due(); and for who has records
 --        or references packed already: new_holds, group_of(groups, generation, bucket),
---        group_write(list, field, bytes), due_of(second), add_due_piece(list, piece, count)
+--        group_write(list, field, bytes), due_of(second), add_due_piece(list, piece, count); and a record
+--        that is written by itself: add_record(key, field, bytes)
 
 local dirty, dirty_count, due = {}, 0, {}
 
@@ -44,6 +45,12 @@ local function write_groups(name, groups)
 end
 
 local new_holds = {}
+local alone, alone_count = {}, 0
+
+local function add_record(key, field, bytes)
+  alone[alone_count + 1], alone[alone_count + 2], alone[alone_count + 3] = key, field, bytes
+  alone_count = alone_count + 3
+end
 
 local function write_holds()
   local carts = {}
@@ -60,6 +67,7 @@ local function write_holds()
     group_write(group_of(new_holds, at.generation, at.bucket), at.field, bytes)
   end
   write_groups('hold:', new_holds)
+  for i = 1, alone_count, 3 do redis_call('HSET', alone[i], alone[i + 1], alone[i + 2]) end
   write_groups('cart:', carts)
 end
 

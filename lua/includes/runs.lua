@@ -1,5 +1,6 @@
--- Decides runs of reserves that want the same: so many units of one cell, for as long, each under a
--- fresh id. Nearly every request of a sale stands in a run, so all that its reserves have in common
+-- Decides runs of reserves that want the same: so many units of one cell, for as long, each under an id
+-- that is fresh, or that one look finds nowhere (includes/keyed.lua). Nearly every request of a sale stands
+-- in a run, so all that its reserves have in common
 -- is decided, packed and answered once. What each has of its own stands in columns over all runs, in
 -- the order in which the reserves came: when all of them hold, these go into the entry and the
 -- deadlines as they came. Redis' Lua hashes every byte of every string that it makes, so the columns
@@ -9,14 +10,23 @@
 -- no table for it, nor for its SKU. What the engine can say, it sends as it is used: the key, the name
 -- in the entry, the line of the records, and what the entry says of each run but for its deadline.
 --
--- Gives: reserve_runs(pos, cells, is_alone) -> pos behind the runs
--- Wants: operations, is_fresh (submit.lua)
+-- Gives: reserve_runs(pos, cells) -> pos behind the runs
+-- Wants: operations, is_fresh, is_alone, held_in_runs (submit.lua)
 
--- An id that is fresh was made for its bucket, so its field is the end of it.
+-- An id that is fresh was made for its bucket, so its field is the end of it. Every other is its own field,
+-- in a bucket that it mostly has for itself.
 local REF_BYTES, ID_AT, FIELD_AT, FINGERPRINT_BYTES, HEAD_BYTES = 23, 6, 6 + LIMIT.place_bytes, 8, 6
 local RUN, RUNS, STATE_HELD = 11, 12, string.char(STATE.held)
 local ALL_HOLD = '\255\255'
 local by_ttl, forms, length_bytes = {}, {}, {}
+-- Of the reserves whose ids were looked for: the keys of their buckets, in order; which are left out, by
+-- their place in the columns, and how many of each run; nil where none is.
+local own_keys, gone, lost
+
+local function make_keyed()
+-- @include keyed
+  return look_up
+end
 
 local function refusal(key, bytes, a)
   local outcome = OUTCOME.insufficient
@@ -60,7 +70,7 @@ end
 -- Takes the units of the runs. Of each run: the line of its records; how many hold (its first ones)
 -- unless all do, and why the others do not; its terms where they are not those of the first that holds.
 -- `whole`: all of all runs hold. Operations that follow find the cells in tables.
-local function decide_runs(pos, cells, is_alone)
+local function decide_runs(pos, cells)
   local held_of, other_terms, lines, indexes, refusals = {}, {}, {}, {}, {}
   local count, holds, touched_before, terms = 0, 0, 0, nil
   -- How the last cell was packed: most are packed alike, and then its head need not be looked up.
@@ -80,10 +90,14 @@ local function decide_runs(pos, cells, is_alone)
     local before = a
     while true do
       local form = forms[packed] or form_of(packed)
-      local held = form.members
+      local held, wanted = form.members, form.all
       count = count + 1
       lines[count] = line
-      if not a or a < form.all or not is_fresh then
+      if lost and lost[count] then
+        held = held - lost[count]
+        wanted = form.units * held
+      end
+      if not a or a < wanted or not is_fresh then
         held = a and is_fresh and math.max(0, math.floor(a / form.units)) or 0
         held_of[count] = held
       end
@@ -185,29 +199,46 @@ local function log_whole(runs, heads, columns)
   pieces[piece_count] = columns
 end
 
+-- A record in a bucket that it mostly has for itself. Who comes behind the runs with the same id finds it.
+local function hold_alone(key, id, bytes)
+  add_record(key, id, bytes)
+  if not is_alone then held_in_runs[id] = { key = key, bytes = bytes } end
+end
+
 local function hold_whole(runs, pos, spans, columns, run_column)
   local sub, byte, held = string_sub, string_byte, STATE_HELD
   local lines, other_terms = runs.lines, runs.other_terms
   local record, shared, is_one = runs.terms.record, runs.shared, runs.count == 1
   local tail = is_one and record .. lines[1]
-  local chunk, at, mark = 4, FIELD_AT + 1, 1
+  local chunk, at, mark, own = 4, FIELD_AT + 1, 1, 0
   local refs = ARGV[chunk]
   for _ = 1, spans do
     local generation, bucket, count
     generation, bucket, count, pos = struct_unpack('>I2I3I2', operations, pos)
-    local list = group_of(new_holds, generation, bucket)
-    local n = list[0]
     if at > #refs then
       chunk, at = chunk + 1, FIELD_AT + 1
       refs = ARGV[chunk]
     end
-    if is_one then
+    if bucket >= LIMIT.block_buckets then
+      for i = own + 1, own + count do
+        local r = is_one and 1 or run_at(columns, run_column)
+        hold_alone(own_keys[i], sub(refs, at - LIMIT.place_bytes, at + 8), held .. sub(columns, mark, mark + 7)
+          .. (shared and record or (other_terms[r] or runs.terms).record) .. lines[r])
+        at, mark, run_column = at + REF_BYTES, mark + 8, run_column + 2
+      end
+      own = own + count
+    elseif is_one then
+      local list = group_of(new_holds, generation, bucket)
+      local n = list[0]
       for i = n + 1, n + 2 * count, 2 do
         list[i] = sub(refs, at, at + 8)
         list[i + 1] = held .. sub(columns, mark, mark + 7) .. tail
         at, mark = at + REF_BYTES, mark + 8
       end
+      list[0] = n + 2 * count
     else
+      local list = group_of(new_holds, generation, bucket)
+      local n = list[0]
       -- A span is within one argument, so this table is small.
       local run_of, k = { byte(columns, run_column, run_column + 2 * count - 1) }, 1
       for i = n + 1, n + 2 * count, 2 do
@@ -218,25 +249,26 @@ local function hold_whole(runs, pos, spans, columns, run_column)
         at, mark, k = at + REF_BYTES, mark + 8, k + 2
       end
       run_column = run_column + 2 * count
+      list[0] = n + 2 * count
     end
-    list[0] = n + 2 * count
   end
   return pos
 end
 
 -- Where not all hold: each that does is a change of its own.
 local function hold_some(runs, heads, pos, spans, columns, run_column, attributes)
-  local left, chunk, at, mark = runs.held, 4, 1, 1
+  local left, chunk, at, mark, place, own = runs.held, 4, 1, 1, 0, 0
   for _ = 1, spans do
     local generation, bucket, count
     generation, bucket, count, pos = struct_unpack('>I2I3I2', operations, pos)
-    local list = group_of(new_holds, generation, bucket)
+    local is_keyed = bucket >= LIMIT.block_buckets
     if at > #ARGV[chunk] then chunk, at = chunk + 1, 1 end
     for _ = 1, count do
+      if is_keyed then own = own + 1 end
       local r = runs.count == 1 and 1 or run_at(columns, run_column)
       local high, low = string_byte(columns, attributes, attributes + 1)
       local behind = attributes + 2 + high * 256 + low
-      if (left[r] or 1) > 0 then
+      if not (gone and gone[place]) and (left[r] or 1) > 0 then
         left[r] = left[r] and left[r] - 1
         local terms = runs.other_terms[r] or runs.terms
         local cell, units = struct_unpack('>I2I4', heads, HEAD_BYTES * (r - 1) + 1)
@@ -246,25 +278,33 @@ local function hold_some(runs, heads, pos, spans, columns, run_column, attribute
         add_change(struct_pack('>BBc0I2c8c4', 1, #id, id, generation, fingerprint, terms.packed)
           .. string_sub(columns, attributes, behind - 1)
           .. struct_pack('>I2I2I4BI2I4', 1, 0, units, 1, runs.indexes[cell] or cell, units))
-        group_write(list, string_sub(ref, FIELD_AT + 1), STATE_HELD .. fingerprint .. terms.record .. runs.lines[r])
+        local record = STATE_HELD .. fingerprint .. terms.record .. runs.lines[r]
+        if is_keyed then
+          hold_alone(own_keys[own], id, record)
+        else
+          group_write(group_of(new_holds, generation, bucket), string_sub(ref, FIELD_AT + 1), record)
+        end
         add_due_piece(due_of(terms.deadline), ref, 1)
       end
       at, mark, run_column, attributes = at + REF_BYTES, mark + FINGERPRINT_BYTES, run_column + 2, behind
+      place = place + 1
     end
   end
   return pos
 end
 
-local function reserve_runs(pos, cells, is_alone)
-  local runs, heads, members, spans
-  runs, pos = decide_runs(pos, cells, is_alone)
+local function reserve_runs(pos, cells)
+  local keyed, runs, heads, members, spans
+  keyed, pos = struct_unpack('>I2', operations, pos)
+  if keyed > 0 then pos, own_keys, gone, lost = make_keyed()(pos, keyed) end
+  runs, pos = decide_runs(pos, cells)
   heads, members, spans, pos = struct_unpack('>I2c0I2I2', operations, pos)
   -- Half a reserve of its own, and what is left of reading a cell by itself.
-  work, is_begun = (members + cells) / 2, true
+  work, is_begun = work + (members + cells) / 2, true
   answer_runs(runs)
   if runs.holds == 0 then return pos + 7 * spans end
   local columns, run_column = ARGV[3], FINGERPRINT_BYTES * members + 1
-  if not runs.whole then
+  if gone or not runs.whole then
     local attributes = run_column + (runs.count > 1 and 2 * members or 0)
     return hold_some(runs, heads, pos, spans, columns, run_column, attributes)
   end

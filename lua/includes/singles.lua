@@ -1,7 +1,7 @@
 -- Decides operations that stand in no run, each for itself; changes only Lua's memory.
 --
 -- Gives: decide_singles(pos, count)
--- Wants: operations, is_fresh, is_within(ms), hold_age_max, answers, answer_count (submit.lua)
+-- Wants: operations, is_fresh, is_within(ms), hold_age_max, answers, answer_count, held_in_runs (submit.lua)
 
 -- @include stocks
 -- @include records
@@ -51,6 +51,9 @@ local function decide(generation, bucket, id, pos)
 end
 
 local function decide_singles(pos, count)
+  for id, held in pairs(held_in_runs) do
+    found_at(today, tonumber(string_sub(held.key, -LIMIT.bucket_digits)), id, held.bytes)
+  end
   skus, pos = read_names(pos)
   fields, pos = read_names(pos)
   while count > 0 do

@@ -4,6 +4,7 @@ import { DAYS_AWAY_MUTANTS } from './days-away-mutants.ts';
 import { HANG_MUTANTS } from './hang-mutants.ts';
 import { HOST_MUTANTS } from './host-mutants.ts';
 import { HTTP_MUTANTS } from './http-mutants.ts';
+import { KEYED_MUTANTS } from './keyed-mutants.ts';
 import { LATE_MUTANTS } from './late-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { RUN_MUTANTS } from './run-mutants.ts';
@@ -14,6 +15,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SCRIPT_MUTANTS,
   ...SETTLEMENT_MUTANTS,
   ...RUN_MUTANTS,
+  ...KEYED_MUTANTS,
   ...LATE_MUTANTS,
   ...DAYS_AWAY_MUTANTS,
   ...HOST_MUTANTS,

@@ -7,7 +7,7 @@ export const RUN_MUTANTS: readonly Mutant[] = [
     breaks: 'I6: a run refuses a buyer who wants exactly what there is',
     file: 'lua/includes/runs.lua',
     edits: [
-      { find: 'a < form.all or', replace: 'a <= form.all or' },
+      { find: 'a < wanted or', replace: 'a <= wanted or' },
       { find: 'math.floor(a / form.units)', replace: 'math.floor((a - 1) / form.units)' },
     ],
     tests: ['engine/redis/batch.int.test.ts'],
