@@ -17,7 +17,7 @@
  * record is the rest of it, 9 bytes. Its text has the ms behind the day, so that ids sort by time:
  * PostgreSQL's index then grows at its end, however many engines make ids.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ReservationId } from './ids.ts';
 
 export const GENERATION_MS = 86_400_000;
@@ -181,7 +181,7 @@ export function generationOf(timeMs: number): number {
 
 /** The id that (scope, key) always gives, 128 bits of SHA-256. */
 export function digestId(prefix: 'ik_' | 'op_', scope: string, key: string): ReservationId {
-  const digest = createHash('sha256').update(`${scope.length}:${scope}:${key}`).digest('hex');
+  const digest = hash('sha256', `${scope.length}:${scope}:${key}`, 'hex');
   return (prefix + digest.slice(0, 32)) as ReservationId;
 }
 

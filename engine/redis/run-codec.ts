@@ -10,9 +10,7 @@ import {
   addressOf,
   BLOCK_BUCKETS,
   DUE_REFS,
-  GENERATION_UNKNOWN,
   generationOf,
-  type IdAddress,
   isKeyedId,
   isMadeId,
   PACKED_ID_BYTES,
@@ -119,6 +117,8 @@ export interface WrittenRuns extends SentRuns {
 /** Writes the runs as lua/commands/submit.lua has them; owns its buffers, so one to a lane. */
 export class RunWriter {
   readonly #keys: LaneKeys;
+  readonly #keyed = new ByteWriter(4_096);
+  readonly #spans = new ByteWriter(1_024);
   readonly #columns = new ByteWriter(8_192);
   readonly #references = new ByteWriter(DUE_REFS * (PACKED_ID_BYTES + 6));
   readonly #heads = new ByteWriter(1_024);
@@ -128,6 +128,8 @@ export class RunWriter {
   }
 
   clear(): void {
+    this.#keyed.clear();
+    this.#spans.clear();
     this.#columns.clear();
     this.#references.clear();
     this.#heads.clear();
@@ -142,12 +144,17 @@ export class RunWriter {
       run.number = number;
     });
     const today = generationOf(timeMs);
-    const isKeyed = writeKeyed(out, members, today);
+    const { references, keyed, spans } = this.#place(members, today);
+    out.u16(keyed);
+    if (keyed > 0) out.u16(today);
+    out.append(this.#keyed);
     cells.forEach((cell, number) => {
       this.#writeCell(out, cell, number);
     });
     out.bytes16(this.#heads.take());
-    const references = this.#writeReferences(out, members, today);
+    out.u16(members.length);
+    out.u16(spans);
+    out.append(this.#spans);
     const columns = this.#columns;
     for (const { operation } of members) columns.raw(operation.fingerprint);
     if (runs.length > 1) for (const { run } of members) columns.u16(run.number);
@@ -155,7 +162,7 @@ export class RunWriter {
       if (operation.attributes === '') columns.u16(0);
       else columns.bytes16(Buffer.from(operation.attributes));
     }
-    return { runs, members, isKeyed, columns: [columns.take(), ...references] };
+    return { runs, members, isKeyed: keyed > 0, columns: [columns.take(), ...references] };
   }
 
   #writeCell(out: ByteWriter, { sku, field, runs }: RunCell, number: number): void {
@@ -175,41 +182,53 @@ export class RunWriter {
     });
   }
 
-  /** The references, so many in an argument, and to `out` how many follow one another in a bucket. */
-  #writeReferences(out: ByteWriter, members: readonly Member[], today: number): Buffer[] {
+  /**
+   * Where the records will stand: the references, so many in an argument; how many follow one another in a
+   * bucket (`#spans`); and the ids that are to be looked for (`#keyed`).
+   */
+  #place(members: readonly Member[], today: number): Placed {
     const references = this.#references;
     const pieces: Buffer[] = [];
-    out.u16(members.length);
-    const spansAt = out.length;
-    out.u16(0);
+    let keyed = 0;
     let spans = 0;
     let last = { generation: -1, bucket: -1 };
     let countAt = 0;
     let count = 0;
-    members.forEach(({ operation: { id } }, i) => {
-      const { generation, bucket } = placeOf(id, today);
-      // Those that are looked for have a bucket each, so all of them in a row are one.
-      const span = { generation, bucket: Math.min(bucket, BLOCK_BUCKETS) };
-      const isFull = i > 0 && i % DUE_REFS === 0;
+    members.forEach(({ operation: { id, fresh }, run }, place) => {
+      const address = addressOf(id);
+      // A record whose id names no day is made today. Those have a bucket each, so a row of them is one span.
+      const generation = fresh ? address.generation : today;
+      const bucket = fresh ? address.bucket : BLOCK_BUCKETS;
+      const isFull = place > 0 && place % DUE_REFS === 0;
       if (isFull) pieces.push(references.take());
-      if (isFull || span.bucket !== last.bucket || generation !== last.generation) {
-        out.u16(generation);
-        out.u24(span.bucket);
-        countAt = out.length;
-        out.u16(0);
-        last = span;
+      if (isFull || bucket !== last.bucket || generation !== last.generation) {
+        this.#spans.u16(generation);
+        this.#spans.u24(bucket);
+        countAt = this.#spans.length;
+        this.#spans.u16(0);
+        last = { generation, bucket };
         count = 0;
         spans++;
       }
-      out.patchU16(countAt, ++count);
+      this.#spans.patchU16(countAt, ++count);
       references.u16(generation);
-      references.u24(bucket);
+      references.u24(address.bucket);
       references.bytes8(id);
+      if (fresh) return;
+      keyed++;
+      this.#keyed.u16(place);
+      this.#keyed.u16(run.number);
+      this.#keyed.ascii(String(address.bucket));
     });
-    out.patchU16(spansAt, spans);
     pieces.push(references.take());
-    return pieces;
+    return { references: pieces, keyed, spans };
   }
+}
+
+interface Placed {
+  readonly references: readonly Buffer[];
+  readonly keyed: number;
+  readonly spans: number;
 }
 
 /** The one line of the record, as events/hold-codec.ts has it. */
@@ -221,27 +240,4 @@ function writeLine(out: ByteWriter, sku: Sku, field: CellField, units: number): 
   out.u8(1);
   out.ascii8(field);
   out.u32(units);
-}
-
-/** Where a reserve in a run will stand: an id that names no day is new today, or there is no place for it. */
-function placeOf(id: Buffer, today: number): IdAddress {
-  const { generation, bucket } = addressOf(id);
-  return { generation: generation === GENERATION_UNKNOWN ? today : generation, bucket };
-}
-
-/** The ids that are to be looked for; whether there are any. */
-function writeKeyed(out: ByteWriter, members: readonly Member[], today: number): boolean {
-  const countAt = out.length;
-  out.u16(0);
-  let count = 0;
-  members.forEach(({ operation: { id, fresh }, run }, place) => {
-    if (fresh) return;
-    if (count === 0) out.u16(today);
-    count++;
-    out.u16(place);
-    out.u16(run.number);
-    out.ascii(String(addressOf(id).bucket));
-  });
-  out.patchU16(countAt, count);
-  return count > 0;
 }

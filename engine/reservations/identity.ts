@@ -45,25 +45,28 @@ export function identify(
   ids: IdMaker,
 ): Identity | IdentityRefusal {
   const { idempotencyKey: key, reservationId: given } = claim;
-  if (key === undefined && given === undefined) {
-    const { packed, text } = ids.makeNamed(lane.nowMs(), lane.number);
-    return { kind: 'identified', packed, text, fresh: true };
-  }
-  if (key !== undefined && !isIdempotencyKey(key)) {
-    return refuse('invalid_request', KEY_FAULT, undefined);
-  }
-  const digested = key === undefined ? undefined : digestId('ik_', claim.caller, key);
-  const text = given === undefined ? digested : String(given);
-  if (text === undefined) throw new Error('bug: neither a key nor an id, and yet not fresh');
-  if (digested !== undefined && text !== digested) {
+  if (key !== undefined) return identifyKeyed(claim.caller, key, given);
+  if (given !== undefined) return checkGiven(String(given), policy, lane.nowMs());
+  const { packed, text } = ids.makeNamed(lane.nowMs(), lane.number);
+  return { kind: 'identified', packed, text, fresh: true };
+}
+
+function identifyKeyed(
+  caller: string,
+  key: string,
+  given: IdInput | undefined,
+): Identity | IdentityRefusal {
+  if (!isIdempotencyKey(key)) return refuse('invalid_request', KEY_FAULT, undefined);
+  const text = digestId('ik_', caller, key);
+  if (given !== undefined && String(given) !== text) {
     return refuse(
       'ids_disagree',
-      `The Idempotency-Key belongs to reservation ${digested}, but reservation_id is ${text}; ` +
+      `The Idempotency-Key belongs to reservation ${text}, but reservation_id is ${String(given)}; ` +
         'send only one of the two.',
       'reservation_id',
     );
   }
-  return checkGiven(text, policy, lane.nowMs());
+  return { kind: 'identified', packed: packId(text), text, fresh: false };
 }
 
 function checkGiven(
