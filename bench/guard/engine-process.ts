@@ -6,7 +6,7 @@
  *
  * It is told what to do (EngineOrder) and says what it did (EngineReport).
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { IdMaker } from '../../engine/domain/reservation-id.ts';
 import { runHandler } from '../../engine/http/dispatch.ts';
 import type { Handler } from '../../engine/http/exchange.ts';
@@ -94,6 +94,8 @@ interface Work {
   readonly handle: Handler;
   readonly text: () => string;
   readonly status: number;
+  /** Each request brings one of its own. */
+  readonly isKeyed?: true;
   readonly onAnswer?: (body: string) => void;
 }
 
@@ -101,6 +103,8 @@ const works: Readonly<Record<EngineWork, Work>> = {
   'bare handler': { handle: answerBare, text: () => hot, status: 201 },
   reserve: { handle: reserve, text: () => hot, status: 201 },
   rejection: { handle: reserve, text: () => soldOut, status: 409 },
+  'keyed reserve': { handle: reserve, text: () => hot, status: 201, isKeyed: true },
+  'keyed rejection': { handle: reserve, text: () => soldOut, status: 409, isKeyed: true },
   hold: { handle: reserve, text: () => hot, status: 201, onAnswer: keepCommit },
   commit: { handle: commit, text: () => commits.pop() ?? '', status: 200 },
 };
@@ -111,7 +115,7 @@ function keepCommit(body: string): void {
 }
 
 function runBatch(what: EngineWork): Promise<void> {
-  const { handle, text, status: wanted, onAnswer } = works[what];
+  const { handle, text, status: wanted, isKeyed, onAnswer } = works[what];
   return new Promise((resolve, reject) => {
     let open = BATCH;
     const done = (status: number, body: string): void => {
@@ -120,7 +124,8 @@ function runBatch(what: EngineWork): Promise<void> {
       open -= 1;
       if (open === 0) resolve();
     };
-    for (let i = 0; i < BATCH; i++) runHandler(handle, exchange(text(), done));
+    for (let i = 0; i < BATCH; i++)
+      runHandler(handle, exchange(text(), done, isKeyed && randomUUID()));
   });
 }
 

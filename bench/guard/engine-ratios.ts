@@ -1,4 +1,4 @@
-/** What a reserve, a rejection and a commit cost in the engine, in instructions of a bare handler. */
+/** What reserves, rejections and commits cost in the engine, in instructions of a bare handler. */
 import { join } from 'node:path';
 import { packageRoot } from '../../deploy/local/paths.ts';
 import type { CellField, Sku } from '../../engine/domain/ids.ts';
@@ -31,7 +31,8 @@ const COUNTS = 4;
  * what it makes of the code is not counted.
  */
 const NODE_FLAGS = ['--single-threaded', '--no-opt'];
-const WORKS: readonly EngineWork[] = ['bare handler', 'reserve', 'rejection', 'commit'];
+const COUNTED = ['reserve', 'rejection', 'keyed reserve', 'keyed rejection', 'commit'] as const;
+const WORKS: readonly EngineWork[] = ['bare handler', ...COUNTED];
 const FIELD = 'A' as CellField;
 const TTL_S = 3_600;
 
@@ -74,17 +75,15 @@ export async function engineRatios({
       onProgress(`counting: ${what}`);
       counts.set(what, await leastCount(engine, what));
     }
-    // Those that were committed are no longer reserved.
-    const reserves = BATCH * (WARM_UP_BATCHES + COUNTS * BATCHES);
+    // With keys and without; those that were committed are no longer reserved.
+    const reserves = 2 * BATCH * (WARM_UP_BATCHES + COUNTS * BATCHES);
     const { reserved } = await session.balances(skus);
     const bare = counts.get('bare handler') ?? Number.NaN;
     const ratioOf = (what: EngineWork): number => (counts.get(what) ?? Number.NaN) / bare;
     return {
-      ratios: {
-        'engine, reserve : bare handler': ratioOf('reserve'),
-        'engine, rejection : bare handler': ratioOf('rejection'),
-        'engine, commit : bare handler': ratioOf('commit'),
-      },
+      ratios: Object.fromEntries(
+        COUNTED.map((what) => [`engine, ${what} : bare handler`, ratioOf(what)]),
+      ),
       unitsAstray: Math.abs(reserved - reserves - 1),
     };
   } finally {

@@ -1,7 +1,14 @@
 /** What engine-process.ts is told and tells. */
 
 /** `hold` makes reservations of a commit's own, so that commits have what to commit. */
-export type EngineWork = 'bare handler' | 'reserve' | 'rejection' | 'hold' | 'commit';
+export type EngineWork =
+  | 'bare handler'
+  | 'reserve'
+  | 'rejection'
+  | 'keyed reserve'
+  | 'keyed rejection'
+  | 'hold'
+  | 'commit';
 
 export interface EngineOrder {
   readonly what: EngineWork;
