@@ -71,6 +71,20 @@ it('is exactly one hold a key when several engines are asked at once', async () 
   expect(await t.cells('X')).toEqual({ A: [80, 20, 0] });
 });
 
+it('is held once where one batch has a key several times, whatever is asked under it', async () => {
+  const other = { fingerprint: Buffer.from('another!') };
+  await t.lane.availability([]);
+  expect(await outcomesOf([buy('a'), buy('b'), buy('a', other), buy('a')])).toEqual([
+    'created',
+    'created',
+    'exists_with_different_payload',
+    'exists',
+  ]);
+  expect(await t.cells('X')).toEqual({ A: [98, 2, 0] });
+  const more = reserve(idOf('c'), { 'X@A': 99 });
+  expect(await outcomesOf([more, more])).toEqual(['insufficient', 'insufficient']);
+});
+
 describe('beside one whose record is', () => {
   const OTHERS = ['a', 'b', 'c'];
   const amongOthers = async () => {

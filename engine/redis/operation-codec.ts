@@ -94,14 +94,17 @@ export class BatchEncoder {
     this.#forget();
     const runs = new Runs();
     const groups = new BucketGroups();
+    let alone = 0;
     operations.forEach((operation, index) => {
-      if (!runs.add(operation, index)) groups.add(operation, index);
+      if (runs.add(operation, index)) return;
+      groups.add(operation, index);
+      alone++;
     });
     const head = this.#head;
     head.i64(sending.epoch);
     head.i64(sending.timeMs);
     head.u32(FRESH_MS_MAX);
-    head.u16(operations.length - runs.members.length);
+    head.u16(alone);
     const written = this.#runs.write(head, runs, sending.timeMs);
     for (const group of groups.all) this.#group(group, sending);
     this.#writeNames(this.#skus);

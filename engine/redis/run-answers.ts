@@ -17,7 +17,7 @@ type Results = (OperationResult | undefined)[];
 export function readRuns(
   reader: ByteReader,
   stamp: LaneStamp,
-  { runs, members, isKeyed }: SentRuns,
+  { runs, members, repeats, isKeyed }: SentRuns,
   results: Results,
 ): void {
   if (runs.length === 0) return;
@@ -28,6 +28,12 @@ export function readRuns(
     const refusal = held === ALL_HOLD ? undefined : readRefusal(reader, stamp, run);
     answerRun(known.size === 0 ? run : without(known, run), held, refusal, stamp, results);
   }
+  for (const { index, first } of repeats) results[index] = repeatOf(results[first.index]);
+}
+
+/** As the lane would answer it behind the first. */
+function repeatOf(first: OperationResult | undefined): OperationResult | undefined {
+  return first?.outcome === 'created' ? { ...first, outcome: 'exists', replayed: true } : first;
 }
 
 const NOBODY: ReadonlySet<Member> = new Set();

@@ -27,6 +27,12 @@ export interface Member {
   readonly run: Run;
 }
 
+/** The same request once more, in the same batch: it is not sent, and answered as a repeat of the first. */
+export interface Repeat {
+  readonly index: number;
+  readonly first: Member;
+}
+
 export interface Run {
   readonly cell: RunCell;
   readonly units: number;
@@ -55,6 +61,9 @@ export class Runs {
   readonly cells: RunCell[] = [];
   /** The reserves of all runs. */
   readonly members: Member[] = [];
+  readonly repeats: Repeat[] = [];
+  /** By a part of their ids: the first under each key. */
+  readonly #keyed = new Map<number, Member>();
   readonly #byName = new Map<string, RunCell>();
   #last: Run | undefined;
 
@@ -65,10 +74,20 @@ export class Runs {
     const line = lines[0];
     const field = line?.fields[0];
     if (line === undefined || field === undefined) return false;
+    if (this.#repeats(operation, index)) return true;
     const run = this.#runOf(line.sku, field, line.quantity, ttlS);
     const member = { index, operation, run };
     run.members.push(member);
     this.members.push(member);
+    if (!operation.fresh) this.#keyed.set(partOf(operation.id), member);
+    return true;
+  }
+
+  #repeats({ id, fresh, fingerprint }: ReserveOperation, index: number): boolean {
+    const first = fresh ? undefined : this.#keyed.get(partOf(id));
+    if (first === undefined || !first.operation.id.equals(id)) return false;
+    if (!first.operation.fingerprint.equals(fingerprint)) return false;
+    this.repeats.push({ index, first });
     return true;
   }
 
@@ -99,12 +118,18 @@ export class Runs {
   }
 }
 
+/** Of the digest that it is; a small number, which a map finds soonest. */
+function partOf(id: Buffer): number {
+  return ((id[1] ?? 0) << 22) | ((id[2] ?? 0) << 14) | ((id[3] ?? 0) << 6) | ((id[4] ?? 0) >> 2);
+}
+
 /** What the answers of runs belong to. */
 export interface SentRuns {
   /** In the order of their answers. */
   readonly runs: readonly Run[];
   /** In the order of the columns. */
   readonly members: readonly Member[];
+  readonly repeats: readonly Repeat[];
   /** Whether ids are looked for. */
   readonly isKeyed: boolean;
 }
@@ -136,9 +161,9 @@ export class RunWriter {
   }
 
   /** The cells and their runs go to `out`; numbers the runs. `timeMs`: lane time, as far as it is known. */
-  write(out: ByteWriter, { cells, members }: Runs, timeMs: number): WrittenRuns {
+  write(out: ByteWriter, { cells, members, repeats }: Runs, timeMs: number): WrittenRuns {
     out.u16(cells.length);
-    if (cells.length === 0) return { runs: [], members, isKeyed: false, columns: [] };
+    if (cells.length === 0) return { runs: [], members, repeats, isKeyed: false, columns: [] };
     const runs = cells.flatMap((cell) => cell.runs);
     runs.forEach((run, number) => {
       run.number = number;
@@ -162,7 +187,7 @@ export class RunWriter {
       if (operation.attributes === '') columns.u16(0);
       else columns.bytes16(Buffer.from(operation.attributes));
     }
-    return { runs, members, isKeyed: keyed > 0, columns: [columns.take(), ...references] };
+    return { runs, members, repeats, isKeyed: keyed > 0, columns: [columns.take(), ...references] };
   }
 
   #writeCell(out: ByteWriter, { sku, field, runs }: RunCell, number: number): void {

@@ -73,6 +73,27 @@ export const KEYED_MUTANTS: readonly Mutant[] = [
     tests: TESTS,
   },
   {
+    name: 'repeat-told-as-created',
+    breaks:
+      'I3: of two who ask the same under one key at once, both are told that they made the hold',
+    file: 'engine/redis/run-answers.ts',
+    edits: [{ find: "first?.outcome === 'created' ?", replace: "first?.outcome === 'exists' ?" }],
+    tests: TESTS,
+  },
+  {
+    name: 'repeat-of-another-payload',
+    breaks:
+      'I3: who asks for something else under a key of the same batch is told that he holds it',
+    file: 'engine/redis/run-codec.ts',
+    edits: [
+      {
+        find: 'if (!first.operation.fingerprint.equals(fingerprint)) return false;',
+        replace: 'if (first.operation.fingerprint === fingerprint) return false;',
+      },
+    ],
+    tests: TESTS,
+  },
+  {
     name: 'late-keyed-run-refused',
     breaks: 'a reserve under a key that comes late is refused, and not looked up by itself',
     file: 'engine/redis/run-answers.ts',
