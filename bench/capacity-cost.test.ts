@@ -23,6 +23,7 @@ const MEMORY = {
     fact('a cell', 18),
     fact('a live reservation of one line, id made', 114),
     fact('a tombstone, id made', 45),
+    fact('a tombstone, id crowded', 72),
     fact('a tombstone, id keyed', 130),
   ],
 };
@@ -51,7 +52,7 @@ it('takes its numbers from the scenarios of all reports, with Kafka as the log',
     cpuUs: { engine: 1, redis: 2, relay: 3, persister: 4, kafka: 5, postgres: 6 },
     readUs: { engine: 7, redis: 2 },
     storedBytes: { kafka: 40, postgres: 600 },
-    memoryBytes: { cell: 18, liveHold: 114, tombstone: 45 },
+    memoryBytes: { cell: 18, liveHold: 114, tombstone: 45, crowdedTombstone: 72 },
   });
 });
 

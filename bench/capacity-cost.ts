@@ -57,6 +57,7 @@ export function memoryCost(memory: ScenarioReport | undefined): MeasuredCost['me
     cell: fact(memory, 'a cell'),
     liveHold: fact(memory, 'a live reservation of one line, id made'),
     tombstone: fact(memory, 'a tombstone, id made'),
+    crowdedTombstone: fact(memory, 'a tombstone, id crowded'),
   };
 }
 

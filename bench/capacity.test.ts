@@ -11,7 +11,7 @@ const COST: MeasuredCost = {
   cpuUs: { engine: 12, redis: 3, relay: 1, persister: 6, kafka: 2, postgres: 12 },
   readUs: { engine: 6, redis: 2 },
   storedBytes: { kafka: 50, postgres: 600 },
-  memoryBytes: { cell: 20, liveHold: 120, tombstone: 45 },
+  memoryBytes: { cell: 20, liveHold: 120, tombstone: 45, crowdedTombstone: 70 },
   requestBytes: 600,
 };
 const LOAD: Load = {
@@ -49,10 +49,20 @@ describe('planCapacity', () => {
     });
   });
 
-  it('keeps a day of tombstones beside cells and holds', () => {
-    const { growth } = planCapacity(COST, LOAD);
-    const one = 500_000_000 * 20 + 1_200_000 * 120 + 12_000 * 86_400 * 45;
-    expect(growth.memoryBytes).toBe(one * 3);
+  it('keeps three days of tombstones beside cells and holds', () => {
+    const small = { ...LOAD, mean: 1_000 };
+    const one = 500_000_000 * 20 + 1_200_000 * 120 + 3 * 1_000 * 86_400 * 45;
+    expect(planCapacity(COST, small).growth.memoryBytes).toBe(one * 3);
+  });
+
+  it('packs them only where a lane makes few enough of them a day', () => {
+    // 988 of them in each of a lane's 1,048,576 buckets.
+    const crowded = 500_000_000 * 20 + 1_200_000 * 120 + 3 * 12_000 * 86_400 * 70;
+    expect(planCapacity(COST, LOAD).growth.memoryBytes).toBe(crowded * 3);
+    const manyLanes = planCapacity(COST, { ...LOAD, spike: 1_000_000 });
+    expect(manyLanes.growth.lanes).toBe(10);
+    const packed = 500_000_000 * 20 + 1_200_000 * 120 + 3 * 12_000 * 86_400 * 45;
+    expect(manyLanes.growth.memoryBytes).toBe(packed * 3);
   });
 });
 

@@ -4,6 +4,8 @@
  * out.
  */
 
+import { BLOCK_BUCKETS, GENERATIONS_BACK } from '../engine/domain/reservation-id.ts';
+
 /** Of one event (a reserve, a settlement), as `full-pipeline` and `memory` measure them. */
 export interface MeasuredCost {
   /** us of CPU. */
@@ -17,6 +19,8 @@ export interface MeasuredCost {
     readonly cell: number;
     readonly liveHold: number;
     readonly tombstone: number;
+    /** Where its bucket has more than LISTPACK_ENTRIES. */
+    readonly crowdedTombstone: number;
   };
   /** Of a request with its answer, on the wire. */
   readonly requestBytes: number;
@@ -40,11 +44,14 @@ export interface Load {
 export const BUSY_MAX = 0.6;
 /** Replicas of the log (acks=all), and of the data in Redis and PostgreSQL. */
 const COPIES = { redis: 3, kafka: 3, postgres: 2 } as const;
-/** A tombstone is kept so long, seconds: the idempotency window. */
-const TOMBSTONE_S = 86_400;
+const DAY_S = 86_400;
+/** Days whose records are there: today's, and those that scripts still look at. */
+const DAYS_KEPT = 1 + GENERATIONS_BACK;
+/** Redis' `hash-max-listpack-entries`: a bucket of more records is a hash table. */
+const LISTPACK_ENTRIES = 128;
 /** Kafka keeps the log so long: PostgreSQL must be able to come back within it. */
-const RETENTION_S = 7 * 86_400;
-const YEAR_S = 365 * 86_400;
+const RETENTION_S = 7 * DAY_S;
+const YEAR_S = 365 * DAY_S;
 /** Cores of one node. */
 const NODE_CORES = 16;
 /**
@@ -84,7 +91,7 @@ export function planCapacity(cost: MeasuredCost, load: Load): Capacity {
   const lanes = needs
     .filter(({ process }) => OF_ONE_LANE.has(process))
     .reduce((most, { units }) => Math.max(most, units), 1);
-  return { load, needs, growth: { ...growthOf(cost, load), lanes } };
+  return { load, needs, growth: { ...growthOf(cost, load, lanes), lanes } };
 }
 
 function needOf(process: ProcessName, { cpuUs, readUs }: MeasuredCost, load: Load): Need {
@@ -95,11 +102,13 @@ function needOf(process: ProcessName, { cpuUs, readUs }: MeasuredCost, load: Loa
   return { process, cores, units: Math.max(1, Math.ceil(cores / coresOfUnit)) };
 }
 
-function growthOf(cost: MeasuredCost, load: Load): Omit<Growth, 'lanes'> {
+function growthOf(cost: MeasuredCost, load: Load, lanes: number): Omit<Growth, 'lanes'> {
   const { memoryBytes: memory, storedBytes, requestBytes } = cost;
-  const tombstones = load.mean * TOMBSTONE_S;
+  const ofDay = load.mean * DAY_S;
+  const isCrowded = ofDay / lanes / BLOCK_BUCKETS > LISTPACK_ENTRIES;
+  const tombstone = isCrowded ? memory.crowdedTombstone : memory.tombstone;
   const data =
-    load.cells * memory.cell + load.liveHolds * memory.liveHold + tombstones * memory.tombstone;
+    load.cells * memory.cell + load.liveHolds * memory.liveHold + ofDay * DAYS_KEPT * tombstone;
   return {
     memoryBytes: data * COPIES.redis,
     networkBitsPerSecond: (load.spike + load.reads) * requestBytes * 8,

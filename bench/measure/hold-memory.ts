@@ -40,7 +40,7 @@ export async function measureHolds(
   say: (what: string) => void,
 ): Promise<HoldMemory> {
   const session = await openEmptyLane(redis, { batch: BATCH });
-  const skus = skuNames(kind === 'made' ? 'HELD' : 'KEYED', SKUS);
+  const skus = skuNames(kind.toUpperCase(), SKUS);
   await session.define(skus);
   await session.receive(skus.map((sku) => ({ sku, field: warehouseName(0), units: live })));
   const ids = Array.from({ length: live }, (_, i) => nextId(session, kind, i));

@@ -6,7 +6,14 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { CellField, Sku } from '../../engine/domain/ids.ts';
 import type { OutcomeName } from '../../engine/domain/outcome.ts';
-import { digestId, IdMaker, isMadeId, packId } from '../../engine/domain/reservation-id.ts';
+import {
+  BLOCK_AT,
+  BLOCK_BYTES,
+  digestId,
+  IdMaker,
+  isMadeId,
+  packId,
+} from '../../engine/domain/reservation-id.ts';
 import { SCRIPT_WORK_MAX } from '../../engine/domain/script-limits.ts';
 import { createLane } from '../../engine/redis/lane.ts';
 import type { Lane, OperationAnswer } from '../../engine/redis/lane-port.ts';
@@ -120,12 +127,21 @@ export async function joinLane(redis: Redis, { batch }: SessionLimits): Promise<
   };
 }
 
-/** `made`: by the engine, 64 of them stand together; `keyed`: of an Idempotency-Key, spread by hash. */
-export type IdKind = 'made' | 'keyed';
+/**
+ * `made`: by the engine, 64 of them stand together; `crowded`: the same where a lane makes so many a day that
+ * more come together than Redis packs into a listpack; `keyed`: of an Idempotency-Key, spread by hash.
+ */
+export type IdKind = 'made' | 'crowded' | 'keyed';
+
+/** More than `hash-max-listpack-entries` (128). */
+const CROWD = 200;
 
 /** An id that was not used yet, where each index comes once. */
 export function nextId(session: LaneSession, kind: IdKind, index: number): Buffer {
-  return kind === 'made' ? session.makeId() : packId(digestId('ik_', 'bench', String(index)));
+  if (kind === 'keyed') return packId(digestId('ik_', 'bench', String(index)));
+  const id = session.makeId();
+  if (kind === 'crowded') id.writeUIntBE(Math.floor(index / CROWD), BLOCK_AT, BLOCK_BYTES);
+  return id;
 }
 
 /** A reserve of one line, as checkout asks for it. */

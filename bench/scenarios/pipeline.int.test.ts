@@ -32,7 +32,7 @@ function factOf(report: ScenarioReport, what: string): number {
 }
 
 it('memory: cells, holds, tombstones and a wide SKU', { timeout: TIMEOUT_MS }, async () => {
-  const holds = { madeHolds: 2_000, keyedHolds: 2_000 };
+  const holds = { madeHolds: 2_000, crowdedHolds: 2_000, keyedHolds: 2_000 };
   const size = { ...holds, skus: 100, warehouses: 300, batches: 2 };
   const report = await bench.during({}, (own) => memory.runIn(own, size));
   expect(report.audit).toEqual({ ok: true, words: report.audit.words });
@@ -45,7 +45,7 @@ it('memory: cells, holds, tombstones and a wide SKU', { timeout: TIMEOUT_MS }, a
   expect(named).toBeGreaterThanOrEqual(10);
   expect(shared).toBeGreaterThan(named);
   expect(factOf(report, 'a cell')).toBeGreaterThan(shared);
-  for (const kind of ['made', 'keyed']) {
+  for (const kind of ['made', 'crowded', 'keyed']) {
     const tombstone = factOf(report, `a tombstone, id ${kind}`);
     const settled = factOf(report, `settled, until its deadline, id ${kind}`);
     expect(tombstone).toBeGreaterThan(30);

@@ -42,8 +42,10 @@ export const BUCKET_DIGITS = 7;
 export const IDS_PER_BLOCK = 64;
 
 export const PACKED_ID_BYTES = 17;
-/** Of an `hf_` id: the first bytes, which its bucket's name says. */
+/** Of an `hf_` id: the first bytes, which its bucket's name says; where its block stands in them. */
 export const PLACE_BYTES = 8;
+export const BLOCK_AT = 5;
+export const BLOCK_BYTES = 3;
 const PREFIXES: readonly string[] = ['hf_', 'ik_', 'op_'];
 const OUR_FORM = /^[a-z]{2}_[0-9a-f]{32}$/;
 const MADE = 1;
@@ -139,7 +141,7 @@ export function addressOf(packed: Buffer): IdAddress {
   if (tag === MADE) {
     return {
       generation: packed.readUInt16BE(1),
-      bucket: packed.readUIntBE(5, 3) % BLOCK_BUCKETS,
+      bucket: packed.readUIntBE(BLOCK_AT, BLOCK_BYTES) % BLOCK_BUCKETS,
     };
   }
   const spread = tag <= PREFIXES.length ? packed.readUIntBE(14, 3) : fnv1a(packed);
@@ -158,7 +160,7 @@ export function idOfField(field: Buffer, { generation, lane, bucket }: Bucket): 
   packed[0] = MADE;
   packed.writeUInt16BE(generation, 1);
   packed.writeUInt16BE(lane, 3);
-  packed.writeUIntBE(bucket, 5, 3);
+  packed.writeUIntBE(bucket, BLOCK_AT, BLOCK_BYTES);
   field.copy(packed, PLACE_BYTES);
   return packed;
 }
@@ -171,7 +173,7 @@ function isNamedBy(packed: Buffer, { generation, lane, bucket }: Bucket): boolea
     packed.length === PACKED_ID_BYTES &&
     packed.readUInt16BE(1) === generation &&
     packed.readUInt16BE(3) === lane &&
-    packed.readUIntBE(5, 3) === bucket
+    packed.readUIntBE(BLOCK_AT, BLOCK_BYTES) === bucket
   );
 }
 
@@ -218,7 +220,7 @@ export class IdMaker {
 
   constructor(random: (bytes: number) => Buffer) {
     this.#random = random;
-    this.#block = random(3).readUIntBE(0, 3) % BLOCK_BUCKETS;
+    this.#block = random(BLOCK_BYTES).readUIntBE(0, BLOCK_BYTES) % BLOCK_BUCKETS;
     this.#pool = random(4096);
   }
 
@@ -261,7 +263,7 @@ export class IdMaker {
     common[0] = MADE;
     common.writeUInt16BE(generationOf(timeMs), 1);
     common.writeUInt16BE(lane, 3);
-    common.writeUIntBE(this.#block, 5, 3);
+    common.writeUIntBE(this.#block, BLOCK_AT, BLOCK_BYTES);
     common.writeUInt32BE(timeMs % GENERATION_MS, 8);
     // Count and random bytes end the text, too.
     this.#commonText = unpackId(common).slice(0, -2 * (PACKED_ID_BYTES - COUNT_AT));
