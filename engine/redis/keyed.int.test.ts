@@ -2,6 +2,7 @@
  * Reserves under ids that a client's key makes, in runs, on a real Redis: what a look finds, in every form,
  * and the neighbours that it must not touch. `runs.prop.test.ts` has the mixes.
  */
+import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   addressOf,
@@ -13,8 +14,17 @@ import {
   generationOf,
   packId,
 } from '../domain/reservation-id.ts';
+import { ByteReader } from '../events/bytes.ts';
 import type { Lane } from './lane-port.ts';
-import type { ReserveOperation } from './operation.ts';
+import type { Operation, ReserveOperation } from './operation.ts';
+import {
+  BatchEncoder,
+  encodeContext,
+  isFenced,
+  readAnswers,
+  readStamp,
+} from './operation-codec.ts';
+import { scriptRunner } from './script.ts';
 import { KEYS, open, reserve, startTestLane, TERM, type TestLane } from './testing/test-lane.ts';
 
 const DAY_S = GENERATION_MS / 1_000;
@@ -33,6 +43,18 @@ const buy = (key: string, more: Partial<ReserveOperation> = {}): ReserveOperatio
   reserve(idOf(key), { 'X@A': 1 }, more);
 const outcomesOf = async (operations: readonly ReserveOperation[], lane?: Lane) =>
   (await Promise.all(operations.map((each) => t.submit(each, lane)))).map(({ outcome }) => outcome);
+/** One batch, as an engine sends it. */
+async function send(script: 'submit' | 'settle', operations: readonly Operation[]) {
+  const sending = { epoch: TERM, timeMs: t.lane.nowMs(), atMs: performance.now() };
+  const batch = new BatchEncoder(0).encode(operations, sending);
+  const seen = { seenEpoch: TERM, seenSeq: 0, nonce: randomBytes(8), number: 7_200 };
+  const args = [encodeContext(seen), ...batch.payload];
+  const reader = new ByteReader((await scriptRunner(t.redis)(script, KEYS.meta, args)) as Buffer);
+  const stamp = readStamp(reader);
+  if (isFenced(stamp)) throw new Error(`fenced: ${stamp.fenced}`);
+  return { batch, answers: readAnswers(reader, stamp, batch) };
+}
+
 const bucketKey = (key: string, generation = generationOf(t.lane.nowMs())): string =>
   KEYS.hold(generation, addressOf(idOf(key)).bucket);
 
@@ -171,6 +193,69 @@ it('is decided by itself when it comes late, and nobody notices', async () => {
   expect(await outcomesOf([buy('b'), buy('c')], engine)).toEqual(['created', 'created']);
   await open(t.state, TERM + 1);
   expect(await outcomesOf([buy('b'), buy('d')], engine)).toEqual(['exists', 'created']);
+});
+
+it('is told to its own buyer alone when the keys of two look alike', async () => {
+  const [one, other] = ['01', '02'].map((end) => packId(`ik_${'ab'.repeat(15)}${end}`));
+  const wanted = [one, other, other, one].map((id) => reserve(id ?? Buffer.alloc(0), { 'X@A': 1 }));
+  await t.lane.availability([]);
+  expect(await outcomesOf(wanted)).toEqual(['created', 'created', 'exists', 'exists']);
+  expect(await t.cells('X')).toEqual({ A: [98, 2, 0] });
+});
+
+it('goes out once a batch, however often it is asked, and counts what it is', async () => {
+  const keys = Array.from({ length: 100 }, (_, i) => `k${i}`);
+  const operations = [...keys, ...keys, 'k0'].map((key) => buy(key));
+  const { batch, answers } = await send('submit', operations);
+  expect(batch.runs.members).toHaveLength(100);
+  expect(answers.results.map((each) => each?.outcome)).toEqual([
+    ...keys.map(() => 'created'),
+    ...keys.map(() => 'exists'),
+    'exists',
+  ]);
+  // Half a reserve, half a look; half a cell.
+  expect(answers.work).toBe(Math.ceil(100 * (1 / 2 + 1 / 2) + 1 / 2));
+});
+
+it('leaves those beside it in one change, as if it had not come', async () => {
+  await t.lane.availability([]);
+  const keys = Array.from({ length: 200 }, (_, i) => `k${i}`);
+  const skus = ['X@A', 'Z@A'];
+  await t.receive({ 'X@A': 300, 'Z@A': 300 });
+  const wanted = keys.map((key, i) => reserve(idOf(key), { [skus[i % 2] ?? '']: 1 }));
+  const known = wanted.filter((_, i) => i === 0 || i === 100 || (i > 120 && i < 135) || i === 199);
+  await outcomesOf(known);
+  const before = await t.redis.xlen(KEYS.log);
+  const { answers } = await send('submit', wanted);
+  const told = answers.results.map((each) => each?.outcome);
+  expect(told).toEqual(wanted.map((each) => (known.includes(each) ? 'exists' : 'created')));
+  expect(await t.redis.xlen(KEYS.log)).toBe(before + 1);
+  const [last] = await t.redis.xrevrangeBuffer(KEYS.log, '+', '-', 'COUNT', 1);
+  const made = wanted.length - known.length;
+  // One by one each would take some 60.
+  expect((last?.[1][1]?.length ?? 0) / made).toBeLessThan(40);
+  expect(await t.cells('Z')).toMatchObject({ A: [300 - 100, 100, 0] });
+});
+
+it('is of its own cell in the entry where a cell before it gives nothing', async () => {
+  await outcomesOf([buy('known')]);
+  const { answers } = await send('submit', [buy('known'), reserve(idOf('a'), { 'Y@A': 1 })]);
+  expect(answers.results.map((each) => each?.outcome)).toEqual(['exists', 'created']);
+  const { cells, changes } = (await t.entries()).at(-1) ?? { cells: [], changes: [] };
+  expect(cells.map(({ sku }) => sku)).toEqual(['Y']);
+  expect(changes).toMatchObject([{ lines: [{ placements: [{ cell: 0 }] }] }]);
+});
+
+it('is written before what comes behind the runs has changed of it', async () => {
+  const { answers } = await send('settle', [
+    buy('a'),
+    { kind: 'commit', id: idOf('a'), attributes: '' },
+  ]);
+  expect(answers.results.map((each) => each?.outcome)).toEqual(['created', 'committed']);
+  expect(await t.submit({ kind: 'inspect', id: idOf('a') })).toMatchObject({
+    record: { state: 'committed' },
+  });
+  expect(await t.cells('X')).toEqual({ A: [99, 0, 1] });
 });
 
 it('tells who comes behind the runs of the same batch what these hold', async () => {

@@ -181,7 +181,7 @@ export function createLane(options: LaneOptions): RunningLane {
       const reply = await call(script, limits.holdAgeSMax, batch.payload, levels);
       if ('outcome' in reply) return refuseAll(reply);
       const answers = readAnswers(reply.reader, reply.stamp, batch);
-      weights.learn(operations, batch.others, answers);
+      weights.learn(operations, batch, answers);
       return answers.results.map((result) => result && calls.orRefusal(result));
     } catch (error) {
       return refuseAll(calls.refuseError(error as Error));

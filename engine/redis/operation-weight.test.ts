@@ -22,13 +22,19 @@ const learn = (
   operations: readonly Operation[],
   results: readonly (OperationResult | undefined)[],
   work: number,
-): void => weights.learn(operations, [...operations.keys()], { results, work });
+): void => {
+  const sent = { others: [...operations.keys()], runs: { members: [] } };
+  weights.learn(operations, sent, { results, work });
+};
 const times = <T>(count: number, each: T): T[] => Array.from({ length: count }, () => each);
 
 it('counts a reserve by its cells and its places, and one that stands in a run as one', () => {
   const weights = new OperationWeights();
   expect(weights.of(reserve(true, line('A')))).toBe(1);
   expect(weights.of(reserve(false, line('A')))).toBe(5);
+  const keyed = { ...reserve(false, line('A')), id: packId(`ik_${'0'.repeat(32)}`) };
+  expect(weights.of(keyed)).toBe(1.5);
+  expect(weights.of({ ...keyed, apart: true } as Operation)).toBe(5);
   expect(weights.of(reserve(true, line('A', 'B', 'C')))).toBe(6);
   expect(weights.of(reserve(true, line('A'), line('A')))).toBe(6);
 });

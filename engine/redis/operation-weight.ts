@@ -6,7 +6,7 @@
  */
 import { SCRIPT_WORK_MAX } from '../domain/script-limits.ts';
 import type { Operation, ReserveLine, ReserveOperation } from './operation.ts';
-import type { BatchAnswers } from './operation-codec.ts';
+import type { BatchAnswers, EncodedBatch } from './operation-codec.ts';
 import { standsInRun } from './run-codec.ts';
 
 /** Half a reserve in a run, and half a cell; and half for the look whether its id is known. */
@@ -26,6 +26,10 @@ const LINES_SHARE = 1 / 8;
 /** In eighths, so that sums of weights stay exact. */
 const STEP = 1 / 8;
 
+type SentBatch = Pick<EncodedBatch, 'others'> & {
+  readonly runs: Pick<EncodedBatch['runs'], 'members'>;
+};
+
 export class OperationWeights {
   /** Of a line that names no warehouse. */
   #openLine = OPEN_LINE_AT_FIRST;
@@ -41,13 +45,10 @@ export class OperationWeights {
     return this.#settlement + named * PLACE;
   }
 
-  /**
-   * `others`: which of the operations stood in no run. `results`: undefined where there was no room;
-   * `work`: of the whole script.
-   */
+  /** `results`: undefined where there was no room; `work`: of the whole script. */
   learn(
     operations: readonly Operation[],
-    others: readonly number[],
+    { others, runs }: SentBatch,
     { results, work }: BatchAnswers,
   ): void {
     let settled = 0;
@@ -70,15 +71,9 @@ export class OperationWeights {
     if (openLines === 0) return;
     // A SKU is read once a script, however many lines want it: that they were too many for one script
     // says what each of them costs; that they were few, as when nobody else comes, does not.
-    const seen = wasFull
-      ? (work - known - this.#inRuns(operations)) / openLines
-      : OPEN_LINE_AT_FIRST;
+    known += runs.members.reduce((sum, { operation }) => sum + this.of(operation), 0);
+    const seen = wasFull ? (work - known) / openLines : OPEN_LINE_AT_FIRST;
     this.#openLine = towards(this.#openLine, seen, LINES_SHARE);
-  }
-
-  #inRuns(operations: readonly Operation[]): number {
-    const inRuns = operations.filter((each) => each.kind === 'reserve' && standsInRun(each));
-    return inRuns.reduce((sum, each) => sum + this.of(each), 0);
   }
 }
 

@@ -62,7 +62,7 @@ export class Runs {
   /** The reserves of all runs. */
   readonly members: Member[] = [];
   readonly repeats: Repeat[] = [];
-  /** By a part of their ids: the first under each key. */
+  /** By a part of their ids: the first under each key, unless two keys share that part. */
   readonly #keyed = new Map<number, Member>();
   readonly #byName = new Map<string, RunCell>();
   #last: Run | undefined;
@@ -74,18 +74,18 @@ export class Runs {
     const line = lines[0];
     const field = line?.fields[0];
     if (line === undefined || field === undefined) return false;
-    if (this.#repeats(operation, index)) return true;
+    const first = operation.fresh ? undefined : this.#keyed.get(partOf(operation.id));
+    if (first?.operation.id.equals(operation.id)) return this.#addBehind(first, operation, index);
     const run = this.#runOf(line.sku, field, line.quantity, ttlS);
     const member = { index, operation, run };
     run.members.push(member);
     this.members.push(member);
-    if (!operation.fresh) this.#keyed.set(partOf(operation.id), member);
+    if (!operation.fresh && first === undefined) this.#keyed.set(partOf(operation.id), member);
     return true;
   }
 
-  #repeats({ id, fresh, fingerprint }: ReserveOperation, index: number): boolean {
-    const first = fresh ? undefined : this.#keyed.get(partOf(id));
-    if (first === undefined || !first.operation.id.equals(id)) return false;
+  /** Who asks for something else under the key is decided behind the runs. */
+  #addBehind(first: Member, { fingerprint }: ReserveOperation, index: number): boolean {
     if (!first.operation.fingerprint.equals(fingerprint)) return false;
     this.repeats.push({ index, first });
     return true;

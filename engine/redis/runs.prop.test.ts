@@ -208,7 +208,7 @@ it(`decides in runs as alone (seed ${SEED})`, { timeout: 120_000 }, async () => 
         : [...wishes].sort((a, b) => (termsOf(a) < termsOf(b) ? -1 : 1));
       const isSingle = (each: Wish) => each.single !== undefined;
       const inOrder = sorted.filter((each) => !isSingle(each)).concat(sorted.filter(isSingle));
-      // Who comes again in the same batch is decided behind it.
+      // Who comes again in the same batch is decided behind it, unless he asks for the same.
       const wanted = isEnough ? inOrder : inOrder.map(withKeyOfItsOwn);
       const [together, apart] = await Promise.all(
         [inRuns, alone].map(async (t) => {

@@ -7,6 +7,7 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { digestId, packId } from '../domain/reservation-id.ts';
 import { SCRIPT_WORK_MAX } from '../domain/script-limits.ts';
 import { ByteReader } from '../events/bytes.ts';
 import type { Operation, SettleOperation } from './operation.ts';
@@ -31,6 +32,10 @@ interface Ran {
   readonly seq: number;
   readonly work: number;
 }
+
+const NOT_FRESH: ReadonlySet<Wish['kind']> = new Set(['keyed', 'known']);
+let keys = 0;
+const nextKey = (): Buffer => packId(digestId('ik_', 'work', String(keys++)));
 
 let t: TestLane;
 const ran: Ran[] = [];
@@ -69,14 +74,14 @@ function watchScripts(): void {
 }
 
 interface Wish {
-  readonly kind: 'run' | 'keyed' | 'ranked' | 'cart' | 'wide' | 'wide cart';
+  readonly kind: 'run' | 'keyed' | 'known' | 'ranked' | 'cart' | 'wide' | 'wide cart';
   readonly from: number;
   readonly lines: number;
   readonly next: 'commit' | 'named' | 'release' | 'extend' | 'inspect' | 'nothing';
 }
 
 const wish: fc.Arbitrary<Wish> = fc.record({
-  kind: fc.constantFrom('run', 'keyed', 'ranked', 'cart', 'wide', 'wide cart'),
+  kind: fc.constantFrom('run', 'keyed', 'keyed', 'known', 'ranked', 'cart', 'wide', 'wide cart'),
   from: fc.integer({ min: 0, max: SKUS - 1 }),
   lines: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 2, max: 20 }) }, fc.constant(300)),
   next: fc.constantFrom('commit', 'named', 'release', 'extend', 'inspect', 'nothing'),
@@ -90,6 +95,7 @@ function linesOf({ kind, from, lines }: Wish): Record<string, number> {
   switch (kind) {
     case 'run':
     case 'keyed':
+    case 'known':
       return all([`S${from}@A`], 1);
     case 'ranked':
       return all([`S${from}@A,B`], 2);
@@ -135,10 +141,13 @@ it(`no script does more than its bound (seed ${SEED})`, async () => {
   await fc.assert(
     fc.asyncProperty(mixes, async (wishes) => {
       ran.length = 0;
-      const held = wishes.map((each) => ({ each, id: t.ids.make(t.lane.nowMs(), 0) }));
+      const held = wishes.map((each) => ({
+        each,
+        id: each.kind === 'keyed' ? nextKey() : t.ids.make(t.lane.nowMs(), 0),
+      }));
       const made = await Promise.all(
         held.map(({ each, id }) =>
-          t.submit(reserve(id, linesOf(each), { fresh: each.kind !== 'keyed' })),
+          t.submit(reserve(id, linesOf(each), { fresh: !NOT_FRESH.has(each.kind) })),
         ),
       );
       for (const { outcome } of made) expect(['created', 'insufficient']).toContain(outcome);

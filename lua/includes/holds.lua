@@ -53,6 +53,8 @@ local function add_record(key, field, bytes)
 end
 
 local function write_holds()
+  -- First, because whoever came behind them has changed what they were.
+  for i = 1, alone_count, 3 do redis_call('HSET', alone[i], alone[i + 1], alone[i + 2]) end
   local carts = {}
   for i = 1, dirty_count do
     local at = dirty[i]
@@ -67,7 +69,6 @@ local function write_holds()
     group_write(group_of(new_holds, at.generation, at.bucket), at.field, bytes)
   end
   write_groups('hold:', new_holds)
-  for i = 1, alone_count, 3 do redis_call('HSET', alone[i], alone[i + 1], alone[i + 2]) end
   write_groups('cart:', carts)
 end
 

@@ -19,13 +19,13 @@ local REF_BYTES, ID_AT, FIELD_AT, FINGERPRINT_BYTES, HEAD_BYTES = 23, 6, 6 + LIM
 local RUN, RUNS, STATE_HELD = 11, 12, string.char(STATE.held)
 local ALL_HOLD = '\255\255'
 local by_ttl, forms, length_bytes = {}, {}, {}
--- Of the reserves whose ids were looked for: the keys of their buckets, in order; which are left out, by
--- their place in the columns, and how many of each run; nil where none is.
+-- Of the reserves whose ids were looked for: the keys of the buckets of those that stay, in order; who is
+-- left out, and how many of each run (includes/keyed.lua), nil where none is.
 local own_keys, gone, lost
 
 local function make_keyed()
 -- @include keyed
-  return look_up
+  return look_up, leave_out
 end
 
 local function refusal(key, bytes, a)
@@ -127,8 +127,9 @@ local function decide_runs(pos, cells)
       end
     end
   end
+  -- What the entry says of the cells is as the engine wrote it only if it has all of them.
   return { count = count, holds = holds, lines = lines, held = held_of, refusals = refusals,
-    whole = next(refusals) == nil, indexes = indexes, terms = terms, other_terms = other_terms,
+    has_all_cells = touched_count == cells, whole = next(refusals) == nil, indexes = indexes, terms = terms, other_terms = other_terms,
     shared = next(other_terms) == nil and terms }, pos
 end
 
@@ -210,12 +211,18 @@ local function hold_whole(runs, pos, spans, columns, run_column)
   local lines, other_terms = runs.lines, runs.other_terms
   local record, shared, is_one = runs.terms.record, runs.shared, runs.count == 1
   local tail = is_one and record .. lines[1]
-  local chunk, at, mark, own = 4, FIELD_AT + 1, 1, 0
+  local chunk, at, mark, own, place = 4, FIELD_AT + 1, 1, 0, 0
   local refs = ARGV[chunk]
   for _ = 1, spans do
     local generation, bucket, count
     generation, bucket, count, pos = struct_unpack('>I2I3I2', operations, pos)
-    if at > #refs then
+    if gone then
+      place = place + count
+      for before = place - count, place - 1 do
+        if gone[before] then count = count - 1 end
+      end
+    end
+    if count > 0 and at > #refs then
       chunk, at = chunk + 1, FIELD_AT + 1
       refs = ARGV[chunk]
     end
@@ -264,11 +271,12 @@ local function hold_some(runs, heads, pos, spans, columns, run_column, attribute
     local is_keyed = bucket >= LIMIT.block_buckets
     if at > #ARGV[chunk] then chunk, at = chunk + 1, 1 end
     for _ = 1, count do
-      if is_keyed then own = own + 1 end
+      local is_gone = gone and gone[place]
+      if is_keyed and not is_gone then own = own + 1 end
       local r = runs.count == 1 and 1 or run_at(columns, run_column)
       local high, low = string_byte(columns, attributes, attributes + 1)
       local behind = attributes + 2 + high * 256 + low
-      if not (gone and gone[place]) and (left[r] or 1) > 0 then
+      if not is_gone and (left[r] or 1) > 0 then
         left[r] = left[r] and left[r] - 1
         local terms = runs.other_terms[r] or runs.terms
         local cell, units = struct_unpack('>I2I4', heads, HEAD_BYTES * (r - 1) + 1)
@@ -294,20 +302,25 @@ local function hold_some(runs, heads, pos, spans, columns, run_column, attribute
 end
 
 local function reserve_runs(pos, cells)
-  local keyed, runs, heads, members, spans
+  local keyed, look_up, leave_out, runs, heads, members, spans
   keyed, pos = struct_unpack('>I2', operations, pos)
-  if keyed > 0 then pos, own_keys, gone, lost = make_keyed()(pos, keyed) end
+  if keyed > 0 then
+    look_up, leave_out = make_keyed()
+    pos, own_keys, gone, lost = look_up(pos, keyed)
+  end
   runs, pos = decide_runs(pos, cells)
   heads, members, spans, pos = struct_unpack('>I2c0I2I2', operations, pos)
   -- Half a reserve of its own, and what is left of reading a cell by itself.
   work, is_begun = work + (members + cells) / 2, true
   answer_runs(runs)
   if runs.holds == 0 then return pos + 7 * spans end
-  local columns, run_column = ARGV[3], FINGERPRINT_BYTES * members + 1
-  if gone or not runs.whole then
+  if not (runs.whole and runs.has_all_cells) then
+    local run_column = FINGERPRINT_BYTES * members + 1
     local attributes = run_column + (runs.count > 1 and 2 * members or 0)
-    return hold_some(runs, heads, pos, spans, columns, run_column, attributes)
+    return hold_some(runs, heads, pos, spans, ARGV[3], run_column, attributes)
   end
+  if gone then leave_out(gone, members, runs.count) end
+  local columns, run_column = ARGV[3], FINGERPRINT_BYTES * runs.holds + 1
   log_whole(runs, heads, columns)
   if runs.shared then await_all(runs.shared.deadline) else await_each(runs, columns, run_column) end
   return hold_whole(runs, pos, spans, columns, run_column)

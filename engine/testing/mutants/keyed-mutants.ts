@@ -45,8 +45,16 @@ export const KEYED_MUTANTS: readonly Mutant[] = [
     file: 'lua/includes/runs.lua',
     edits: [
       {
-        find: 'if not (gone and gone[place]) and (left[r] or 1) > 0 then',
-        replace: 'if (left[r] or 1) > 0 then',
+        find: 'if gone then leave_out(gone, members, runs.count) end',
+        replace: '',
+      },
+      {
+        find: 'FINGERPRINT_BYTES * runs.holds + 1',
+        replace: 'FINGERPRINT_BYTES * members + 1',
+      },
+      {
+        find: 'if gone[before] then count = count - 1 end',
+        replace: '',
       },
     ],
     tests: TESTS,
@@ -62,7 +70,7 @@ export const KEYED_MUTANTS: readonly Mutant[] = [
     name: 'keyed-record-in-the-bucket-of-another',
     breaks: 'I3: beside one that is known, a hold is written where its id is not looked for',
     file: 'lua/includes/runs.lua',
-    edits: [{ find: 'if is_keyed then own = own + 1 end', replace: 'own = 1' }],
+    edits: [{ find: 'if is_keyed and not is_gone then own = own + 1 end', replace: 'own = 1' }],
     tests: ['engine/redis/runs.prop.test.ts'],
   },
   {
@@ -101,6 +109,98 @@ export const KEYED_MUTANTS: readonly Mutant[] = [
       {
         find: "refusal.outcome === 'undecided' && !operation.fresh",
         replace: "refusal.outcome === 'undecided' && operation.apart",
+      },
+    ],
+    tests: TESTS,
+  },
+  {
+    name: 'known-key-holds-again-beside-the-refused',
+    breaks: 'I1, I3: where not all hold, who has his hold already gets units once more',
+    file: 'lua/includes/runs.lua',
+    edits: [
+      {
+        find: 'if not is_gone and (left[r] or 1) > 0 then',
+        replace: 'if (left[r] or 1) > 0 then',
+      },
+    ],
+    tests: ['engine/redis/runs.prop.test.ts'],
+  },
+  {
+    name: 'known-key-makes-all-single',
+    breaks: 'one who asks again makes Redis twice as dear for all who come with him',
+    file: 'lua/includes/runs.lua',
+    edits: [
+      {
+        find: 'if not (runs.whole and runs.has_all_cells) then',
+        replace: 'if gone or not (runs.whole and runs.has_all_cells) then',
+      },
+    ],
+    tests: TESTS,
+  },
+  {
+    name: 'cells-that-the-entry-lacks',
+    breaks: 'I4: of a cell whose buyers all hold already, the entry gives the next one the number',
+    file: 'lua/includes/runs.lua',
+    edits: [
+      {
+        find: 'if not (runs.whole and runs.has_all_cells) then',
+        replace: 'if not runs.whole then',
+      },
+    ],
+    tests: TESTS,
+  },
+  {
+    name: 'keyed-record-over-what-came-behind',
+    breaks: 'I6: a hold that its own batch settles is written as held again, and expires',
+    file: 'lua/includes/holds.lua',
+    edits: [
+      {
+        find: '  for i = 1, alone_count, 3 do redis_call',
+        replace: '  for i = 1, 0, 3 do redis_call',
+      },
+      {
+        find: "  write_groups('cart:', carts)\n",
+        replace:
+          "  write_groups('cart:', carts)\n" +
+          "  for i = 1, alone_count, 3 do redis_call('HSET', alone[i], alone[i + 1], alone[i + 2]) end\n",
+      },
+    ],
+    tests: TESTS,
+  },
+  {
+    name: 'look-up-costs-nothing',
+    breaks: 'a script takes longer than its bound, because it does not count what it looks for',
+    file: 'lua/includes/keyed.lua',
+    edits: [{ find: 'work = work + LOOK_WORK * count', replace: 'work = work + 0 * LOOK_WORK' }],
+    tests: TESTS,
+  },
+  {
+    name: 'keyed-weighs-nothing',
+    breaks: 'a batch of reserves with keys is more than one script may do',
+    file: 'engine/redis/operation-weight.ts',
+    edits: [{ find: 'const KEYED_IN_A_RUN = 1.5;', replace: 'const KEYED_IN_A_RUN = 0.25;' }],
+    tests: ['engine/redis/operation-weight.test.ts'],
+  },
+  {
+    name: 'stranger-with-a-key-that-looks-alike',
+    breaks: 'I3: a buyer is told the hold of another, whose key begins with the same bits',
+    file: 'engine/redis/run-codec.ts',
+    edits: [
+      {
+        find: 'if (first?.operation.id.equals(operation.id)) return',
+        replace: 'if (first !== undefined) return',
+      },
+    ],
+    tests: TESTS,
+  },
+  {
+    name: 'repeats-all-sent',
+    breaks: 'a storm of retries is looked for one by one',
+    file: 'engine/redis/run-codec.ts',
+    edits: [
+      {
+        find: 'if (first?.operation.id.equals(operation.id)) return',
+        replace: 'if (first?.operation.id.equals(operation.fingerprint)) return',
       },
     ],
     tests: TESTS,
