@@ -45,7 +45,7 @@ export const memory = defineScenario<MemorySize>({
   name: 'memory',
   about: 'bytes of a cell, a live reservation and a tombstone; a SKU in 2,000 warehouses',
   runs: 'always',
-  fullSeconds: 79,
+  fullSeconds: 88,
   full: {
     skus: 100_000,
     madeHolds: 1_200_000,
