@@ -169,8 +169,7 @@ export function idOfField(field: Buffer, { generation, lane, bucket }: Bucket): 
 function isNamedBy(packed: Buffer, { generation, lane, bucket }: Bucket): boolean {
   return (
     bucket < BLOCK_BUCKETS &&
-    packed[0] === MADE &&
-    packed.length === PACKED_ID_BYTES &&
+    isMadeId(packed) &&
     packed.readUInt16BE(1) === generation &&
     packed.readUInt16BE(3) === lane &&
     packed.readUIntBE(BLOCK_AT, BLOCK_BYTES) === bucket

@@ -72,7 +72,7 @@ end
 -- `whole`: all of all runs hold. Operations that follow find the cells in tables.
 local function decide_runs(pos, cells)
   local held_of, other_terms, lines, indexes, refusals = {}, {}, {}, {}, {}
-  local count, holds, touched_before, terms = 0, 0, 0, nil
+  local count, holds, terms = 0, 0, nil
   -- How the last cell was packed: most are packed alike, and then its head need not be looked up.
   local head, length, format
   for number = 0, cells - 1 do
@@ -129,8 +129,8 @@ local function decide_runs(pos, cells)
   end
   -- What the entry says of the cells is as the engine wrote it only if it has all of them.
   return { count = count, holds = holds, lines = lines, held = held_of, refusals = refusals,
-    has_all_cells = touched_count == cells, whole = next(refusals) == nil, indexes = indexes, terms = terms, other_terms = other_terms,
-    shared = next(other_terms) == nil and terms }, pos
+    has_all_cells = touched_count == cells, whole = next(refusals) == nil, indexes = indexes,
+    terms = terms, other_terms = other_terms, shared = next(other_terms) == nil and terms }, pos
 end
 
 local function answer_runs(runs)
@@ -217,10 +217,11 @@ local function hold_whole(runs, pos, spans, columns, run_column)
     local generation, bucket, count
     generation, bucket, count, pos = struct_unpack('>I2I3I2', operations, pos)
     if gone then
-      place = place + count
-      for before = place - count, place - 1 do
-        if gone[before] then count = count - 1 end
+      local behind = place + count
+      for each = place, behind - 1 do
+        if gone[each] then count = count - 1 end
       end
+      place = behind
     end
     if count > 0 and at > #refs then
       chunk, at = chunk + 1, FIELD_AT + 1

@@ -53,7 +53,7 @@ export const KEYED_MUTANTS: readonly Mutant[] = [
         replace: 'FINGERPRINT_BYTES * members + 1',
       },
       {
-        find: 'if gone[before] then count = count - 1 end',
+        find: 'if gone[each] then count = count - 1 end',
         replace: '',
       },
     ],
