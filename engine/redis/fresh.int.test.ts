@@ -2,14 +2,16 @@
  * A reserve under an id that is called fresh comes late, on a real Redis: its engine gave it up, and
  * told its client the id. What was done under that id since stays as it is.
  */
-import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Operation, ReserveOperation } from './operation.ts';
-import { BatchEncoder, encodeContext } from './operation-codec.ts';
-import { scriptRunner } from './script.ts';
-import { KEYS, open, reserve, startTestLane, TERM, type TestLane } from './testing/test-lane.ts';
-
-const HOLD_AGE_MAX_S = 7_200;
+import type { ReserveOperation } from './operation.ts';
+import {
+  open,
+  prepareBatch,
+  reserve,
+  startTestLane,
+  TERM,
+  type TestLane,
+} from './testing/test-lane.ts';
 
 let t: TestLane;
 beforeEach(async () => {
@@ -17,22 +19,6 @@ beforeEach(async () => {
   await t.receive({ 'X@A': 10, 'Y@A': 10 });
 });
 afterEach(() => t.stop());
-
-/** The batch as an engine sends it now; running it is its arrival. */
-function send(...operations: Operation[]): () => Promise<void> {
-  const sending = { epoch: TERM, timeMs: t.lane.nowMs(), atMs: performance.now() };
-  const { payload } = new BatchEncoder(0).encode(operations, sending);
-  const context = encodeContext({
-    seenEpoch: TERM,
-    seenSeq: 0,
-    nonce: randomBytes(8),
-    number: HOLD_AGE_MAX_S,
-  });
-  return async () => {
-    const reply = await scriptRunner(t.redis)('submit', KEYS.meta, [context, ...payload]);
-    expect((reply as Buffer)[0], 'fenced').toBe(0);
-  };
-}
 
 const freshId = (): Buffer => t.ids.make(t.lane.nowMs(), 0);
 
@@ -48,12 +34,12 @@ describe.each(Object.entries(LATE))('late, because %s', (_, makeLate) => {
   ])('%s', async (_form, lines: Record<string, number>) => {
     const id = freshId();
     const original: ReserveOperation = reserve(id, lines, { fresh: true });
-    const arrive = send(original);
+    const { arrive } = prepareBatch(t, [original]);
     await makeLate();
     expect(await t.submit({ ...original, fresh: false })).toMatchObject({ outcome: 'created' });
     await t.submit({ kind: 'release', id, attributes: '' });
     const entries = await t.entries();
-    await arrive();
+    await arrive('submit');
     expect(await t.entries()).toEqual(entries);
     const { record } = await t.submit({ kind: 'inspect', id });
     expect(record).toMatchObject({ state: 'released' });

@@ -2,7 +2,6 @@
  * Reserves under ids that a client's key makes, in runs, on a real Redis: what a look finds, in every form,
  * and the neighbours that it must not touch. `runs.prop.test.ts` has the mixes.
  */
-import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   addressOf,
@@ -14,18 +13,17 @@ import {
   generationOf,
   packId,
 } from '../domain/reservation-id.ts';
-import { ByteReader } from '../events/bytes.ts';
 import type { Lane } from './lane-port.ts';
 import type { Operation, ReserveOperation } from './operation.ts';
 import {
-  BatchEncoder,
-  encodeContext,
-  isFenced,
-  readAnswers,
-  readStamp,
-} from './operation-codec.ts';
-import { scriptRunner } from './script.ts';
-import { KEYS, open, reserve, startTestLane, TERM, type TestLane } from './testing/test-lane.ts';
+  KEYS,
+  open,
+  prepareBatch,
+  reserve,
+  startTestLane,
+  TERM,
+  type TestLane,
+} from './testing/test-lane.ts';
 
 const DAY_S = GENERATION_MS / 1_000;
 /** Lane time stands while the clock of Redis is behind it. */
@@ -43,16 +41,9 @@ const buy = (key: string, more: Partial<ReserveOperation> = {}): ReserveOperatio
   reserve(idOf(key), { 'X@A': 1 }, more);
 const outcomesOf = async (operations: readonly ReserveOperation[], lane?: Lane) =>
   (await Promise.all(operations.map((each) => t.submit(each, lane)))).map(({ outcome }) => outcome);
-/** One batch, as an engine sends it. */
 async function send(script: 'submit' | 'settle', operations: readonly Operation[]) {
-  const sending = { epoch: TERM, timeMs: t.lane.nowMs(), atMs: performance.now() };
-  const batch = new BatchEncoder(0).encode(operations, sending);
-  const seen = { seenEpoch: TERM, seenSeq: 0, nonce: randomBytes(8), number: 7_200 };
-  const args = [encodeContext(seen), ...batch.payload];
-  const reader = new ByteReader((await scriptRunner(t.redis)(script, KEYS.meta, args)) as Buffer);
-  const stamp = readStamp(reader);
-  if (isFenced(stamp)) throw new Error(`fenced: ${stamp.fenced}`);
-  return { batch, answers: readAnswers(reader, stamp, batch) };
+  const { batch, arrive } = prepareBatch(t, operations);
+  return { batch, answers: await arrive(script) };
 }
 
 const bucketKey = (key: string, generation = generationOf(t.lane.nowMs())): string =>

@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis';
 import type { CellField, Sku } from '../../domain/ids.ts';
 import { IdMaker } from '../../domain/reservation-id.ts';
 import { SCRIPT_WORK_MAX } from '../../domain/script-limits.ts';
+import { ByteReader } from '../../events/bytes.ts';
 import { type Entry, NEVER } from '../../events/entry.ts';
 import { decodeEntry } from '../../events/entry-codec.ts';
 import { Line } from '../../runtime/line.ts';
@@ -24,10 +25,20 @@ import type {
   SettleOperation,
   StockOperation,
 } from '../operation.ts';
+import {
+  type BatchAnswers,
+  BatchEncoder,
+  encodeContext,
+  isFenced,
+  readAnswers,
+  readStamp,
+} from '../operation-codec.ts';
+import { scriptRunner } from '../script.ts';
 import { wholeLog } from './whole-log.ts';
 
 export const TERM = 2 ** 32 + 1;
 export const KEYS = laneKeys(0);
+const HOLD_AGE_MAX_S = 7_200;
 
 export interface TestLane {
   readonly server: TestRedis;
@@ -93,7 +104,7 @@ export async function startTestLane(options: TestLaneOptions = {}): Promise<Test
         batchOperationsMax: 512,
         batchLinesMax: SCRIPT_WORK_MAX,
         queueWaitMsMax: 10_000,
-        holdAgeSMax: 7_200,
+        holdAgeSMax: HOLD_AGE_MAX_S,
       },
       hooks: {
         onBatch: () => undefined,
@@ -162,6 +173,22 @@ async function attached(redis: Redis, replicas: number): Promise<void> {
     if (performance.now() > deadline) throw new Error('the replicas do not attach');
     await sleep(20);
   }
+}
+
+/** One batch as an engine sends it now; `arrive` runs it, whenever that is. */
+export function prepareBatch(t: TestLane, operations: readonly Operation[]) {
+  const sending = { epoch: TERM, timeMs: t.lane.nowMs(), atMs: performance.now() };
+  const batch = new BatchEncoder(0).encode(operations, sending);
+  const seen = { seenEpoch: TERM, seenSeq: 0, nonce: randomBytes(8), number: HOLD_AGE_MAX_S };
+  const args = [encodeContext(seen), ...batch.payload];
+  const arrive = async (script: 'submit' | 'settle'): Promise<BatchAnswers> => {
+    const reply = (await scriptRunner(t.redis)(script, KEYS.meta, args)) as Buffer;
+    const reader = new ByteReader(reply);
+    const stamp = readStamp(reader);
+    if (isFenced(stamp)) throw new Error(`fenced: ${stamp.fenced}`);
+    return readAnswers(reader, stamp, batch);
+  };
+  return { batch, arrive };
 }
 
 /** Claims the lane as it is and opens it behind its own last entry. */
