@@ -190,7 +190,11 @@ function asOneLine(entry: Entry): Entry {
   return { ...entry, changes };
 }
 
-it('settles the newest row when a client used an id again', async () => {
+it.each([
+  { batches: 'each entry alone', sizes: [1] },
+  { batches: 'the release and the second reserve together', sizes: [3, 2, 1] },
+  { batches: 'and its commit', sizes: [3, 3] },
+])('settles the row that was meant when a client used an id again, $batches', async ({ sizes }) => {
   const { lane, entries } = stockedLane();
   const id = asReservation('order-1');
   lane.reserve(id, [CELL]);
@@ -204,7 +208,7 @@ it('settles the newest row when a client used an id again', async () => {
   entries.push(lane.batch());
   lane.commit(id);
   entries.push(lane.batch());
-  await applyEntries(database.pool, entries, [1]);
+  await applyEntries(database.pool, entries, sizes);
   const { rows } = await database.pool.query(
     'SELECT status, created_seq, generation FROM reservations ORDER BY created_seq',
   );

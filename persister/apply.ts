@@ -14,8 +14,9 @@ import type { Pool, PoolClient } from '../engine/postgres/pool.ts';
 import { endingStalled } from '../engine/postgres/stalled.ts';
 import { type CrashPoint, noCrashPoint } from '../engine/runtime/crash-point.ts';
 import { BatchEncoder, type EncodedBatch } from './encode-batch.ts';
+import { literal, spellOut } from './literal.ts';
 import type { Batch, BatchEnd, FinalRows } from './rows.ts';
-import { callPrepared, runScript, type ScriptResult, type Statement, spellOut } from './script.ts';
+import { callPrepared, runScript, type ScriptResult, type Statement } from './script.ts';
 import { SESSION } from './session.ts';
 import { readSql } from './sql-files.ts';
 
@@ -55,7 +56,7 @@ const OVERTAKEN_SQLSTATE = 'HF001';
 const PRODUCTS = readSql('products.sql');
 const DAY_MS = 86_400_000;
 
-/** Keeps one connection, with its temporary tables, until something fails on it. */
+/** Keeps one connection, with its prepared statements, until something fails on it. */
 export class Applier {
   readonly #pool: Pool;
   readonly #lane: number;
@@ -144,24 +145,20 @@ export class Applier {
   }
 
   #transaction({ from, to, timeMs, parked, batch, encoded }: Step): Statement[] {
-    const { entries, settled, created, cells } = encoded;
-    const hasSettled = settled.length > 0;
-    const move = callPrepared('move_position', [
+    const move = [
       this.#lane,
       ...[from.term, from.epoch, from.seq, from.nonce, from.offset],
       ...[to.term, to.epoch, to.seq, to.nonce, to.offset],
       timeMs ?? 0,
       parked,
-    ]);
+    ];
     return [
       { statement: 'BEGIN' },
-      move,
-      ...entries,
-      ...(hasSettled ? [...settled, callPrepared('settle', [this.#lane])] : []),
+      callPrepared('move_position', move.map(literal)),
+      ...encoded.entries,
+      ...encoded.changed,
       ...(batch.products.length > 0 ? [defineProducts(batch.products)] : []),
-      ...created,
-      ...cells,
-      ...(hasSettled || cells.length > 0 ? [callPrepared('merge_cells', [])] : []),
+      ...encoded.created,
       { statement: 'COMMIT' },
     ];
   }

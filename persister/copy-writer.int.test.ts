@@ -11,7 +11,7 @@ let database: MigratedDatabase;
 beforeAll(async () => {
   database = await migratedDatabase();
   await database.pool.query(`CREATE TABLE copied (
-    i integer, n bigint, t text, b bytea, a bytea[], d numeric, f boolean, at timestamptz)`);
+    i integer, n bigint, t text, b bytea, a bytea[], d numeric, at timestamptz)`);
 });
 afterAll(() => database.end());
 
@@ -38,7 +38,6 @@ const row = fc.record({
         return `${minus && whole > 0 ? '-' : ''}${whole}${fraction === '' ? '' : `.${fraction}`}`;
       }),
   ),
-  f: fc.boolean(),
   at: fc.date({ min: new Date('1970-01-01'), max: new Date('9999-12-31'), noInvalidDate: true }),
 });
 
@@ -48,14 +47,13 @@ it('round trips every type, in any mixture', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(row, { maxLength: 20 }), async (given) => {
       for (const each of given) {
-        out.row(8);
+        out.row(7);
         out.int(each.i);
         out.bigint(each.n);
         out.text(each.t);
         out.bytea(each.b);
         out.byteaArray(each.a);
         out.numeric(each.d);
-        out.boolean(each.f);
         out.timestamp(each.at.getTime());
       }
       const client = await database.pool.connect();
@@ -74,7 +72,6 @@ it('round trips every type, in any mixture', async () => {
           b: each.b ?? null,
           a: each.a,
           d: each.d ?? null,
-          f: each.f,
           at: each.at,
         })),
       );

@@ -61,12 +61,6 @@ export class CopyWriter {
     this.#view.setInt32(at, NULL_LENGTH);
   }
 
-  boolean(value: boolean): void {
-    const at = this.#reserve(5);
-    this.#view.setInt32(at, 1);
-    this.#buffer[at + 4] = value ? 1 : 0;
-  }
-
   /** integer */
   int(value: number | undefined): void {
     if (value === undefined) {

@@ -1,6 +1,6 @@
-/** Rows that are written as they come make the same COPYs as those of a batch that is there whole. */
+/** Rows that are written as they come make the same statements as those of a batch that is there whole. */
 import * as fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { asReservation, asSku } from '../engine/domain/ids.ts';
 import type { Entry } from '../engine/events/entry.ts';
 import { BatchFold, foldBatch } from './batch.ts';
@@ -30,28 +30,33 @@ it('encodes any history as it comes, whatever a batch before it left behind', ()
       const fold = new BatchFold(encoder.begin());
       for (const entry of play(new SimulatedLane(), givenUp)) fold.add(entry);
       expect(encodeAsTheyCome(encoder, entries)).toEqual(whole);
-      const nothing = { entries: [], settled: [], created: [], cells: [] };
+      const nothing = { entries: [], changed: [], created: [] };
       expect(encodeAsTheyCome(encoder, [])).toEqual(nothing);
     }),
   );
 });
 
-it('forgets what was half encoded when a batch was given up', () => {
-  const lane = new SimulatedLane();
-  const entries = [lane.open(1)];
-  lane.define(SKU);
-  lane.moveStock('opening', 'receive', [{ sku: SKU, field: at('W1'), quantity: 2_000 }]);
-  for (let i = 0; i < 1_100; i += 1) {
-    lane.reserve(asReservation(`r${i}`), [{ sku: SKU, field: at('W1'), quantity: 1 }]);
-  }
-  entries.push(lane.batch());
-  const encoder = new BatchEncoder(0);
-  const fold = new BatchFold(encoder.begin());
-  for (const entry of entries) fold.add(entry);
-  // So many rows are encoded in more than one step.
-  expect(encoder.endInSteps(fold.end()).next().done).toBe(false);
-  const whole = new BatchEncoder(0).encode(foldBatch(entries));
-  expect(encodeAsTheyCome(encoder, entries)).toEqual(whole);
+/** Rows that are encoded in more than one step. */
+const MANY = 1_100;
+
+describe.each(['reserves', 'commits'] as const)('a batch of many %s', (kind) => {
+  it('is forgotten when it was half encoded and given up', () => {
+    const lane = new SimulatedLane();
+    const before = [lane.open(1)];
+    lane.define(SKU);
+    lane.moveStock('opening', 'receive', [{ sku: SKU, field: at('W1'), quantity: 2 * MANY }]);
+    const ids = Array.from({ length: MANY }, (_, i) => asReservation(`r${i}`));
+    for (const id of ids) lane.reserve(id, [{ sku: SKU, field: at('W1'), quantity: 1 }]);
+    before.push(lane.batch());
+    for (const id of ids) lane.commit(id);
+    const entries = kind === 'reserves' ? before : [lane.batch()];
+    const encoder = new BatchEncoder(0);
+    const fold = new BatchFold(encoder.begin());
+    for (const entry of entries) fold.add(entry);
+    expect(encoder.endInSteps(fold.end()).next().done).toBe(false);
+    const whole = new BatchEncoder(0).encode(foldBatch(entries));
+    expect(encodeAsTheyCome(encoder, entries)).toEqual(whole);
+  });
 });
 
 it('tells the days of its entries, each once, and the time of the last', () => {

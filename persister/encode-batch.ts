@@ -1,43 +1,31 @@
 /**
- * A batch as the COPYs that bring it to PostgreSQL, in the order in which they run. Made outside of
+ * A batch as the statements that bring it to PostgreSQL, in the order in which they run. Made outside of
  * the transaction, while the batch before it is being committed: rows that are final when they come
  * are written at once, the others when the batch is over.
  */
 import type { Entry } from '../engine/events/entry.ts';
+import { ColumnArrays } from './column-arrays.ts';
 import { CopyWriter } from './copy-writer.ts';
+import { literal } from './literal.ts';
+import { CELL_COLUMNS, LINE_COLUMNS, SETTLED_COLUMNS } from './merge-columns.ts';
 import type {
   Batch,
   BatchEnd,
-  CellRow,
   CreatedRow,
   FinalRows,
   MovementRow,
   OperationRow,
   SettledRow,
 } from './rows.ts';
-import {
-  CELLS,
-  CREATED,
-  CREATED_LINES,
-  ENTRIES,
-  MOVEMENTS,
-  OPERATIONS,
-  SETTLED,
-  SETTLED_LINES,
-  type Table,
-} from './tables.ts';
-
-export interface Copy {
-  readonly statement: string;
-  readonly bytes: Buffer;
-}
+import { callPrepared, type Statement } from './script.ts';
+import { CREATED, CREATED_LINES, ENTRIES, MOVEMENTS, OPERATIONS, type Table } from './tables.ts';
 
 export interface EncodedBatch {
-  readonly entries: readonly Copy[];
-  readonly settled: readonly Copy[];
+  readonly entries: readonly Statement[];
+  /** What rows that are there become. */
+  readonly changed: readonly Statement[];
   /** What is new, and the ledger. */
-  readonly created: readonly Copy[];
-  readonly cells: readonly Copy[];
+  readonly created: readonly Statement[];
 }
 
 /** Rows after which the work may be interrupted: about a millisecond. */
@@ -45,31 +33,30 @@ const ROWS_PER_STEP = 1_024;
 
 /** One batch at a time: it keeps its buffers for the next. */
 export class BatchEncoder implements FinalRows {
+  readonly #lane: number;
   readonly #entries: TableEncoder<Entry>;
-  readonly #settled: TableEncoder<SettledRow>;
-  readonly #settledLines: TableEncoder<SettledRow>;
+  readonly #settled = new ColumnArrays(SETTLED_COLUMNS);
+  readonly #lines = new ColumnArrays(LINE_COLUMNS);
+  readonly #cells = new ColumnArrays(CELL_COLUMNS);
   readonly #created: TableEncoder<CreatedRow>;
   readonly #createdLines: TableEncoder<CreatedRow>;
   readonly #movements: TableEncoder<MovementRow>;
   readonly #operations: TableEncoder<OperationRow>;
-  readonly #cells: TableEncoder<CellRow>;
 
   constructor(lane: number) {
+    this.#lane = lane;
     this.#entries = new TableEncoder(ENTRIES, lane);
-    this.#settled = new TableEncoder(SETTLED, lane);
-    this.#settledLines = new TableEncoder(SETTLED_LINES, lane);
     this.#created = new TableEncoder(CREATED, lane);
     this.#createdLines = new TableEncoder(CREATED_LINES, lane);
     this.#movements = new TableEncoder(MOVEMENTS, lane);
     this.#operations = new TableEncoder(OPERATIONS, lane);
-    this.#cells = new TableEncoder(CELLS, lane);
   }
 
   /** Forgets what came of a batch that was given up. */
   begin(): FinalRows {
     this.#entries.clear();
     this.#settled.clear();
-    this.#settledLines.clear();
+    this.#lines.clear();
     this.#created.clear();
     this.#createdLines.clear();
     this.#movements.clear();
@@ -105,22 +92,41 @@ export class BatchEncoder implements FinalRows {
 
   /** The batch that was begun, with pauses. */
   *endInSteps({ settled, created, cells }: BatchEnd): Generator<undefined, EncodedBatch> {
-    yield* this.#settled.addInSteps(settled);
-    yield* this.#settledLines.addInSteps(settled.filter(hasLines));
-    yield* this.#created.addInSteps(created);
-    yield* this.#createdLines.addInSteps(created.filter(hasLines));
-    yield* this.#cells.addInSteps(cells);
+    yield* inSteps(settled, (row) => this.#settle(row));
+    yield* inSteps(created, (row) => this.#created.add(row));
+    yield* inSteps(created.filter(hasLines), (row) => this.#createdLines.add(row));
+    yield* inSteps(cells, (row) => this.#cells.add(row));
     return {
       entries: this.#entries.take(),
-      settled: [...this.#settled.take(), ...this.#settledLines.take()],
+      changed: this.#takeChanged(),
       created: [
         ...this.#created.take(),
         ...this.#createdLines.take(),
         ...this.#movements.take(),
         ...this.#operations.take(),
       ],
-      cells: this.#cells.take(),
     };
+  }
+
+  #settle(row: SettledRow): void {
+    this.#settled.add(row);
+    const settled = this.#settled.count;
+    for (const line of row.lines) this.#lines.add({ settled, line });
+  }
+
+  #takeChanged(): Statement[] {
+    if (this.#settled.count + this.#cells.count === 0) return [];
+    const arrays = [this.#settled, this.#lines, this.#cells].flatMap((each) => each.take());
+    return [callPrepared('merge', [literal(this.#lane), ...arrays])];
+  }
+}
+
+function* inSteps<Row>(rows: readonly Row[], add: (row: Row) => void): Generator<undefined, void> {
+  let count = 0;
+  for (const row of rows) {
+    add(row);
+    count += 1;
+    if (count % ROWS_PER_STEP === 0) yield;
   }
 }
 
@@ -141,15 +147,8 @@ class TableEncoder<Row> {
     this.#count += 1;
   }
 
-  *addInSteps(rows: readonly Row[]): Generator<undefined, void> {
-    for (const row of rows) {
-      this.add(row);
-      if (this.#count % ROWS_PER_STEP === 0) yield;
-    }
-  }
-
   /** One COPY, or none when no row came. */
-  take(): Copy[] {
+  take(): Statement[] {
     if (this.#count === 0) return [];
     this.#count = 0;
     return [{ statement: this.#table.copy, bytes: this.#out.take() }];

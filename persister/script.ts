@@ -127,26 +127,7 @@ function header(code: number, bodyBytes: number): Buffer {
   return head;
 }
 
-type Value = number | bigint | Uint8Array | string | undefined;
-
-/** Runs what the session has prepared under the name. */
-export function callPrepared(name: string, values: readonly Value[]): Statement {
-  const given = values.length === 0 ? '' : ` (${values.map(literal).join(', ')})`;
-  return { statement: `EXECUTE ${name}${given}` };
-}
-
-/** `$1` and so on spelled out, because a script takes no parameters. */
-export function spellOut(sql: string, values: readonly Value[]): string {
-  return sql.replace(/\$(\d+)/g, (_, place: string) => literal(values[Number(place) - 1]));
-}
-
-function literal(value: Value): string {
-  if (value === undefined) return 'NULL';
-  if (typeof value === 'bigint') return String(value);
-  if (typeof value === 'number') {
-    if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no whole number`);
-    return String(value);
-  }
-  if (typeof value === 'string') return `E'${value.replace(/[\\']/g, (each) => `\\${each}`)}'`;
-  return `E'\\\\x${Buffer.from(value).toString('hex')}'`;
+/** Runs what the session has prepared under the name, with SQL expressions. */
+export function callPrepared(name: string, expressions: readonly string[]): Statement {
+  return { statement: `EXECUTE ${name} (${expressions.join(', ')})` };
 }

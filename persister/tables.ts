@@ -1,18 +1,10 @@
 /**
- * Where each kind of row goes: the COPY statement, and how a row is spelled in it. Columns and
- * fields stand in the same order, side by side. What is new goes straight into its table; what
- * changes rows that exist goes into a temporary table, from which a statement of `sql/` merges it.
+ * Where each kind of new row goes: the COPY statement, and how a row is spelled in it. Columns and
+ * fields stand in the same order, side by side. (What changes rows that exist: merge-columns.ts.)
  */
 import type { Entry } from '../engine/events/entry.ts';
 import type { CopyWriter } from './copy-writer.ts';
-import type {
-  CellRow,
-  CreatedRow,
-  LineRow,
-  MovementRow,
-  OperationRow,
-  SettledRow,
-} from './rows.ts';
+import type { CreatedRow, MovementRow, OperationRow } from './rows.ts';
 
 export interface Table<Row> {
   readonly copy: string;
@@ -43,93 +35,60 @@ export const ENTRIES: Table<Entry> = {
 };
 
 const RESERVATION_COLUMNS = (
-  'reservation_id created_epoch created_seq generation status version fingerprint created_s ' +
+  'reservation_id created_epoch created_seq lane generation status version fingerprint created_s ' +
   'deadline_s commit_fingerprint closed_by order_id customer_id channel actor operations epoch seq'
 ).split(' ');
 
-function writeReservation(out: CopyWriter, row: CreatedRow | SettledRow): void {
-  out.text(row.id);
-  out.bigint(row.createdEpoch);
-  out.bigint(row.createdSeq);
-  out.int(row.generation);
-  out.text(row.status);
-  out.int(row.version);
-  out.bytea(row.fingerprint);
-  out.bigint(row.createdS);
-  out.bigint(row.deadlineS);
-  out.bigint(row.commitFingerprint);
-  out.text(row.closedBy);
-  out.text(row.orderId);
-  out.text(row.customerId);
-  out.text(row.channel);
-  out.text(row.actor);
-  out.byteaArray(row.operations);
-  out.bigint(row.epoch);
-  out.bigint(row.seq);
-}
-
 export const CREATED: Table<CreatedRow> = {
-  copy: copyInto('reservations', [...RESERVATION_COLUMNS, 'lane']),
+  copy: copyInto('reservations', RESERVATION_COLUMNS),
   write: (out, row, lane) => {
-    out.row(RESERVATION_COLUMNS.length + 1);
-    writeReservation(out, row);
+    out.row(RESERVATION_COLUMNS.length);
+    out.text(row.id);
+    out.bigint(row.createdEpoch);
+    out.bigint(row.createdSeq);
     out.int(lane);
+    out.int(row.generation);
+    out.text(row.status);
+    out.int(row.version);
+    out.bytea(row.fingerprint);
+    out.bigint(row.createdS);
+    out.bigint(row.deadlineS);
+    out.bigint(row.commitFingerprint);
+    out.text(row.closedBy);
+    out.text(row.orderId);
+    out.text(row.customerId);
+    out.text(row.channel);
+    out.text(row.actor);
+    out.byteaArray(row.operations);
+    out.bigint(row.epoch);
+    out.bigint(row.seq);
   },
 };
 
-export const SETTLED: Table<SettledRow> = {
-  copy: copyInto('batch_settled', [...RESERVATION_COLUMNS, 'revived']),
-  write: (out, row) => {
-    out.row(RESERVATION_COLUMNS.length + 1);
-    writeReservation(out, row);
-    out.boolean(row.revived);
-  },
-};
-
-const LINE_COLUMNS =
-  'line placement sku_id warehouse_id pool requested reserved allocated shipped cancelled released'.split(
-    ' ',
-  );
-
-function writeLine(out: CopyWriter, line: LineRow): void {
-  out.int(line.line);
-  out.int(line.placement);
-  out.text(line.cell.sku);
-  out.text(line.cell.warehouse);
-  out.text(line.cell.pool);
-  out.bigint(line.requested);
-  out.bigint(line.reserved);
-  out.bigint(line.allocated);
-  out.bigint(line.shipped);
-  out.bigint(line.cancelled);
-  out.bigint(line.released);
-}
+const LINE_COLUMNS = (
+  'reservation_id created_epoch created_seq line placement sku_id warehouse_id pool requested ' +
+  'reserved allocated shipped cancelled released'
+).split(' ');
 
 export const CREATED_LINES: Table<CreatedRow> = {
-  copy: copyInto('reservation_lines', [
-    'reservation_id',
-    'created_epoch',
-    'created_seq',
-    ...LINE_COLUMNS,
-  ]),
-  write: (out, row) => {
-    for (const line of row.lines) {
-      out.row(LINE_COLUMNS.length + 3);
-      out.text(row.id);
-      out.bigint(row.createdEpoch);
-      out.bigint(row.createdSeq);
-      writeLine(out, line);
-    }
-  },
-};
-
-export const SETTLED_LINES: Table<SettledRow> = {
-  copy: copyInto('batch_settled_lines', ['reservation_id', ...LINE_COLUMNS]),
-  write: (out, row) => {
-    for (const line of row.lines) {
-      out.row(LINE_COLUMNS.length + 1);
-      out.text(row.id);
-      writeLine(out, line);
+  copy: copyInto('reservation_lines', LINE_COLUMNS),
+  write: (out, { id, createdEpoch, createdSeq, lines }) => {
+    for (const line of lines) {
+      out.row(LINE_COLUMNS.length);
+      out.text(id);
+      out.bigint(createdEpoch);
+      out.bigint(createdSeq);
+      out.int(line.line);
+      out.int(line.placement);
+      out.text(line.cell.sku);
+      out.text(line.cell.warehouse);
+      out.text(line.cell.pool);
+      out.bigint(line.requested);
+      out.bigint(line.reserved);
+      out.bigint(line.allocated);
+      out.bigint(line.shipped);
+      out.bigint(line.cancelled);
+      out.bigint(line.released);
     }
   },
 };
@@ -184,32 +143,5 @@ export const OPERATIONS: Table<OperationRow> = {
     out.text(row.kind);
     out.bytea(row.fingerprint);
     out.bigint(row.createdS);
-  },
-};
-
-const CELL_COLUMNS = (
-  'sku_id warehouse_id pool lane available_qty reserved_qty allocated_qty version ' +
-  'available_before reserved_before allocated_before suspect epoch seq updated_at'
-).split(' ');
-
-export const CELLS: Table<CellRow> = {
-  copy: copyInto('batch_cells', CELL_COLUMNS),
-  write: (out, row, lane) => {
-    out.row(CELL_COLUMNS.length);
-    out.text(row.sku);
-    out.text(row.warehouse);
-    out.text(row.pool);
-    out.int(lane);
-    out.bigint(row.available);
-    out.bigint(row.reserved);
-    out.bigint(row.allocated);
-    out.bigint(row.version);
-    out.bigint(row.availableBefore);
-    out.bigint(row.reservedBefore);
-    out.bigint(row.allocatedBefore);
-    out.text(row.suspect);
-    out.bigint(row.epoch);
-    out.bigint(row.seq);
-    out.timestamp(row.timeMs);
   },
 };

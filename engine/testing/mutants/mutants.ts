@@ -7,6 +7,7 @@ import { HTTP_MUTANTS } from './http-mutants.ts';
 import { KEYED_MUTANTS } from './keyed-mutants.ts';
 import { LATE_MUTANTS } from './late-mutants.ts';
 import type { Mutant } from './mutant.ts';
+import { PERSISTER_MUTANTS } from './persister-mutants.ts';
 import { RUN_MUTANTS } from './run-mutants.ts';
 import { SCRIPT_MUTANTS } from './script-mutants.ts';
 import { SETTLEMENT_MUTANTS } from './settlement-mutants.ts';
@@ -19,6 +20,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LATE_MUTANTS,
   ...DAYS_AWAY_MUTANTS,
   ...HOST_MUTANTS,
+  ...PERSISTER_MUTANTS,
   ...CONFIRMING_MUTANTS,
   ...HANG_MUTANTS,
   ...HTTP_MUTANTS,
