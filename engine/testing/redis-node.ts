@@ -11,7 +11,12 @@ import {
   type RedisGroup,
   sentinelCommand,
 } from '../../deploy/local/redis-group.ts';
-import { endServer, readServerRecord, spawnServer } from '../../deploy/local/server-process.ts';
+import {
+  endServer,
+  logTail,
+  readServerRecord,
+  spawnServer,
+} from '../../deploy/local/server-process.ts';
 import { type AofHolder, aofHolder } from './aof.ts';
 
 export type NodePart = 'data' | 'sentinel' | 'both';
@@ -44,6 +49,8 @@ export interface TestRedisNode extends AofHolder {
   restart(): Promise<void>;
   /** What a careless operator does: the data node starts at once, as primary. */
   restartUnguarded(): Promise<void>;
+  /** The end of what its Sentinel has logged: why a failover does not come, for messages. */
+  sentinelLog(): string;
 }
 
 export interface MemberStart {
@@ -108,6 +115,7 @@ export async function startMember(start: MemberStart): Promise<TestRedisNode> {
       if (!runsIn(dir)) await startData('guarded');
     },
     restartUnguarded: () => startData('primary'),
+    sentinelLog: () => logTail(sentinelDirectory),
   };
 }
 

@@ -58,9 +58,10 @@ export async function movedAway(
     return isDone;
   }, FAILOVER_TIMEOUT_MS);
   if (moved !== undefined) return;
+  const logs = group.nodes.map((node) => `Sentinel of ${node.host}:\n${node.sentinelLog()}`);
   throw new Error(
     `no primary was there after ${old.host} had gone, the connection is to ` +
-      `${stack.state.address()}; of the group: ${await group.obstacle()}`,
+      `${stack.state.address()}; of the group: ${await group.obstacle()}\n${logs.join('\n')}`,
   );
 }
 
